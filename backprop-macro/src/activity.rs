@@ -1,0 +1,196 @@
+//! Which values depend on a differentiated parameter.
+//!
+//! In: the primal graph. Out: [`Activity`]. What must hold afterwards: an active value flows only through nodes that have a
+//! derivative or are piecewise constant; anything else is rejected here, at its span. This is the guard against a gradient
+//! that is silently zero.
+
+use crate::errors::{self, Errors};
+use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
+use crate::graph::Argument;
+use crate::lower::{Primal, Source};
+use crate::rules::Op;
+use crate::signature::Signature;
+
+/// What depends on a differentiated parameter.
+#[derive(Clone, Default)]
+pub struct Activity {
+    nodes: Vec<bool>,
+    arrays: Vec<bool>,
+}
+
+impl Activity {
+    pub fn node(&self, graph: &Graph, id: Id) -> bool {
+        self.nodes.get(graph.resolve(id).0 as usize).copied().unwrap_or(false)
+    }
+    pub fn array(&self, id: ArrayId) -> bool {
+        self.arrays.get(id.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// Finds what is active, and rejects what an active value must not flow into.
+    pub fn of(primal: &Primal, sig: &Signature, errors: &Errors) -> Activity {
+        let g = &primal.graph;
+        let mut a = Activity { nodes: vec![false; g.nodes.len()], arrays: vec![false; g.arrays.len()] };
+        for (source, param) in primal.params.iter().zip(&sig.params) {
+            if param.active {
+                a.start(source);
+            }
+        }
+        while a.region(g, primal.body) {}
+        a.check(g, primal.body, errors);
+        a
+    }
+
+    fn start(&mut self, source: &Source) {
+        match source {
+            Source::Scalar(id) => self.nodes[id.0 as usize] = true,
+            Source::Array(id) => self.arrays[id.0 as usize] = true,
+            Source::Tuple(all) => all.iter().for_each(|s| self.start(s)),
+            Source::Constant => {}
+        }
+    }
+
+    fn mark(&mut self, g: &Graph, id: Id, active: bool) -> bool {
+        let slot = &mut self.nodes[g.resolve(id).0 as usize];
+        let changed = active && !*slot;
+        *slot |= active;
+        changed
+    }
+
+    fn mark_array(&mut self, id: ArrayId, active: bool) -> bool {
+        let slot = &mut self.arrays[id.0 as usize];
+        let changed = active && !*slot;
+        *slot |= active;
+        changed
+    }
+
+    fn element(&self, g: &Graph, e: &Element) -> bool {
+        match e {
+            Element::Scalar(id) => self.node(g, *id),
+            Element::Part(p) => self.array(p.array),
+            Element::Tuple(all) => all.iter().any(|e| self.element(g, e)),
+        }
+    }
+
+    /// One pass; whether anything was found.
+    fn region(&mut self, g: &Graph, region: RegionId) -> bool {
+        let mut changed = false;
+        for stmt in &g.region(region).stmts {
+            changed |= match stmt {
+                Stmt::Let(id) => {
+                    let active = match g.node(*id) {
+                        Node::Apply(Op::Powi, args) => self.node(g, args[0]),
+                        Node::Apply(_, args) => args.iter().any(|&x| self.node(g, x)),
+                        Node::Cast(x, _) => self.node(g, *x),
+                        Node::Load(p, _) => self.array(p.array) && g.is_float(*id),
+                        Node::Opaque(k, args) => !g.opaque_of(*k).discrete && args.iter().any(|&x| self.node(g, x)),
+                        _ => false,
+                    };
+                    self.mark(g, *id, active)
+                }
+                Stmt::Declare(array) => {
+                    let active = match &g.array(*array).init {
+                        Init::List(all) => all.iter().any(|e| self.element(g, e)),
+                        Init::Repeat(e) => self.element(g, e),
+                        Init::Copy(p) => self.array(p.array),
+                        _ => false,
+                    };
+                    self.mark_array(*array, active)
+                }
+                Stmt::Store { place, value, .. } => {
+                    let active = self.node(g, *value);
+                    self.mark_array(place.array, active)
+                }
+                Stmt::Push(array, value) => {
+                    let active = self.node(g, *value);
+                    self.mark_array(*array, active)
+                }
+                Stmt::Pop(array, Some(id)) => {
+                    let active = self.array(*array);
+                    self.mark(g, *id, active)
+                }
+                Stmt::Copy { to, from, .. } => {
+                    let active = self.array(from.array);
+                    self.mark_array(to.array, active)
+                }
+                Stmt::Swap(p, q) => {
+                    let active = self.array(p.array) || self.array(q.array);
+                    self.mark_array(p.array, active) | self.mark_array(q.array, active)
+                }
+                Stmt::Call(call) => {
+                    let call = g.call(*call);
+                    let active = call.args.iter().any(|a| self.argument(g, a));
+                    call.outs.iter().fold(false, |c, &o| c | self.mark(g, o, active))
+                }
+                Stmt::If(branch) => {
+                    let b = g.branch(*branch);
+                    let mut c = self.region(g, b.then) | self.region(g, b.otherwise);
+                    for s in &b.slots {
+                        let active = self.node(g, s.then) || self.node(g, s.otherwise);
+                        c |= self.mark(g, s.out, active);
+                    }
+                    c
+                }
+                Stmt::Loop(l) => {
+                    let l = g.looped(*l);
+                    let mut c = false;
+                    loop {
+                        let mut again = false;
+                        for s in &l.carried {
+                            let active = self.node(g, s.init) || self.node(g, s.next);
+                            again |= self.mark(g, s.phi, active) | self.mark(g, s.out, active);
+                        }
+                        again |= self.region(g, l.body);
+                        c |= again;
+                        if !again {
+                            break;
+                        }
+                    }
+                    c
+                }
+                _ => false,
+            };
+        }
+        changed
+    }
+
+    pub fn argument(&self, g: &Graph, a: &Argument) -> bool {
+        match a {
+            Argument::Scalar { value, .. } => self.node(g, *value),
+            Argument::Array { place, .. } => self.array(place.array),
+            Argument::Tuple(all) => all.iter().any(|a| self.argument(g, a)),
+        }
+    }
+
+    fn check(&self, g: &Graph, region: RegionId, errors: &Errors) {
+        for stmt in &g.region(region).stmts {
+            match stmt {
+                Stmt::Let(id) => {
+                    if let Node::Opaque(k, args) = g.node(*id)
+                        && !g.opaque_of(*k).discrete
+                        && args.iter().any(|&x| self.node(g, x))
+                    {
+                        errors.reject_at(g.data(*id).span, &errors::ACTIVE_OPAQUE, "");
+                    }
+                    self.check_place(g, *id, errors);
+                }
+                Stmt::Effect(..) => {}
+                Stmt::If(b) => {
+                    self.check(g, g.branch(*b).then, errors);
+                    self.check(g, g.branch(*b).otherwise, errors);
+                }
+                Stmt::Loop(l) => self.check(g, g.looped(*l).body, errors),
+                _ => {}
+            }
+        }
+    }
+
+    /// An active array's elements must be floats, or known not to be.
+    fn check_place(&self, g: &Graph, id: Id, errors: &Errors) {
+        if let Node::Load(Place { array, .. }, _) = g.node(id)
+            && self.array(*array)
+            && matches!(g.types.kind(g.ty(id)), crate::types::Kind::Unknown)
+        {
+            errors.reject_at(g.data(id).span, &errors::ACTIVE_OPAQUE, "");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The driver: one function through all stages.
+
+use crate::activity::Activity;
+use crate::errors::{self, Errors};
+use crate::items::{self, Programs};
+use crate::keep;
+use crate::lower;
+use crate::options::Options;
+use crate::order::Order;
+use crate::reverse::{Mode, reverse};
+use crate::shape::Shape;
+use crate::signature::Signature;
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+
+/// Nesting of brackets beyond which the parser might exhaust the compiler's stack.
+const MAX_NESTING: usize = 200;
+
+/// The function as written, and its derivatives or what was wrong with it.
+pub fn compile(attribute: TokenStream, item: TokenStream, unannotated: &dyn Fn(&syn::Path) -> bool) -> TokenStream {
+    let errors = Errors::default();
+    if let Some(deep) = too_deep(item.clone(), 0) {
+        errors.reject_at(deep.span(), &errors::TOO_DEEP, "");
+        let errors = errors.into_tokens();
+        return quote!(#item #errors);
+    }
+    let generated = expand(attribute, item.clone(), &errors, unannotated);
+    let errors = errors.into_tokens();
+    quote!(#item #generated #errors)
+}
+
+fn expand(attribute: TokenStream, item: TokenStream, errors: &Errors, unannotated: &dyn Fn(&syn::Path) -> bool) -> TokenStream {
+    let function: syn::ItemFn = match syn::parse2(item.clone()) {
+        Ok(function) => function,
+        Err(_) => {
+            not_a_function(item, errors);
+            return TokenStream::new();
+        }
+    };
+    let options = Options::parse(attribute, errors);
+    for attr in &function.attrs {
+        if attr.path().segments.last().is_some_and(|s| s.ident == "backprop") {
+            errors.reject(attr, &errors::TWICE);
+        }
+    }
+    let Some(sig) = Signature::read(&function.sig, &options, errors) else { return TokenStream::new() };
+    let programs = programs(&function, &sig, errors, unannotated);
+    let out = items::items(&function, &sig, programs.as_ref(), errors);
+    if programs.is_some() && !errors.is_empty() {
+        // Something could not be spelt: stubs after all.
+        return items::items(&function, &sig, None, errors);
+    }
+    out
+}
+
+/// Lowers and differentiates; `None` if anything was rejected.
+pub fn programs(function: &syn::ItemFn, sig: &Signature, errors: &Errors, unannotated: &dyn Fn(&syn::Path) -> bool) -> Option<Programs> {
+    let primal = lower::lower(function, sig, errors, unannotated)?;
+    let activity = Activity::of(&primal, sig, errors);
+    if !errors.is_empty() {
+        return None;
+    }
+    let params = primal.reads.len() as u32;
+    let run = |mode| {
+        let mut program = reverse(&primal, &activity, sig, mode);
+        let order = Order::of(&primal.graph, primal.body);
+        let saved = keep::keep(&mut program, &order, params);
+        (program, saved)
+    };
+    let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);
+    let (upstream, _) = run(Mode::Upstream);
+    let (split, saved) = run(Mode::Split);
+    Some(Programs { primal, unit, upstream, split, saved })
+}
+
+fn not_a_function(item: TokenStream, errors: &Errors) {
+    if let Ok(f) = syn::parse2::<syn::TraitItemFn>(item.clone())
+        && f.default.is_none()
+    {
+        errors.reject(f.semi_token.map_or_else(|| f.sig.to_token_stream(), |s| s.to_token_stream()), &errors::NO_BODY);
+        return;
+    }
+    if syn::parse2::<syn::Item>(item.clone()).is_ok() {
+        errors.reject(item, &errors::NOT_A_FUNCTION);
+    }
+    // What does not parse at all is reported by rustc itself, which sees the item as it is.
+}
+
+fn too_deep(tokens: TokenStream, depth: usize) -> Option<TokenTree> {
+    for tree in tokens {
+        if let TokenTree::Group(g) = &tree {
+            if depth >= MAX_NESTING {
+                return Some(tree);
+            }
+            if let Some(found) = too_deep(g.stream(), depth + 1) {
+                return Some(found);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,149 @@
+//! Everything that is rejected: one row a message.
+//!
+//! In: the tokens at fault and a row of the table. Out: errors with the smallest span, accumulated so that one does not
+//! hide another. A message says what was found, why it has no gradient or is not supported, and what to write instead.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use std::cell::RefCell;
+
+/// What is wrong, why, and what to write instead. `{}` in `what` is the offending name.
+pub struct Message {
+    what: &'static str,
+    why: &'static str,
+    instead: &'static str,
+}
+
+macro_rules! messages {
+    ($($NAME:ident: $what:literal, $why:literal, $instead:literal;)*) => {
+        $(pub const $NAME: Message = Message { what: $what, why: $why, instead: $instead };)*
+    };
+}
+
+#[rustfmt::skip]
+messages! {
+    // options
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name` and `associated`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name` or `associated`";
+    REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
+    UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
+    WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
+    // fence: the item
+    NOT_A_FUNCTION: "this is not a function with a body", "there is nothing to differentiate", "put `#[backprop]` on a `fn` with a body";
+    NO_BODY: "this function has no body", "there is nothing to differentiate", "put `#[backprop]` on the implementation";
+    TWICE: "`#[backprop]` is applied twice", "the names that it generates would clash", "remove one of the two";
+    ASYNC: "`async` functions have no gradient", "their value is a future", "differentiate a plain function and call it from the `async` one";
+    UNSAFE_FN: "`unsafe` functions are not differentiated", "what they touch cannot be known", "wrap the unsafe part in a function of its own with a rule of its own";
+    EXTERN_FN: "`extern` and variadic functions are not differentiated", "their callers expect a C signature", "differentiate a plain function";
+    IMPL_TRAIT: "`impl Trait` parameters are not supported", "the macro cannot see which floats they hold", "use a concrete type such as `&[f64]`";
+    PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
+    PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
+    REF_MUT_PARAM: "`&mut` parameters are not supported yet", "their gradient is with respect to the contents on entry", "take the array by value and return it";
+    SELF_FLOAT: "`self` is constant here", "its fields are not differentiated", "pass the floats as parameters";
+    NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
+    RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
+    NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value";
+    CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
+    TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
+    TOO_LARGE: "this function is too large", "its graph would have more than 200,000 nodes", "split it into annotated functions, or use loops";
+    // fence: expressions and statements
+    UNSAFE: "`unsafe` code is not differentiated", "what it does to an active value cannot be known", "compute it outside and pass the result in";
+    AWAIT: "`{}` has no gradient", "it suspends or leaves the function", "compute the value outside and pass it in";
+    MACRO: "macro `{}!` in a differentiated function", "an attribute macro cannot see what it expands to", "write out what it stands for";
+    ITEM: "this item inside a differentiated function", "only `const`, `static`, `use` and `fn` items are supported there", "move it out of the function";
+    LABEL: "no enclosing loop or block has the label `{}`", "the macro must know where to go", "check the label";
+    ENDLESS: "this loop never ends", "it has no `break` or `return`", "leave it with `break`";
+    // lower: values
+    UNKNOWN_METHOD: "method `{}` is not known to have a gradient", "called on a value that may depend on the parameters, it could hide a gradient", "use the methods of `f64` and arrays, or an annotated function `f(x)`";
+    UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
+    NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
+    CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
+    BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
+    HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
+    UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";
+    UNINIT: "`{}` is used before it is given a value", "on some path nothing was assigned to it", "give it a value when declaring it";
+    ACTIVE_OPAQUE: "the type of this expression is not known, and it depends on a parameter", "its gradient could be lost", "write the type of its variables: `let v: f64 = …`";
+    NOT_SCALAR: "this must be a scalar here", "the macro found an array, a tuple or nothing", "use its elements";
+    NOT_ARRAY: "only arrays, slices and `Vec`s can be indexed here", "the macro does not know the elements of this value", "use an array";
+    NOT_ITERABLE: "this cannot be iterated over here", "the macro models integer ranges, arrays, slices and `Vec`s", "use an index: `for i in 0..n`";
+    ASSIGN: "this cannot be assigned to here", "the macro models variables, elements of arrays and fields of tuples", "assign to one of these";
+    PATTERN: "this pattern is not supported", "the macro models names, tuples, literals, ranges and `_`", "use these";
+    BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
+    EXPRESSION: "this expression is not supported in a differentiated function", "the macro does not know its gradient", "use arithmetic, `if`, `match`, loops, arrays and methods of the float types";
+    EXIT_INSIDE: "this leaves in the middle of an expression", "what is evaluated before and after it must be told apart", "bind it first: `let v = match … { … };`";
+    STRUCT: "structs are not supported in a differentiated function", "their fields cannot be told from their type alone", "use tuples, arrays or separate variables";
+    REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
+    CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
+    STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
+    SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
+    RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
+    UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
+}
+
+/// The errors found so far.
+#[derive(Default)]
+pub struct Errors(RefCell<Vec<syn::Error>>);
+
+/// An error has been recorded; there is nothing more to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected;
+
+/// The result of a stage that may reject.
+pub type Result<T> = std::result::Result<T, Rejected>;
+
+impl Errors {
+    /// Records an error at the tokens, and gives back what stops the caller.
+    pub fn reject(&self, at: impl ToTokens, message: &Message) -> Rejected {
+        let text = short(&at.to_token_stream().to_string());
+        self.reject_named(at, message, &text)
+    }
+
+    /// As [`Errors::reject`], with the name that the message is about.
+    pub fn reject_named(&self, at: impl ToTokens, message: &Message, name: &str) -> Rejected {
+        self.push(syn::Error::new_spanned(at, render(message, name)))
+    }
+
+    /// As [`Errors::reject_named`], where only a span is left.
+    pub fn reject_at(&self, span: Span, message: &Message, name: &str) -> Rejected {
+        self.push(syn::Error::new(span, render(message, name)))
+    }
+
+    fn push(&self, error: syn::Error) -> Rejected {
+        let mut all = self.0.borrow_mut();
+        let text = error.to_string();
+        let known = |e: &syn::Error| e.to_string() == text && format!("{:?}", e.span()) == format!("{:?}", error.span());
+        if !all.iter().any(known) {
+            all.push(error);
+        }
+        Rejected
+    }
+
+    /// Whether nothing was rejected.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// All of them, as `compile_error!`s.
+    pub fn into_tokens(self) -> TokenStream {
+        self.0.into_inner().into_iter().map(|e| e.to_compile_error()).collect()
+    }
+
+    /// The texts, for the compiler's own tests.
+    #[cfg(test)]
+    pub fn texts(&self) -> Vec<String> {
+        self.0.borrow().iter().map(ToString::to_string).collect()
+    }
+}
+
+fn render(message: &Message, name: &str) -> String {
+    let fill = |s: &str| s.replace("{}", name);
+    format!("{}: {}\nhelp: {}", fill(message.what), fill(message.why), fill(message.instead))
+}
+
+fn short(text: &str) -> String {
+    let mut out: String = text.chars().take(60).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}

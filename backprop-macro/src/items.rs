@@ -1,0 +1,795 @@
+//! The generated items around the emitted bodies: namespace, gradient, residuals and functions.
+//!
+//! In: the function as written, its signature and, unless something was rejected, the three programs. Out: the plain
+//! function, untouched, and the items of the public contract. After an error the functions are stubs with the promised
+//! signatures, so that one mistake is one error.
+
+use crate::emit::Emit;
+use crate::errors::Errors;
+use crate::graph::{ArrayId, LoopId};
+use crate::keep::Saved;
+use crate::lower::{Primal, Source};
+use crate::reverse::{Gradient, buffer};
+use crate::shape::Shape;
+use crate::signature::{Param, Signature, local};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
+use std::collections::BTreeSet;
+use syn::ext::IdentExt;
+
+/// The three programs of a function.
+pub struct Programs {
+    pub primal: Primal,
+    /// With the upstream gradient 1; only for scalar results.
+    pub unit: Option<Gradient>,
+    pub upstream: Gradient,
+    pub split: Gradient,
+    pub saved: Saved,
+}
+
+/// One field of the residuals.
+struct Field {
+    name: Ident,
+    ty: TokenStream,
+    value: TokenStream,
+}
+
+struct Items<'a> {
+    item: &'a syn::ItemFn,
+    sig: &'a Signature,
+    errors: &'a Errors,
+    output: &'a syn::Type,
+}
+
+/// All generated items; stubs where there are no programs.
+pub fn items(item: &syn::ItemFn, sig: &Signature, programs: Option<&Programs>, errors: &Errors) -> TokenStream {
+    let syn::ReturnType::Type(_, output) = &item.sig.output else { return TokenStream::new() };
+    let i = Items { item, sig, errors, output };
+    let (fields, forward, backward) = match programs {
+        Some(p) => i.split(p),
+        None => (Vec::new(), stub(), stub()),
+    };
+    let functions = i.functions(programs, &fields, forward, backward);
+    if sig.associated {
+        return functions;
+    }
+    let (namespace, vis) = (&sig.namespace, &item.vis);
+    let doc = format!("The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.", sig.ident);
+    let gradient = i.gradient_struct();
+    let residuals = i.residuals_struct(&fields);
+    quote! {
+        #[doc = #doc]
+        #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
+        #vis enum #namespace {}
+        #gradient
+        #residuals
+        #[allow(
+            unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+            clippy::restriction
+        )]
+        impl #namespace {
+            #functions
+        }
+    }
+}
+
+fn stub() -> TokenStream {
+    quote!(::core::unreachable!("this function was not differentiated"))
+}
+
+impl Items<'_> {
+    // ---- names and generics ----
+
+    fn function(&self, name: &str) -> Ident {
+        if self.sig.associated { self.sig.sibling(name.trim_start_matches('_')) } else { format_ident!("{}", name) }
+    }
+
+    /// The generic parameters that some tokens mention.
+    fn mentioned(&self, tokens: &TokenStream) -> syn::Generics {
+        let mut names = BTreeSet::new();
+        identifiers(tokens.clone(), &mut names);
+        let mut generics = self.sig.generics.clone();
+        generics.params = generics
+            .params
+            .into_iter()
+            .filter(|p| match p {
+                syn::GenericParam::Lifetime(l) => names.contains(&format!("'{}", l.lifetime.ident)),
+                syn::GenericParam::Type(t) => names.contains(&t.ident.to_string()),
+                syn::GenericParam::Const(c) => names.contains(&c.ident.to_string()),
+            })
+            .collect();
+        let kept: BTreeSet<String> = generics
+            .params
+            .iter()
+            .map(|p| match p {
+                syn::GenericParam::Lifetime(l) => format!("'{}", l.lifetime.ident),
+                syn::GenericParam::Type(t) => t.ident.to_string(),
+                syn::GenericParam::Const(c) => c.ident.to_string(),
+            })
+            .collect();
+        let all: BTreeSet<String> = self
+            .sig
+            .generics
+            .params
+            .iter()
+            .map(|p| match p {
+                syn::GenericParam::Lifetime(l) => format!("'{}", l.lifetime.ident),
+                syn::GenericParam::Type(t) => t.ident.to_string(),
+                syn::GenericParam::Const(c) => c.ident.to_string(),
+            })
+            .collect();
+        if let Some(clause) = &mut generics.where_clause {
+            clause.predicates = std::mem::take(&mut clause.predicates)
+                .into_iter()
+                .filter(|p| {
+                    let mut used = BTreeSet::new();
+                    identifiers(p.to_token_stream(), &mut used);
+                    used.iter().all(|u| !all.contains(u) || kept.contains(u))
+                })
+                .collect();
+        }
+        generics
+    }
+
+    /// Declarations without bounds or defaults, for structs.
+    fn bare(generics: &syn::Generics) -> TokenStream {
+        let params = generics.params.iter().map(|p| match p {
+            syn::GenericParam::Lifetime(l) => {
+                let l = &l.lifetime;
+                quote!(#l)
+            }
+            syn::GenericParam::Type(t) => {
+                let t = &t.ident;
+                quote!(#t)
+            }
+            syn::GenericParam::Const(c) => {
+                let (name, ty) = (&c.ident, &c.ty);
+                quote!(const #name: #ty)
+            }
+        });
+        quote!(#(#params),*)
+    }
+
+    fn arguments(generics: &syn::Generics, elide: bool) -> Vec<TokenStream> {
+        generics
+            .params
+            .iter()
+            .map(|p| match p {
+                syn::GenericParam::Lifetime(_) if elide => quote!('_),
+                syn::GenericParam::Lifetime(l) => l.lifetime.to_token_stream(),
+                syn::GenericParam::Type(t) => t.ident.to_token_stream(),
+                syn::GenericParam::Const(c) => c.ident.to_token_stream(),
+            })
+            .collect()
+    }
+
+    fn turbofish(&self) -> TokenStream {
+        let args: Vec<TokenStream> = self
+            .sig
+            .generics
+            .params
+            .iter()
+            .filter_map(|p| match p {
+                syn::GenericParam::Lifetime(_) => None,
+                syn::GenericParam::Type(t) => Some(t.ident.to_token_stream()),
+                syn::GenericParam::Const(c) => Some(c.ident.to_token_stream()),
+            })
+            .collect();
+        if args.is_empty() { TokenStream::new() } else { quote!(::<#(#args),*>) }
+    }
+
+    // ---- the gradient ----
+
+    fn gradient_fields(&self) -> Vec<(Ident, TokenStream)> {
+        self.sig.active().map(|(_, p)| (p.ident.clone(), p.shape.gradient_type())).collect()
+    }
+
+    fn gradient_type(&self, elide: bool) -> TokenStream {
+        let types: Vec<TokenStream> = self.gradient_fields().into_iter().map(|f| f.1).collect();
+        if self.sig.associated {
+            return quote!((#(#types,)*));
+        }
+        let name = &self.sig.gradient;
+        let args = Self::arguments(&self.mentioned(&quote!(#(#types)*)), elide);
+        if args.is_empty() { quote!(#name) } else { quote!(#name<#(#args),*>) }
+    }
+
+    fn gradient_value(&self) -> TokenStream {
+        let values: Vec<Ident> = self.sig.active().map(|(k, _)| owned(self.sig, k)).collect();
+        if self.sig.associated {
+            return quote!((#(#values,)*));
+        }
+        let name = &self.sig.gradient;
+        let fields = self.sig.active().map(|(_, p)| &p.ident);
+        quote!(#name { #(#fields: #values),* })
+    }
+
+    fn gradient_struct(&self) -> TokenStream {
+        let (name, vis) = (&self.sig.gradient, &self.item.vis);
+        let fields = self.gradient_fields();
+        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.1).collect();
+        let generics = Self::bare(&self.mentioned(&quote!(#(#types)*)));
+        let generics = if generics.is_empty() { generics } else { quote!(<#generics>) };
+        let doc = format!("The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.", self.sig.ident);
+        let fields = fields.iter().map(|(ident, ty)| {
+            let doc = format!("The derivative with respect to `{}`.", ident.unraw());
+            quote!(#[doc = #doc] #vis #ident: #ty)
+        });
+        quote! {
+            #[doc = #doc]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+            #[allow(non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
+            #vis struct #name #generics { #(#fields),* }
+        }
+    }
+
+    // ---- the residuals ----
+
+    fn residuals_struct(&self, fields: &[Field]) -> TokenStream {
+        let (name, vis) = (&self.sig.residuals, &self.item.vis);
+        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
+        let all = quote!(#(#types)*);
+        let mut params = Vec::new();
+        if borrows(&all) {
+            params.push(quote!('__bp));
+        }
+        let bare = Self::bare(&self.mentioned(&all));
+        if !bare.is_empty() {
+            params.push(bare);
+        }
+        let generics = if params.is_empty() { TokenStream::new() } else { quote!(<#(#params),*>) };
+        let doc = format!("What the forward pass of [`fn@{}`] keeps for the backward pass.", self.sig.ident);
+        let fields = fields.iter().map(|f| {
+            let (name, ty) = (&f.name, &f.ty);
+            quote!(#name: #ty)
+        });
+        quote! {
+            #[doc = #doc]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+            #[allow(unused, non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
+            #vis struct #name #generics { #(#fields),* }
+        }
+    }
+
+    fn residuals_type(&self, fields: &[Field], elide: bool) -> TokenStream {
+        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
+        let all = quote!(#(#types)*);
+        if self.sig.associated {
+            if !elide {
+                return quote!((#(#types,)*));
+            }
+            let types: Vec<TokenStream> = types.iter().map(|t| elided((*t).clone())).collect();
+            return quote!((#(#types,)*));
+        }
+        let name = &self.sig.residuals;
+        let mut args = Vec::new();
+        if borrows(&all) {
+            args.push(if elide { quote!('_) } else { quote!('__bp) });
+        }
+        args.extend(Self::arguments(&self.mentioned(&all), elide));
+        if args.is_empty() { quote!(#name) } else { quote!(#name<#(#args),*>) }
+    }
+
+    /// The fields, and the bodies of `forward` and `backward`.
+    fn split(&self, p: &Programs) -> (Vec<Field>, TokenStream, TokenStream) {
+        let primal_params = p.primal.reads.len() as u32;
+        let mut e = Emit::new(&p.split, self.sig, self.errors, primal_params);
+        let mut fields = Vec::new();
+        for k in &p.saved.params {
+            let id = p.split.graph.nodes.iter().position(|n| matches!(n.node, crate::graph::Node::Param(j) if j == *k));
+            let Some(id) = id else { continue };
+            let id = crate::graph::Id(id as u32);
+            fields.push(Field { name: format_ident!("p{}", k), ty: e.type_of(id), value: e.value(id) });
+        }
+        for &id in &p.saved.nodes {
+            fields.push(Field { name: e.name(id), ty: e.type_of(id), value: e.value(id) });
+        }
+        for l in e.saved_tapes() {
+            fields.push(self.tape_field(&e, l));
+        }
+        // Gradients of a length known at run time start as zeros of the parameter's shape.
+        let mut early = TokenStream::new();
+        let mut arrays: BTreeSet<ArrayId> = p.saved.arrays.clone();
+        for (k, param) in self.sig.active() {
+            if e.zeros(&param.shape).is_some() {
+                continue;
+            }
+            match (&p.primal.params[k], param.by_ref) {
+                (Source::Array(a), true) => {
+                    arrays.insert(*a);
+                }
+                _ => {
+                    let name = format_ident!("z{}", k);
+                    let ident = &param.ident;
+                    let zeros = e.zeros_like(&param.shape, &quote!(#ident));
+                    early.extend(quote!(let #name = #zeros;));
+                    fields.push(Field { name: name.clone(), ty: param.shape.gradient_type(), value: quote!(#name) });
+                }
+            }
+        }
+        let mut saved_arrays = Vec::new();
+        for a in arrays {
+            let name = format_ident!("a{}", a.0);
+            let data = p.split.graph.array(a);
+            let place = crate::graph::Place { array: a, path: Vec::new() };
+            let field = match data.param {
+                Some(k) => {
+                    let param = &self.sig.params[k as usize];
+                    let value = e.place(&place);
+                    if param.by_ref {
+                        Field { name: name.clone(), ty: borrowed(&param.ty), value }
+                    } else {
+                        Field { name: name.clone(), ty: param.ty.to_token_stream(), value: quote!(::core::clone::Clone::clone(&#value)) }
+                    }
+                }
+                None => {
+                    let value = e.place(&place);
+                    Field { name: name.clone(), ty: self.local_type(&e, &data.shape), value: quote!(::core::clone::Clone::clone(&#value)) }
+                }
+            };
+            fields.push(field);
+            saved_arrays.push((a, name));
+        }
+        let items = &p.primal.items;
+        let statements = e.region(p.split.body);
+        let output = e.output(&p.split.result);
+        let residuals = if self.sig.associated {
+            let values = fields.iter().map(|f| &f.value);
+            quote!((#(#values,)*))
+        } else {
+            let name = &self.sig.residuals;
+            let parts = fields.iter().map(|f| {
+                let (n, v) = (&f.name, &f.value);
+                quote!(#n: #v)
+            });
+            quote!(#name { #(#parts),* })
+        };
+        let saved = local("saved");
+        let forward = quote! {
+            #(#items)*
+            #early
+            #statements
+            let #saved = #residuals;
+            (#output, #saved)
+        };
+        // The backward pass reads what it needs from the residuals.
+        let root = local("saved");
+        let unpack = if self.sig.associated {
+            let names = fields.iter().map(|f| &f.name);
+            let holder = local("Saved");
+            let kinds = (0..fields.len()).map(|k| format_ident!("T{}", k)).collect::<Vec<_>>();
+            let decls = fields.iter().zip(&kinds).map(|(f, t)| {
+                let n = &f.name;
+                quote!(#n: &'__s #t)
+            });
+            let names2 = fields.iter().map(|f| &f.name);
+            // A tuple has no names: give its fields the ones that the statements use.
+            if fields.is_empty() {
+                TokenStream::new()
+            } else {
+                quote! {
+                    struct #holder<'__s, #(#kinds),*> { #(#decls),* }
+                    let (#(#names,)*) = #root;
+                    let #root = #holder { #(#names2),* };
+                }
+            }
+        } else {
+            TokenStream::new()
+        };
+        e.saved = Some(quote!(#root));
+        e.by_reference = self.sig.associated;
+        e.saved_arrays = saved_arrays.into_iter().collect();
+        let mut start = TokenStream::new();
+        for (k, param) in self.sig.active() {
+            let (own, d) = (owned(self.sig, k), buffer(self.sig, k));
+            let zeros = match (e.zeros(&param.shape), &p.primal.params[k], param.by_ref) {
+                (Some(zeros), _, _) => zeros,
+                (None, Source::Array(a), true) => {
+                    let value = e.place(&crate::graph::Place { array: *a, path: Vec::new() });
+                    e.zeros_like(&param.shape, &value)
+                }
+                _ => {
+                    let name = format_ident!("z{}", k);
+                    quote!(::core::clone::Clone::clone(&#root.#name))
+                }
+            };
+            let ty = param.shape.gradient_type();
+            start.extend(quote!(let mut #own: #ty = #zeros; let #d = &mut #own;));
+        }
+        let statements = p.split.back.map(|b| e.region(b));
+        let adds = self.scalar_adds(&e, &p.split);
+        let value = self.gradient_value();
+        let backward = quote! {
+            #(#items)*
+            #unpack
+            #start
+            #statements
+            #adds
+            #value
+        };
+        (fields, forward, backward)
+    }
+
+    fn tape_field(&self, e: &Emit, l: LoopId) -> Field {
+        let types: Vec<TokenStream> = e.p.graph.looped(l).tape.iter().map(|id| e.type_of(*id)).collect();
+        let elem = if types.len() == 1 { quote!(#(#types)*) } else { quote!((#(#types),*)) };
+        let name = e.tape_name(l);
+        Field { value: quote!(#name), name, ty: quote!(::std::vec::Vec<#elem>) }
+    }
+
+    fn local_type(&self, e: &Emit, shape: &Shape) -> TokenStream {
+        match shape {
+            Shape::Scalar(ty) => match e.p.graph.types.tokens(*ty) {
+                Some(t) => t,
+                None => {
+                    self.errors.reject_named(&self.sig.ident, &crate::errors::UNTYPED, "an array's elements");
+                    quote!(())
+                }
+            },
+            Shape::Float(f) => f.tokens(),
+            Shape::Array(s, n) => {
+                let s = self.local_type(e, s);
+                quote!([#s; #n])
+            }
+            Shape::Slice(s) | Shape::Vec(s) => {
+                let s = self.local_type(e, s);
+                quote!(::std::vec::Vec<#s>)
+            }
+            Shape::Tuple(all) => {
+                let all = all.iter().map(|s| self.local_type(e, s));
+                quote!((#(#all,)*))
+            }
+            Shape::Constant(ty) => ty.to_token_stream(),
+            Shape::Unknown => quote!(()),
+        }
+    }
+
+    fn scalar_adds(&self, e: &Emit, p: &Gradient) -> TokenStream {
+        p.scalars
+            .iter()
+            .map(|s| {
+                let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                if s.path.is_empty() {
+                    return quote!(*#d += #value;);
+                }
+                let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
+                quote!(#d #(.#path)* += #value;)
+            })
+            .collect()
+    }
+
+    /// A body in which the forward and the backward pass are one, adding to the buffers.
+    fn fused(&self, primal: &Primal, p: &Gradient) -> TokenStream {
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let items = &primal.items;
+        let statements = e.region(p.body);
+        let adds = self.scalar_adds(&e, p);
+        let output = e.output(&p.result);
+        quote! { #(#items)* #statements #adds #output }
+    }
+
+    // ---- the functions ----
+
+    fn params(&self, programs: Option<&Programs>) -> Vec<TokenStream> {
+        self.sig
+            .params
+            .iter()
+            .enumerate()
+            .map(|(k, p)| {
+                let (ident, ty) = (&p.ident, &p.ty);
+                let mutated = programs.is_some_and(|pr| match &pr.primal.params[k] {
+                    Source::Array(a) => pr.primal.graph.array(*a).mutated && !p.by_ref,
+                    _ => false,
+                });
+                if mutated { quote!(mut #ident: #ty) } else { quote!(#ident: #ty) }
+            })
+            .collect()
+    }
+
+    fn checks(&self) -> TokenStream {
+        let mut out = TokenStream::new();
+        for (k, p) in self.sig.active() {
+            let (ident, d) = (&p.ident, buffer(self.sig, k));
+            let text = format!("the buffer for the gradient of `{}` has another length", ident.unraw());
+            out.extend(check_lengths(&p.shape, quote!(#ident), quote!(#d), &text));
+        }
+        out
+    }
+
+    fn functions(&self, programs: Option<&Programs>, fields: &[Field], forward: TokenStream, backward: TokenStream) -> TokenStream {
+        let sig = self.sig;
+        let vis = &self.item.vis;
+        let output = self.output;
+        let generics = &sig.generics;
+        let clause = &generics.where_clause;
+        let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));
+        let pass_self = sig.receiver.as_ref().map(|_| quote!(self,));
+        let plain: Vec<TokenStream> = sig.params.iter().map(|p| {
+            let (ident, ty) = (&p.ident, &p.ty);
+            quote!(#ident: #ty)
+        }).collect();
+        let params = self.params(programs);
+        let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
+        let buffers: Vec<TokenStream> = sig.active().map(|(k, p)| {
+            let (d, ty) = (buffer(sig, k), p.shape.buffer_type());
+            quote!(#d: &mut #ty)
+        }).collect();
+        let buffer_names: Vec<Ident> = sig.active().map(|(k, _)| buffer(sig, k)).collect();
+        let turbofish = self.turbofish();
+        let checks = self.checks();
+        let upstream = local("upstream");
+        let [f_forward, f_backward, f_gradient, f_both, f_into, f_accumulate, f_unit, f_pullback] =
+            ["forward", "backward", "gradient", "value_and_gradient", "value_and_gradient_into", "accumulate", "__unit", "__pullback"].map(|n| self.function(n));
+        let allow = sig.associated.then(|| quote!(#[allow(unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]));
+        let call = if sig.associated { format!("value.{}", sig.ident) } else { sig.ident.to_string() };
+        let example = |text: &str| {
+            let args = sig.params.iter().map(|p| p.ident.unraw().to_string()).collect::<Vec<_>>().join(", ");
+            format!("{}\n\n```text\n{}\n```", text.split("\n\n").next().unwrap_or(text), text.split("\n\n").nth(1).unwrap_or("").replace("ARGS", &args).replace("F", &call))
+        };
+        let sep = if sig.associated { "_" } else { "::" };
+
+        // forward, with the lifetime of what the residuals borrow
+        let residuals = self.residuals_type(fields, false);
+        let borrowing = borrows(&quote!(#residuals));
+        let forward_params: Vec<TokenStream> = sig.params.iter().zip(&params).map(|(p, written)| {
+            if p.by_ref && borrowing && references_elided(&p.ty) {
+                let (ident, ty) = (&p.ident, borrowed(&p.ty));
+                quote!(#ident: #ty)
+            } else {
+                written.clone()
+            }
+        }).collect();
+        let forward_generics = if borrowing {
+            let mut g = generics.clone();
+            g.params.insert(0, syn::parse_quote!('__bp));
+            g
+        } else {
+            generics.clone()
+        };
+        let doc_forward = example(&format!("The forward pass: the value, and what the backward pass needs.\n\nlet (y, saved) = F{sep}forward(ARGS);"));
+        let mut out = quote! {
+            #[doc = #doc_forward]
+            #allow
+            #[inline]
+            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #forward }
+        };
+
+        // backward
+        let gradient = self.gradient_type(false);
+        let saved = local("saved");
+        let elided_residuals = self.residuals_type(fields, true);
+        let types = quote!(#gradient #output #residuals);
+        let mut backward_generics = self.mentioned(&types);
+        if self.sig.receiver.is_none() {
+            let lifetimes: Vec<syn::GenericParam> = backward_generics.params.iter().filter(|p| !matches!(p, syn::GenericParam::Lifetime(_))).cloned().collect();
+            backward_generics.params = lifetimes.into_iter().collect();
+        }
+        let backward_clause = &backward_generics.where_clause;
+        let doc_backward = example(&format!("The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"));
+        out.extend(quote! {
+            #[doc = #doc_backward]
+            #allow
+            #[inline]
+            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #output) -> #gradient #backward_clause { #backward }
+        });
+        if !sig.associated {
+            let (mut pulled, mut parts) = (Vec::new(), Vec::new());
+            for p in &sig.params {
+                if p.active {
+                    let ident = &p.ident;
+                    pulled.push(p.shape.gradient_type());
+                    parts.push(quote!(#saved.#ident));
+                } else {
+                    pulled.push(quote!(()));
+                    parts.push(quote!(()));
+                }
+            }
+            out.extend(quote! {
+                #[doc(hidden)]
+                #[inline]
+                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #output) -> (#(#pulled,)*) #backward_clause {
+                    let #saved = Self::#f_backward(#saved, #upstream);
+                    (#(#parts,)*)
+                }
+            });
+        }
+
+        // accumulate
+        let accumulate = programs.map_or_else(stub, |p| self.fused(&p.primal, &p.upstream));
+        let doc = example(&format!("The value; `upstream` times the gradient is added to the buffers.\n\nPanics, before anything is written, if a buffer has another length than its parameter."));
+        let doc = format!("{}\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}accumulate({}, upstream, &mut buffer, …);\n```", doc.split("\n\n").next().unwrap_or(""), names.iter().map(|n| n.unraw().to_string()).collect::<Vec<_>>().join(", "));
+        out.extend(quote! {
+            #[doc = #doc]
+            #allow
+            #[inline]
+            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #output, #(#buffers),*) -> #output #clause { #checks #accumulate }
+        });
+        if !matches!(sig.output, Shape::Float(_)) {
+            return out;
+        }
+
+        // for scalar results
+        let unit = match programs.and_then(|p| p.unit.as_ref().map(|u| (&p.primal, u))) {
+            Some((primal, unit)) => self.fused(primal, unit),
+            None => stub(),
+        };
+        let zeros = self.clears(programs);
+        let starts = self.starts(programs);
+        let owned_names: Vec<Ident> = sig.active().map(|(k, _)| owned(sig, k)).collect();
+        let value = self.gradient_value();
+        let y = local("y");
+        let doc_into = format!("The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}value_and_gradient_into({}, &mut buffer, …);\n```", names.iter().map(|n| n.unraw().to_string()).collect::<Vec<_>>().join(", "));
+        let doc_both = example(&format!("The value and the gradient.\n\nlet (y, gradient) = F{sep}value_and_gradient(ARGS);"));
+        let doc_gradient = example(&format!("The gradient.\n\nlet gradient = F{sep}gradient(ARGS);"));
+        out.extend(quote! {
+            #[doc(hidden)]
+            #allow
+            #[inline]
+            fn #f_unit #generics (#receiver #(#params,)* #(#buffers),*) -> #output #clause { #unit }
+
+            #[doc = #doc_into]
+            #allow
+            #[inline]
+            #vis fn #f_into #generics (#receiver #(#plain,)* #(#buffers),*) -> #output #clause {
+                #checks
+                #zeros
+                Self::#f_unit #turbofish (#pass_self #(#names,)* #(#buffer_names),*)
+            }
+
+            #[doc = #doc_both]
+            #allow
+            #[inline]
+            #vis fn #f_both #generics (#receiver #(#plain),*) -> (#output, #gradient) #clause {
+                #starts
+                let #y = Self::#f_unit #turbofish (#pass_self #(#names,)* #(&mut #owned_names),*);
+                (#y, #value)
+            }
+
+            #[doc = #doc_gradient]
+            #allow
+            #[inline]
+            #vis fn #f_gradient #generics (#receiver #(#plain),*) -> #gradient #clause {
+                Self::#f_both #turbofish (#pass_self #(#names),*).1
+            }
+        });
+        out
+    }
+
+    fn clears(&self, programs: Option<&Programs>) -> TokenStream {
+        let Some(p) = programs else { return TokenStream::new() };
+        let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        self.sig
+            .active()
+            .map(|(k, param)| {
+                let d = buffer(self.sig, k);
+                match &param.shape {
+                    Shape::Float(_) => e.clear_all(&param.shape, quote!(*#d)),
+                    shape => e.clear_all(shape, quote!(#d)),
+                }
+            })
+            .collect()
+    }
+
+    fn starts(&self, programs: Option<&Programs>) -> TokenStream {
+        let Some(p) = programs else {
+            return self.sig.active().map(|(k, _)| owned(self.sig, k)).map(|own| quote!(let mut #own = ::core::unreachable!();)).collect();
+        };
+        let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        self.sig
+            .active()
+            .map(|(k, param): (usize, &Param)| {
+                let (own, ident, ty) = (owned(self.sig, k), &param.ident, param.shape.gradient_type());
+                let zeros = e.zeros_like(&param.shape, &quote!(#ident));
+                quote!(let mut #own: #ty = #zeros;)
+            })
+            .collect()
+    }
+}
+
+/// The name of a gradient that the function owns.
+fn owned(sig: &Signature, k: usize) -> Ident {
+    local(&format!("g_{}", sig.params[k].ident.unraw()))
+}
+
+fn check_lengths(shape: &Shape, value: TokenStream, buffer: TokenStream, text: &str) -> TokenStream {
+    match shape {
+        Shape::Slice(s) | Shape::Vec(s) => {
+            let inner = check_rows(s, &value, &buffer, text);
+            quote!(::core::assert!(#buffer.len() == #value.len(), #text); #inner)
+        }
+        Shape::Array(s, _) => check_rows(s, &value, &buffer, text),
+        Shape::Tuple(all) => all
+            .iter()
+            .enumerate()
+            .map(|(k, s)| {
+                let k = syn::Index::from(k);
+                check_lengths(s, quote!(#value.#k), quote!(#buffer.#k), text)
+            })
+            .collect(),
+        _ => TokenStream::new(),
+    }
+}
+
+fn check_rows(s: &Shape, value: &TokenStream, buffer: &TokenStream, text: &str) -> TokenStream {
+    let (a, b) = (local("row"), local("d_row"));
+    let inner = check_lengths(s, quote!(#a), quote!(#b), text);
+    if inner.is_empty() {
+        return inner;
+    }
+    quote!(for (#a, #b) in ::core::iter::Iterator::zip(#value.iter(), #buffer.iter()) { #inner })
+}
+
+fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
+    let mut quote = false;
+    for tree in tokens {
+        match tree {
+            TokenTree::Ident(i) => {
+                out.insert(if quote { format!("'{i}") } else { i.to_string() });
+                quote = false;
+            }
+            TokenTree::Group(g) => {
+                identifiers(g.stream(), out);
+                quote = false;
+            }
+            TokenTree::Punct(p) => quote = p.as_char() == '\'',
+            TokenTree::Literal(_) => quote = false,
+        }
+    }
+}
+
+fn borrows(tokens: &TokenStream) -> bool {
+    let mut names = BTreeSet::new();
+    identifiers(tokens.clone(), &mut names);
+    names.contains("'__bp")
+}
+
+/// A reference type with the lifetime of the residuals wherever none is named.
+fn borrowed(ty: &syn::Type) -> TokenStream {
+    struct Name;
+    impl Name {
+        fn fill(ty: &mut syn::Type) {
+            match ty {
+                syn::Type::Reference(r) => {
+                    let elided = r.lifetime.as_ref().is_none_or(|l| l.ident == "_");
+                    if elided {
+                        r.lifetime = Some(syn::parse_quote!('__bp));
+                    }
+                    Name::fill(&mut r.elem);
+                }
+                syn::Type::Group(g) => Name::fill(&mut g.elem),
+                syn::Type::Paren(p) => Name::fill(&mut p.elem),
+                syn::Type::Slice(s) => Name::fill(&mut s.elem),
+                syn::Type::Array(a) => Name::fill(&mut a.elem),
+                _ => {}
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Name::fill(&mut ty);
+    ty.to_token_stream()
+}
+
+fn references_elided(ty: &syn::Type) -> bool {
+    borrowed(ty).to_string() != ty.to_token_stream().to_string()
+}
+
+/// The lifetime of the residuals left out, for a parameter's type.
+fn elided(tokens: TokenStream) -> TokenStream {
+    let mut out = Vec::new();
+    let mut quote_pending: Option<TokenTree> = None;
+    for tree in tokens {
+        match tree {
+            TokenTree::Punct(p) if p.as_char() == '\'' => quote_pending = Some(TokenTree::Punct(p)),
+            TokenTree::Ident(i) if quote_pending.is_some() => {
+                let quote = quote_pending.take();
+                if i != "__bp" {
+                    out.extend(quote);
+                    out.push(TokenTree::Ident(i));
+                }
+            }
+            TokenTree::Group(g) => out.push(TokenTree::Group(proc_macro2::Group::new(g.delimiter(), elided(g.stream())))),
+            other => out.push(other),
+        }
+    }
+    out.into_iter().collect()
+}

@@ -1,0 +1,248 @@
+//! What of the program is needed.
+//!
+//! In: the program with its backward pass. Out: [`Live`], the nodes and arrays from which the results, the gradients or an
+//! effect of the user's code can be reached. `keep` and `emit` look at nothing else, so rules may build more than is used.
+
+use crate::graph::{Argument, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Stmt};
+use crate::lower::Output;
+use crate::reverse::Gradient;
+use std::collections::HashSet;
+
+/// The nodes and arrays that are needed.
+#[derive(Clone, Default)]
+pub struct Live {
+    nodes: HashSet<Id>,
+    arrays: HashSet<ArrayId>,
+    changed: bool,
+}
+
+impl Live {
+    pub fn of(p: &Gradient) -> Live {
+        let mut live = Live::default();
+        for (k, a) in p.graph.arrays.iter().enumerate() {
+            if matches!(a.init, Init::Given(_)) {
+                live.arrays.insert(ArrayId(k as u32));
+            }
+        }
+        live.output(&p.graph, &p.result);
+        for s in &p.scalars {
+            live.node(&p.graph, s.value);
+        }
+        loop {
+            live.changed = false;
+            if let Some(back) = p.back {
+                live.region(&p.graph, back);
+            }
+            live.region(&p.graph, p.body);
+            if !live.changed {
+                return live;
+            }
+        }
+    }
+
+    pub fn has(&self, g: &Graph, id: Id) -> bool {
+        self.nodes.contains(&g.resolve(id))
+    }
+
+    pub fn has_array(&self, id: ArrayId) -> bool {
+        self.arrays.contains(&id)
+    }
+
+    fn output(&mut self, g: &Graph, out: &Output) {
+        match out {
+            Output::Scalar(id) => self.node(g, *id),
+            Output::Array(p) => self.place(g, p),
+            Output::Tuple(all) => all.iter().for_each(|o| self.output(g, o)),
+        }
+    }
+
+    /// Marks a node and what it is computed from.
+    pub fn node(&mut self, g: &Graph, id: Id) {
+        let mut todo = vec![g.resolve(id)];
+        while let Some(id) = todo.pop() {
+            if !self.nodes.insert(id) {
+                continue;
+            }
+            self.changed = true;
+            todo.extend(g.operands(id));
+            if let Node::Load(p, _) | Node::Len(p, _) = g.node(id)
+                && self.arrays.insert(p.array)
+            {
+                self.changed = true;
+            }
+        }
+    }
+
+    fn place(&mut self, g: &Graph, p: &Place) {
+        self.changed |= self.arrays.insert(p.array);
+        for i in p.indices() {
+            self.node(g, i);
+        }
+    }
+
+    fn element(&mut self, g: &Graph, e: &Element) {
+        match e {
+            Element::Scalar(id) => self.node(g, *id),
+            Element::Part(p) => self.place(g, p),
+            Element::Tuple(all) => all.iter().for_each(|e| self.element(g, e)),
+        }
+    }
+
+    fn argument(&mut self, g: &Graph, a: &Argument) {
+        match a {
+            Argument::Scalar { value, .. } => self.node(g, *value),
+            Argument::Array { place, .. } => self.place(g, place),
+            Argument::Tuple(all) => all.iter().for_each(|a| self.argument(g, a)),
+        }
+    }
+
+    /// Whether a statement must be emitted.
+    pub fn stmt(&self, g: &Graph, stmt: &Stmt) -> bool {
+        match stmt {
+            Stmt::Let(id) => self.has(g, *id) || g.data(*id).pinned,
+            Stmt::Declare(a) => self.has_array(*a),
+            Stmt::Store { place, .. } | Stmt::Clear(place) => self.has_array(place.array),
+            Stmt::Copy { to, .. } => self.has_array(to.array),
+            Stmt::Swap(a, b) => self.has_array(a.array) || self.has_array(b.array),
+            Stmt::Push(a, _) | Stmt::Pop(a, _) => self.has_array(*a),
+            Stmt::If(b) => self.branch(g, *b),
+            Stmt::Loop(l) => self.looped(g, *l),
+            Stmt::Pullback(c) => self.pullback(g, *c),
+            Stmt::Effect(..) | Stmt::Call(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => true,
+        }
+    }
+
+    pub fn any_in(&self, g: &Graph, region: RegionId) -> bool {
+        g.region(region).stmts.iter().any(|s| match s {
+            Stmt::Let(id) => g.data(*id).pinned,
+            // A declaration alone does nothing.
+            Stmt::Declare(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => false,
+            s => self.stmt(g, s),
+        })
+    }
+
+    fn branch(&self, g: &Graph, b: IfId) -> bool {
+        let data = g.branch(b);
+        data.slots.iter().any(|s| self.has(g, s.out)) || self.any_in(g, data.then) || self.any_in(g, data.otherwise)
+    }
+
+    /// Whether a carried scalar is needed.
+    pub fn carried(&self, g: &Graph, c: &crate::graph::Carried) -> bool {
+        self.has(g, c.out) || self.nodes.contains(&c.phi)
+    }
+
+    fn looped(&self, g: &Graph, l: LoopId) -> bool {
+        let data = g.looped(l);
+        data.carried.iter().any(|c| self.has(g, c.out)) || data.end.is_some_and(|e| self.has(g, e)) || self.any_in(g, data.body)
+    }
+
+    fn pullback(&self, g: &Graph, c: CallId) -> bool {
+        let call = g.call(c);
+        call.gradients.iter().flatten().any(|&d| self.has(g, d)) || call.shadows.iter().flatten().any(|p| self.has_array(p.array))
+    }
+
+    fn region(&mut self, g: &Graph, region: RegionId) {
+        for stmt in g.region(region).stmts.iter().rev() {
+            if !self.stmt(g, stmt) {
+                continue;
+            }
+            match stmt {
+                Stmt::Let(id) => self.node(g, *id),
+                Stmt::Declare(a) => {
+                    let data = g.array(*a);
+                    if let Some(len) = data.len {
+                        self.node(g, len);
+                    }
+                    match &data.init {
+                        Init::List(all) => all.iter().for_each(|e| self.element(g, e)),
+                        Init::Repeat(e) => self.element(g, e),
+                        Init::Copy(p) => self.place(g, p),
+                        _ => {}
+                    }
+                }
+                Stmt::Store { place, value, .. } => {
+                    self.place(g, place);
+                    self.node(g, *value);
+                }
+                Stmt::Copy { to, from, .. } => {
+                    self.place(g, to);
+                    self.place(g, from);
+                }
+                Stmt::Clear(p) => self.place(g, p),
+                Stmt::Swap(a, b) => {
+                    self.place(g, a);
+                    self.place(g, b);
+                }
+                Stmt::Push(_, v) => self.node(g, *v),
+                Stmt::If(b) => {
+                    let data = g.branch(*b);
+                    self.node(g, data.cond);
+                    for s in &data.slots {
+                        if self.has(g, s.out) {
+                            self.node(g, s.then);
+                            self.node(g, s.otherwise);
+                        }
+                    }
+                    self.region(g, data.then);
+                    self.region(g, data.otherwise);
+                }
+                Stmt::Loop(l) => self.loop_body(g, *l),
+                Stmt::Effect(_, args) => args.iter().for_each(|a| self.node(g, *a)),
+                Stmt::Call(c) => {
+                    for a in &g.call(*c).args {
+                        self.argument(g, a);
+                    }
+                }
+                Stmt::Pullback(c) => {
+                    let call = g.call(*c);
+                    for a in &call.args {
+                        self.argument(g, a);
+                    }
+                    call.upstream.iter().for_each(|d| self.node(g, *d));
+                    call.shadows.iter().flatten().for_each(|p| self.place(g, p));
+                }
+                Stmt::Bind(_, from) => self.node(g, *from),
+                Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => {}
+            }
+        }
+    }
+
+    fn loop_body(&mut self, g: &Graph, l: LoopId) {
+        let data = g.looped(l);
+        match &data.count {
+            Count::Range { lo, hi, .. } => {
+                self.node(g, *lo);
+                self.node(g, *hi);
+            }
+            Count::Stepped { lo, hi, step, .. } => {
+                self.node(g, *lo);
+                self.node(g, *hi);
+                self.node(g, *step);
+            }
+            Count::Replay(of) => {
+                if let Some(end) = g.looped(*of).end {
+                    self.node(g, end);
+                }
+            }
+            Count::Forever => {}
+        }
+        if let Some(again) = data.again {
+            self.node(g, again);
+        }
+        data.tape.iter().for_each(|k| self.node(g, *k));
+        loop {
+            let before = self.nodes.len() + self.arrays.len();
+            for c in &data.carried {
+                if self.carried(g, c) {
+                    self.node(g, c.init);
+                    self.node(g, c.next);
+                    self.node(g, c.out);
+                }
+            }
+            self.region(g, data.body);
+            if self.nodes.len() + self.arrays.len() == before {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! Calls: of other annotated functions, of the standard library's, of closures and nested functions, and macros.
+
+use super::place::Destination;
+use super::value::{Closure, Val, View};
+use super::control::TargetKind;
+use super::Lower;
+use crate::errors::{self, Rejected, Result};
+use crate::graph::{Argument, Call, CallId, Id, Init, Node, Opaque, OpaqueForm, Stmt};
+use crate::shape::{Length, Shape};
+use crate::types::{FloatTy, INTEGERS, Kind};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use std::rc::Rc;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+
+impl Lower<'_> {
+    pub(super) fn call(&mut self, x: &syn::ExprCall) -> Result<Val> {
+        let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let func = strip(&x.func);
+        let syn::Expr::Path(path) = func else {
+            let f = self.operand(func)?;
+            let vals = self.operands(&args)?;
+            return self.apply_at(&f, vals, x);
+        };
+        if let Some(ident) = path.path.get_ident()
+            && let Some(var) = self.find(ident)?
+        {
+            let f = self.read(var);
+            let vals = self.operands(&args)?;
+            return self.apply_at(&f, vals, x);
+        }
+        if let Some(val) = self.standard(x, path, &args)? {
+            return Ok(val);
+        }
+        let vals = self.operands(&args)?;
+        let by_ref: Vec<bool> = args.iter().map(|e| matches!(strip(e), syn::Expr::Reference(_))).collect();
+        self.call_path(path, vals, &by_ref, x)
+    }
+
+    fn operands(&mut self, args: &[&syn::Expr]) -> Result<Vec<Val>> {
+        // All arguments are tried, so that one error does not hide another.
+        let vals: Vec<Result<Val>> = args.iter().map(|e| self.operand(e)).collect();
+        vals.into_iter().collect()
+    }
+
+    /// Applies a function value: a closure, a nested function, or a path given as an argument.
+    pub(super) fn apply(&mut self, f: &Val, args: Vec<Val>, at: &syn::ExprMethodCall) -> Result<Val> {
+        self.apply_at(f, args, at)
+    }
+
+    fn apply_at(&mut self, f: &Val, args: Vec<Val>, at: impl ToTokens) -> Result<Val> {
+        match f {
+            Val::Closure(c) => self.inline(&c.clone(), args, at),
+            Val::Path(p) => {
+                let p = p.clone();
+                let mut ids = Vec::new();
+                for v in &args {
+                    if let Val::Num(id) = v {
+                        ids.push(*id);
+                    }
+                }
+                if let Some((_, method)) = self.float_path(&p)
+                    && ids.len() == args.len()
+                {
+                    let name = method.to_string();
+                    return self.float_method(&method, &name, &ids);
+                }
+                let by_ref = vec![false; args.len()];
+                self.call_path(&p, args, &by_ref, at)
+            }
+            Val::Poison => Err(Rejected),
+            _ => self.reject(at, &errors::CLOSURE),
+        }
+    }
+
+    fn inline(&mut self, c: &Rc<Closure>, args: Vec<Val>, at: impl ToTokens) -> Result<Val> {
+        if c.inputs.len() != args.len() {
+            return self.reject(at, &errors::CLOSURE);
+        }
+        self.inlined += 1;
+        if self.inlined > super::MAX_INLINE {
+            self.inlined -= 1;
+            return self.reject(at, &errors::TOO_DEEP);
+        }
+        let scopes = if c.scopes.is_empty() {
+            // A nested function sees the functions and constants around it, and no variables.
+            self.functions_only()
+        } else {
+            c.scopes.clone()
+        };
+        let outer = std::mem::replace(&mut self.scopes, scopes);
+        self.scopes.push(super::Scope::new());
+        let target = self.push_target(TargetKind::Function, None);
+        let exits = std::mem::take(&mut self.exits);
+        let val = (|| {
+            for (pat, val) in c.inputs.iter().zip(args) {
+                self.bind(pat, val)?;
+            }
+            self.expr(&c.body)
+        })();
+        let val = self.join_target(target, val);
+        self.exits.extend(exits);
+        self.scopes = outer;
+        self.inlined -= 1;
+        val
+    }
+
+    fn functions_only(&self) -> Vec<super::Scope> {
+        self.scopes
+            .iter()
+            .map(|scope| {
+                let mut out = super::Scope::new();
+                for (name, entries) in scope {
+                    for (context, var) in entries {
+                        let item = match &self.vars[var.0].val {
+                            Val::Closure(c) => c.scopes.is_empty(),
+                            Val::Num(id) => matches!(self.g.node(*id), Node::Opaque(_, args) if args.is_empty()) && !self.vars[var.0].mutable,
+                            _ => false,
+                        };
+                        if item {
+                            out.entry(name.clone()).or_default().push((context.clone(), *var));
+                        }
+                    }
+                }
+                out
+            })
+            .collect()
+    }
+
+    /// `f64::sin`, `T::sin`, `core::primitive::f64::sin`: the float type and the method.
+    fn float_path(&self, p: &syn::ExprPath) -> Option<(FloatTy, proc_macro2::Ident)> {
+        let method = p.path.segments.last()?.ident.clone();
+        let name = match &p.qself {
+            Some(q) if p.path.segments.len() == 1 => crate::shape::primitive(&q.ty)?,
+            Some(_) => return None,
+            None => {
+                let names: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+                match names.as_slice() {
+                    [ty, _] => ty.clone(),
+                    [root, module, ty, _] if module == "primitive" && (root == "core" || root == "std") => ty.clone(),
+                    _ => return None,
+                }
+            }
+        };
+        let ty = match name.as_str() {
+            "f64" => FloatTy::F64,
+            "f32" => FloatTy::F32,
+            _ => FloatTy::Generic(self.sig.floats.iter().find(|t| **t == name)?.clone()),
+        };
+        Some((ty, method))
+    }
+
+    /// `T::one()`, `T::from(0.5).unwrap()`: constants of a generic float type.
+    pub(super) fn generic_constant(&mut self, c: &syn::ExprCall) -> Result<Option<Val>> {
+        let syn::Expr::Path(p) = strip(&c.func) else { return Ok(None) };
+        let Some((FloatTy::Generic(t), method)) = self.float_path(p) else { return Ok(None) };
+        if !(method == "from" || method == "from_f64" || method == "from_f32" || method == "from_usize") || c.args.len() != 1 {
+            return Ok(None);
+        }
+        let arg = self.scalar(&c.args[0])?;
+        if let (Some(value), "from" | "from_f64") = (self.g.constant(arg), method.to_string().as_str()) {
+            let ty = self.g.types.fresh(Kind::Float(FloatTy::Generic(t)));
+            return Ok(Some(Val::Num(self.g.lit(value, ty))));
+        }
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let func = p.to_token_stream();
+        let inner = self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[arg], ty);
+        let ty = self.g.types.fresh(Kind::Float(FloatTy::Generic(t)));
+        Ok(Some(self.pinned(|g| g.opaque_method("unwrap", &[inner], ty))))
+    }
+
+    /// Functions of the standard library that the macro knows.
+    fn standard(&mut self, x: &syn::ExprCall, p: &syn::ExprPath, args: &[&syn::Expr]) -> Result<Option<Val>> {
+        let names: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+        let last = names.last().map_or("", String::as_str);
+        if let Some((ty, method)) = self.float_path(p) {
+            let name = method.to_string();
+            if let (FloatTy::Generic(_), true) = (&ty, args.is_empty()) {
+                let t = self.g.types.fresh(Kind::Float(ty));
+                return Ok(Some(Val::Num(self.g.opaque_tokens(x.to_token_stream(), t))));
+            }
+            if name == "from" && args.len() == 1 {
+                let a = self.scalar(args[0])?;
+                let t = self.g.types.fresh(Kind::Float(ty.clone()));
+                if self.g.is_float(a) {
+                    return Ok(Some(Val::Num(self.g.compute(Node::Cast(a, Some(ty)), t))));
+                }
+                let func = p.to_token_stream();
+                return Ok(Some(Val::Num(self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a], t))));
+            }
+            if name.starts_with("from_") {
+                return self.reject(&method, &errors::BITS);
+            }
+            let mut ids = Vec::new();
+            for e in args {
+                ids.push(self.scalar(e)?);
+            }
+            if let Some(&a) = ids.first() {
+                let t = self.g.ty(a);
+                self.g.types.learn(t, Kind::Float(ty));
+            }
+            if ids.is_empty() {
+                return self.reject(x, &errors::UNKNOWN_CALL);
+            }
+            return self.float_method(&method, &name, &ids).map(Some);
+        }
+        let module = names.iter().rev().nth(1).map_or("", String::as_str);
+        match (module, last, args) {
+            ("", "Some", [e]) => {
+                let val = self.operand(e)?;
+                let yes = self.g.bool_const(true);
+                Ok(Some(Val::Opt(yes, Box::new(val))))
+            }
+            ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {
+                let ty = self.g.types.fresh(Kind::Unknown);
+                let array = self.g.declare("vec", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+                Ok(Some(super::expr::fresh_view(array)))
+            }
+            ("mem", "swap", [a, b]) => {
+                let (a, b) = (self.behind(a)?, self.behind(b)?);
+                self.swap_destinations(a, b, &syn::Expr::Call(x.clone()))?;
+                Ok(Some(Val::Unit))
+            }
+            ("mem", "replace", [a, b]) => {
+                let new = self.operand(b)?;
+                let to = self.behind(a)?;
+                let old = self.taken(&to, x)?;
+                self.put(to, new, args[0], args[1])?;
+                Ok(Some(old))
+            }
+            ("mem", "take", [a]) => {
+                let to = self.behind(a)?;
+                let old = self.taken(&to, x)?;
+                let Val::Num(id) = old else { return self.reject(x, &errors::REFERENCE) };
+                let zero = self.g.lit_like(0.0, id);
+                self.put(to, Val::Num(zero), args[0], args[0])?;
+                Ok(Some(Val::Num(id)))
+            }
+            ("mem", "drop", [_]) | ("", "drop", [_]) => Ok(Some(Val::Unit)),
+            ("array", "from_fn", [f]) => {
+                let turbofish = p.path.segments.last().and_then(|s| match &s.arguments {
+                    syn::PathArguments::AngleBracketed(a) => a.args.iter().nth(1).map(ToTokens::to_token_stream),
+                    _ => None,
+                });
+                let Some(n) = turbofish else { return self.reject(x, &errors::UNKNOWN_CALL) };
+                let len = match syn::parse2::<syn::LitInt>(n.clone()).ok().and_then(|l| l.base10_parse().ok()) {
+                    Some(k) => Length::Known(k),
+                    None => Length::Tokens(n),
+                };
+                let f = self.operand(f)?;
+                let ty = self.g.usize_ty();
+                let count = match &len {
+                    Length::Known(k) => self.g.usize_const(*k),
+                    other => {
+                        let t = other.to_token_stream();
+                        self.g.opaque_tokens(t, ty)
+                    }
+                };
+                self.tabulate(count, Some(len), |l, k| l.apply_at(&f, vec![Val::Num(k)], x)).map(Some)
+            }
+            ("cmp", "min" | "max", [_, _]) => {
+                let (a, b) = (self.scalar(args[0])?, self.scalar(args[1])?);
+                let (ta, tb) = (self.g.ty(a), self.g.ty(b));
+                self.g.types.unify(ta, tb);
+                let func = p.to_token_stream();
+                Ok(Some(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a, b], ta))))
+            }
+            ("mem", "size_of", []) | ("", "size_of", []) => {
+                let ty = self.g.usize_ty();
+                Ok(Some(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty))))
+            }
+            (int, "from" | "pow" | "abs" | "min" | "max" | "rem_euclid" | "wrapping_add" | "wrapping_mul" | "wrapping_sub", _)
+                if INTEGERS.contains(&int) && !args.is_empty() =>
+            {
+                let mut ids = Vec::new();
+                for e in args {
+                    ids.push(self.scalar(e)?);
+                }
+                let ty = self.g.types.fresh(Kind::Int(int.to_string()));
+                let func = p.to_token_stream();
+                Ok(Some(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &ids, ty))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The place behind `&mut place`.
+    fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
+        match strip(e) {
+            syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
+            other => match self.operand(other)? {
+                Val::MutRef(var) => Ok(Destination::Var(var, Vec::new())),
+                Val::Elem(place) => Ok(Destination::Place(place)),
+                Val::View(view) => Ok(Destination::View(view)),
+                _ => self.reject(e, &errors::REFERENCE),
+            },
+        }
+    }
+
+    /// What a place held before it is overwritten: arrays are copied out.
+    fn taken(&mut self, to: &Destination, x: &syn::ExprCall) -> Result<Val> {
+        match self.fetch(to, &syn::Expr::Call(x.clone()))? {
+            Val::View(view) => Ok(Val::View(self.copied(&view, "old"))),
+            val => Ok(val),
+        }
+    }
+
+    /// A call of another function by path.
+    fn call_path(&mut self, p: &syn::ExprPath, vals: Vec<Val>, by_ref: &[bool], at: impl ToTokens) -> Result<Val> {
+        let name = p.path.segments.last().map_or(String::new(), |s| s.ident.to_string());
+        if vals.is_empty() || p.qself.is_some() {
+            return self.reject(at, &errors::UNKNOWN_CALL);
+        }
+        let constant = vals.iter().all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
+        let func = p.to_token_stream();
+        let known = name.chars().next().is_some_and(char::is_uppercase);
+        if known {
+            return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
+        }
+        let itself = p.path.get_ident().is_some_and(|i| *i == self.sig.ident);
+        if constant && !itself {
+            let ids: Vec<Id> = vals.iter().flat_map(Val::leaves).collect();
+            let ty = self.g.types.fresh(Kind::Unknown);
+            return Ok(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &ids, ty)));
+        }
+        if !itself && (self.unannotated)(&p.path) {
+            return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
+        }
+        if itself && self.sig.associated {
+            return self.errors_named(p, &errors::RECURSION, &name);
+        }
+        let mut args = Vec::new();
+        for (val, &by_ref) in vals.into_iter().zip(by_ref) {
+            let arg = match self.argument(val, &at)? {
+                Argument::Scalar { value, .. } => Argument::Scalar { value, by_ref },
+                arg => arg,
+            };
+            args.push(arg);
+        }
+        let ty = if itself && let Shape::Float(f) = &self.sig.output {
+            self.g.types.fresh(Kind::Float(f.clone()))
+        } else {
+            self.g.types.fresh(Kind::AnyFloat)
+        };
+        let call = CallId(self.g.calls.len() as u32);
+        let here = self.g.here();
+        let out = self.g.bound(Node::CallOut(call, 0), ty, Some(here));
+        let n = args.len();
+        self.g.calls.push(Call {
+            path: func,
+            args,
+            outs: vec![out],
+            upstream: Vec::new(),
+            gradients: vec![None; n],
+            shadows: vec![None; n],
+            recursive: itself,
+            span: self.g.span.unwrap_or_else(Span::call_site),
+        });
+        self.g.push(Stmt::Call(call));
+        Ok(Val::Num(out))
+    }
+
+    fn argument(&mut self, val: Val, at: &impl ToTokens) -> Result<Argument> {
+        match val {
+            Val::Num(value) => Ok(Argument::Scalar { value, by_ref: false }),
+            Val::View(View { place, window: None, by_ref }) => Ok(Argument::Array { place, by_ref }),
+            Val::Poison => Err(Rejected),
+            _ => self.reject(at, &errors::CALL_ARGUMENT),
+        }
+    }
+
+    // ---- macros ----
+
+    pub(super) fn macro_call(&mut self, m: &syn::Macro) -> Result<Val> {
+        let name = m.path.segments.last().map_or(String::new(), |s| s.ident.to_string());
+        match name.as_str() {
+            "vec" => self.vec_macro(m),
+            "assert" | "debug_assert" | "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" | "println" | "eprintln" | "print"
+            | "eprint" => {
+                let conditions = match name.as_str() {
+                    "assert" | "debug_assert" => 1,
+                    "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" => 2,
+                    _ => 0,
+                };
+                self.message_macro(m, &name, conditions)?;
+                Ok(Val::Unit)
+            }
+            "panic" | "unreachable" | "todo" | "unimplemented" => {
+                self.message_macro(m, &name, 0)?;
+                self.dead = true;
+                Ok(Val::Uninit)
+            }
+            "matches" => {
+                let parser = |input: syn::parse::ParseStream| {
+                    let e: syn::Expr = input.parse()?;
+                    input.parse::<syn::Token![,]>()?;
+                    let p = syn::Pat::parse_multi_with_leading_vert(input)?;
+                    let guard = input.peek(syn::Token![if]);
+                    let _: TokenStream = input.parse()?;
+                    Ok((e, p, guard))
+                };
+                let Ok((e, pat, false)) = parser.parse2(m.tokens.clone()) else { return self.reject(m, &errors::PATTERN) };
+                let val = self.operand(&e)?;
+                Ok(Val::Num(match self.condition(&pat, &val)? {
+                    Some(cond) => cond,
+                    None => self.g.bool_const(true),
+                }))
+            }
+            "cfg" => {
+                let ty = self.g.bool_ty();
+                Ok(Val::Num(self.g.opaque_tokens(m.to_token_stream(), ty)))
+            }
+            _ => self.errors_named(m, &errors::MACRO, &name),
+        }
+    }
+
+    fn vec_macro(&mut self, m: &syn::Macro) -> Result<Val> {
+        let repeat = |input: syn::parse::ParseStream| {
+            let elem: syn::Expr = input.parse()?;
+            input.parse::<syn::Token![;]>()?;
+            let len: syn::Expr = input.parse()?;
+            Ok((elem, len))
+        };
+        if let Ok((elem, len)) = repeat.parse2(m.tokens.clone()) {
+            return self.repeat(&elem, &len, true);
+        }
+        let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
+        let Ok(elems) = list.parse2(m.tokens.clone()) else { return self.reject(m, &errors::EXPRESSION) };
+        if elems.is_empty() {
+            let ty = self.g.types.fresh(Kind::Unknown);
+            let array = self.g.declare("vec", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+            return Ok(super::expr::fresh_view(array));
+        }
+        let elems: Vec<&syn::Expr> = elems.iter().collect();
+        self.array(&elems, true)
+    }
+
+    /// A macro kept in the forward pass: its conditions and the values that it prints are operands.
+    fn message_macro(&mut self, m: &syn::Macro, name: &str, conditions: usize) -> Result<()> {
+        let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
+        let Ok(exprs) = list.parse2(m.tokens.clone()) else { return self.reject(m, &errors::EXPRESSION) };
+        let exprs: Vec<syn::Expr> = exprs.into_iter().collect();
+        let mut ids: Vec<Id> = Vec::new();
+        let mut pieces: Vec<TokenStream> = Vec::new();
+        let hole = |k: usize| proc_macro2::Ident::new(&format!("__h{k}"), Span::mixed_site());
+        let mut named: Vec<String> = Vec::new();
+        let mut format = None;
+        for (k, e) in exprs.iter().enumerate() {
+            if k == conditions
+                && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(s), .. }) = e
+            {
+                format = Some(s.value());
+                pieces.push(quote!(#s));
+                continue;
+            }
+            let (key, e) = match e {
+                syn::Expr::Assign(a) => match &*a.left {
+                    syn::Expr::Path(p) if p.path.get_ident().is_some() => (p.path.get_ident().cloned(), &*a.right),
+                    _ => (None, e),
+                },
+                _ => (None, e),
+            };
+            let val = self.operand(e)?;
+            let id = match val {
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, e)?,
+                Val::Poison => return Err(Rejected),
+                _ => return self.reject(e, &errors::STRING),
+            };
+            let h = hole(ids.len());
+            ids.push(id);
+            pieces.push(match key {
+                Some(key) => {
+                    named.push(key.to_string());
+                    quote!(#key = #h)
+                }
+                None => quote!(#h),
+            });
+        }
+        if let Some(format) = format {
+            for captured in captures(&format) {
+                if named.contains(&captured) {
+                    continue;
+                }
+                let Ok(e) = syn::parse_str::<syn::ExprPath>(&captured) else { continue };
+                let Some(ident) = e.path.get_ident() else { continue };
+                // The name is inside a string: any variable of that text will do.
+                let ident = proc_macro2::Ident::new(&ident.to_string(), m.path.segments.last().map_or_else(Span::call_site, |s| s.ident.span()));
+                let Some(var) = self.find(&ident)? else { continue };
+                let val = self.read(var);
+                if !matches!(val, Val::Num(_)) {
+                    return self.reject(m, &errors::STRING);
+                }
+                let id = self.num(val, m)?;
+                let h = hole(ids.len());
+                ids.push(id);
+                pieces.push(quote!(#ident = #h));
+                named.push(captured);
+            }
+        }
+        let macro_name = proc_macro2::Ident::new(name, Span::mixed_site());
+        let root = if name.ends_with("print") || name.ends_with("println") { quote!(::std) } else { quote!(::core) };
+        self.effect(quote!(#root::#macro_name!(#(#pieces),*)), &ids);
+        Ok(())
+    }
+}
+
+/// The identifiers that a format string captures: `{x}`, `{x:.3}`, `{:w$}`.
+fn captures(format: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let text = format.replace("{{", "").replace("}}", "");
+    let mut rest = text.as_str();
+    while let Some(open) = rest.find('{') {
+        rest = &rest[open + 1..];
+        let Some(close) = rest.find('}') else { break };
+        let inside = &rest[..close];
+        rest = &rest[close + 1..];
+        let name = inside.split(':').next().unwrap_or("");
+        let widths = inside.split(':').nth(1).unwrap_or("").split(['.', '<', '>', '^', '+']).filter_map(|w| w.strip_suffix('$'));
+        for name in std::iter::once(name).chain(widths) {
+            let ident = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+            if ident && !out.contains(&name.to_string()) {
+                out.push(name.to_string());
+            }
+        }
+    }
+    out
+}
+
+fn strip(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => strip(&p.expr),
+        syn::Expr::Group(p) => strip(&p.expr),
+        _ => e,
+    }
+}
+
+/// Replaces `__h0`, `__h1`, … by the operands.
+pub fn fill(tokens: &TokenStream, operands: &[TokenStream]) -> TokenStream {
+    tokens
+        .clone()
+        .into_iter()
+        .map(|tree| match tree {
+            TokenTree::Ident(ident) => {
+                let text = ident.to_string();
+                match text.strip_prefix("__h").and_then(|k| k.parse::<usize>().ok()).and_then(|k| operands.get(k)) {
+                    Some(operand) => operand.clone(),
+                    None => quote!(#ident),
+                }
+            }
+            TokenTree::Group(g) => {
+                let mut inner = proc_macro2::Group::new(g.delimiter(), fill(&g.stream(), operands));
+                inner.set_span(g.span());
+                quote!(#inner)
+            }
+            other => quote!(#other),
+        })
+        .collect()
+}

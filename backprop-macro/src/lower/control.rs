@@ -1,0 +1,512 @@
+//! Branches, loops and the ways out of them.
+//!
+//! A `break`, `continue` or `return` sets a flag and ends its path; what follows in the block is guarded by the flags that
+//! may have been set. Flags are variables like any other, so branches and loops carry them, and the backward pass finds
+//! each decision as a recorded value.
+
+use super::value::{Val, View};
+use super::{Lower, VarId};
+use crate::errors::{self, Rejected, Result};
+use crate::graph::{Count, Id, Init, Node, Stmt};
+use crate::shape::Shape;
+use crate::types::Kind;
+use proc_macro2::Span;
+use quote::quote;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An open loop: the variables of outer scope that it has read or written, with their values on entry and their phis.
+#[derive(Default)]
+pub struct Frame {
+    synced: Vec<(VarId, Val, Val)>,
+}
+
+/// Somewhere to leave to.
+pub struct Target {
+    pub kind: TargetKind,
+    pub label: Option<String>,
+    /// Whether this path has left to it.
+    pub flag: VarId,
+    /// What `break value` or `return value` gives.
+    pub result: VarId,
+    /// An array result that early returns copy into.
+    pub array: Option<View>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    Break,
+    Continue,
+    Block,
+    Function,
+}
+
+impl Lower<'_> {
+    /// Makes sure that a variable of an outer loop level is a phi of every loop between.
+    pub(super) fn sync(&mut self, var: VarId) {
+        let v = &self.vars[var.0];
+        if v.frame == self.frames.len() {
+            return;
+        }
+        let from = v.frame;
+        self.vars[var.0].frame = self.frames.len();
+        if !self.vars[var.0].mutable {
+            return;
+        }
+        for level in from..self.frames.len() {
+            let before = self.vars[var.0].val.clone();
+            let name = self.vars[var.0].name.clone();
+            let body = self.frame_regions[level];
+            let phi = before.map(&mut |id| {
+                let ty = self.g.ty(id);
+                // The loop is not made yet: `carry` says later which it is.
+                let phi = self.g.bound(Node::Phi(crate::graph::LoopId(u32::MAX), 0), ty, Some(body));
+                self.g.nodes[phi.0 as usize].name = Some(name.clone());
+                phi
+            });
+            self.frames[level].synced.push((var, before, phi.clone()));
+            self.vars[var.0].val = phi;
+        }
+    }
+
+    // ---- targets ----
+
+    pub(super) fn push_target(&mut self, kind: TargetKind, label: Option<String>) -> usize {
+        let no = self.g.bool_const(false);
+        let flag = self.new_var("left".into(), Val::Num(no), true);
+        let result = self.new_var("result".into(), Val::Uninit, true);
+        self.targets.push(Target { kind, label, flag, result, array: None });
+        self.targets.len() - 1
+    }
+
+    pub(super) fn pop_target(&mut self) -> Option<Target> {
+        let at = self.targets.len().saturating_sub(1);
+        self.exits.remove(&at);
+        self.targets.pop()
+    }
+
+    /// Leaves to a target.
+    pub(super) fn leave(&mut self, target: usize, val: Option<Val>) -> Result<()> {
+        if let Some(val) = val {
+            match (val, self.targets[target].array.clone()) {
+                (Val::View(from), Some(to)) => self.copy_view(&to, &from)?,
+                (val, _) => {
+                    let result = self.targets[target].result;
+                    self.write(result, val);
+                }
+            }
+        }
+        let yes = self.g.bool_const(true);
+        let flag = self.targets[target].flag;
+        self.write(flag, Val::Num(yes));
+        self.exits.insert(target);
+        self.dead = true;
+        Ok(())
+    }
+
+    /// Whether none of the targets has been left to.
+    pub(super) fn still_here(&mut self, exits: &BTreeSet<usize>) -> Id {
+        let mut here: Option<Id> = None;
+        for &t in exits {
+            let flag = self.targets[t].flag;
+            let Val::Num(left) = self.read(flag) else { continue };
+            let stayed = self.g.not(left);
+            here = Some(match here {
+                None => stayed,
+                Some(other) => {
+                    let ty = self.g.bool_ty();
+                    self.g.opaque_binary(quote!(&&), other, stayed, ty, false)
+                }
+            });
+        }
+        here.unwrap_or_else(|| self.g.bool_const(true))
+    }
+
+    /// Closes a target around a value: what was given on leaving, or the value where nothing left.
+    pub(super) fn join_target(&mut self, target: usize, val: Result<Val>) -> Result<Val> {
+        let dead = self.dead;
+        let left = self.exits.contains(&target);
+        if left {
+            self.dead = false;
+        }
+        let (flag, result, array) = {
+            let t = &self.targets[target];
+            (t.flag, t.result, t.array.clone())
+        };
+        self.exits.remove(&target);
+        let out = match val {
+            Err(e) => Err(e),
+            Ok(val) if !left => match (val, array) {
+                (Val::View(from), Some(to)) if !dead => {
+                    self.copy_view(&to, &from)?;
+                    Ok(Val::View(to))
+                }
+                (val, _) => Ok(val),
+            },
+            Ok(_) if dead => Ok(match array {
+                Some(to) => Val::View(to),
+                None => self.result_value(result),
+            }),
+            Ok(val) => {
+                let here = self.read(flag);
+                let left = self.num(here, quote!())?;
+                let given = match &array {
+                    Some(to) => Val::View(to.clone()),
+                    None => self.result_value(result),
+                };
+                self.branch(left, |_| Ok(given), |l| match (val, array) {
+                    (Val::View(from), Some(to)) => {
+                        l.copy_view(&to, &from)?;
+                        Ok(Val::View(to))
+                    }
+                    (val, _) => Ok(val),
+                })
+            }
+        };
+        self.targets.truncate(target);
+        out
+    }
+
+    fn result_value(&mut self, result: VarId) -> Val {
+        match self.read(result) {
+            Val::Uninit => Val::Unit,
+            val => val,
+        }
+    }
+
+    /// The body of a function or closure, with `return` as a way out of it.
+    pub(super) fn function_body(&mut self, block: &syn::Block, output: &Shape) -> Result<Val> {
+        let target = self.push_target(TargetKind::Function, None);
+        if output.is_array() && output.is_fixed() && returns_early(block) {
+            let array = self.g.declare("result", output.clone(), Init::Zeros, Span::call_site());
+            let place = crate::graph::Place { array, path: Vec::new() };
+            self.targets[target].array = Some(View { place, window: None, by_ref: false });
+        }
+        let val = self.block(block);
+        self.join_target(target, val)
+    }
+
+    // ---- branches ----
+
+    /// Runs one of two pieces of code; variables that they write and their values become what the branch yields.
+    pub(super) fn branch(
+        &mut self,
+        cond: Id,
+        then: impl FnOnce(&mut Self) -> Result<Val>,
+        otherwise: impl FnOnce(&mut Self) -> Result<Val>,
+    ) -> Result<Val> {
+        match self.g.opaque_text(cond).as_deref() {
+            Some("true") => return then(self),
+            Some("false") => return otherwise(self),
+            _ => {}
+        }
+        let before = std::mem::take(&mut self.exits);
+        let (a_region, a, a_writes, a_dead, a_exits) = self.side(then);
+        let (b_region, b, b_writes, b_dead, b_exits) = self.side(otherwise);
+        let branch = self.g.new_if(cond, a_region, b_region);
+        self.exits = &(&before | &a_exits) | &b_exits;
+        self.dead = a_dead && b_dead;
+        let vars: BTreeSet<VarId> = a_writes.keys().chain(b_writes.keys()).copied().collect();
+        let mut merged = Vec::new();
+        for var in vars {
+            let old = self.vars[var.0].val.clone();
+            let x = a_writes.get(&var).unwrap_or(&old).clone();
+            let y = b_writes.get(&var).unwrap_or(&old).clone();
+            merged.push((var, self.merge(branch, cond, &x, &y)));
+        }
+        let result = match (a, b) {
+            (Ok(a), Ok(b)) => {
+                let (a, b) = (if a_dead { Val::Uninit } else { a }, if b_dead { Val::Uninit } else { b });
+                self.merge_result(branch, cond, &a, &b)
+            }
+            _ => Err(Rejected),
+        };
+        if self.stores(a_region) || self.stores(b_region) {
+            self.g.invalidate();
+        }
+        self.g.push(Stmt::If(branch));
+        for (var, val) in merged {
+            match val {
+                Ok(val) => self.write(var, val),
+                Err(Rejected) => self.write(var, Val::Poison),
+            }
+        }
+        result
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn side(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<Val>,
+    ) -> (crate::graph::RegionId, Result<Val>, BTreeMap<VarId, Val>, bool, BTreeSet<usize>) {
+        let region = self.g.open();
+        self.journals.push(BTreeMap::new());
+        self.dead = false;
+        self.exits.clear();
+        let val = self.scoped(f);
+        let mut writes = BTreeMap::new();
+        for (var, old) in self.journals.pop().unwrap_or_default() {
+            writes.insert(var, std::mem::replace(&mut self.vars[var.0].val, old));
+        }
+        self.g.close();
+        (region, val, writes, std::mem::take(&mut self.dead), std::mem::take(&mut self.exits))
+    }
+
+    /// Whether a region, or one inside it, stores to an array.
+    pub(super) fn stores(&self, region: crate::graph::RegionId) -> bool {
+        self.g.region(region).stmts.iter().any(|s| match s {
+            Stmt::Store { .. } | Stmt::Copy { .. } | Stmt::Clear(_) | Stmt::Swap(..) | Stmt::Push(..) | Stmt::Pop(..) => true,
+            Stmt::If(i) => self.stores(self.g.branch(*i).then) || self.stores(self.g.branch(*i).otherwise),
+            Stmt::Loop(l) => self.stores(self.g.looped(*l).body),
+            _ => false,
+        })
+    }
+
+    fn merge(&mut self, branch: crate::graph::IfId, cond: Id, a: &Val, b: &Val) -> Result<Val> {
+        Ok(match (a, b) {
+            (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
+            (Val::Num(x), Val::Num(y)) => Val::Num(self.merge_scalar(branch, cond, *x, *y)),
+            (Val::Uninit, Val::Uninit) => Val::Uninit,
+            (Val::Unit, _) | (_, Val::Unit) => Val::Unit,
+            (Val::Tuple(xs), Val::Tuple(ys)) if xs.len() == ys.len() => {
+                let all: Result<Vec<Val>> = xs.iter().zip(ys).map(|(x, y)| self.merge(branch, cond, x, y)).collect();
+                Val::Tuple(all?)
+            }
+            (Val::Opt(s, x), Val::Opt(t, y)) => {
+                let some = self.merge_scalar(branch, cond, *s, *t);
+                Val::Opt(some, Box::new(self.merge(branch, cond, x, y)?))
+            }
+            (Val::View(x), Val::View(y)) if x.place == y.place && x.window == y.window => a.clone(),
+            (Val::Elem(x), Val::Elem(y)) if x == y => a.clone(),
+            (Val::MutRef(x), Val::MutRef(y)) if x == y => a.clone(),
+            (Val::Uninit, other) | (other, Val::Uninit) => {
+                // The side that left, or has no value: whatever it yields is never read.
+                let from_a = matches!(b, Val::Uninit);
+                other.map(&mut |id| {
+                    let undef = self.undef(id);
+                    if from_a { self.merge_scalar(branch, cond, id, undef) } else { self.merge_scalar(branch, cond, undef, id) }
+                })
+            }
+            _ => return Err(self.errors.reject_at(self.g.span.unwrap_or_else(Span::call_site), &errors::BRANCH_ARRAY, "")),
+        })
+    }
+
+    fn merge_scalar(&mut self, branch: crate::graph::IfId, cond: Id, x: Id, y: Id) -> Id {
+        let (x, y) = (self.g.resolve(x), self.g.resolve(y));
+        if x == y {
+            return x;
+        }
+        let bits = |g: &crate::graph::Graph, id| g.constant(id).map(f64::to_bits);
+        if let (Some(a), Some(b)) = (bits(&self.g, x), bits(&self.g, y))
+            && a == b
+        {
+            let (ta, tb) = (self.g.ty(x), self.g.ty(y));
+            self.g.types.unify(ta, tb);
+            return x;
+        }
+        match (self.g.opaque_text(x).as_deref(), self.g.opaque_text(y).as_deref()) {
+            (Some("true"), Some("false")) => return cond,
+            (Some("false"), Some("true")) => return self.g.not(cond),
+            (Some("true"), Some("true")) | (Some("false"), Some("false")) => return x,
+            _ => {}
+        }
+        let out = self.g.yield_from(branch, x, y);
+        let name = self.g.data(x).name.clone().or_else(|| self.g.data(y).name.clone());
+        self.g.nodes[out.0 as usize].name = name;
+        out
+    }
+
+    /// The value of a branch; arrays are copied into one that outlives it.
+    fn merge_result(&mut self, branch: crate::graph::IfId, cond: Id, a: &Val, b: &Val) -> Result<Val> {
+        let (Val::View(x), Val::View(y)) = (a, b) else { return self.merge(branch, cond, a, b) };
+        if x.place == y.place && x.window == y.window {
+            return Ok(a.clone());
+        }
+        let shape = self.view_shape(x);
+        let other = self.view_shape(y);
+        self.unify_shapes(&shape, &other);
+        if !shape.is_fixed() || x.window.is_some() || y.window.is_some() {
+            return Err(self.errors.reject_at(self.g.span.unwrap_or_else(Span::call_site), &errors::BRANCH_ARRAY, ""));
+        }
+        let array = self.g.declare("chosen", shape, Init::Zeros, Span::call_site());
+        let to = crate::graph::Place { array, path: Vec::new() };
+        for (region, from) in [(self.g.branch(branch).then, x), (self.g.branch(branch).otherwise, y)] {
+            self.g.array_mut(array).mutated = true;
+            self.g.region_mut(region).stmts.push(Stmt::Copy { to: to.clone(), from: from.place.clone(), add: false });
+        }
+        Ok(Val::View(View { place: to, window: None, by_ref: false }))
+    }
+
+    /// A value that is never read, of the type of another.
+    pub(super) fn undef(&mut self, like: Id) -> Id {
+        let ty = self.g.ty(like);
+        let k = self.g.nodes.len() as u32;
+        self.g.bound(Node::Undef(k), ty, None)
+    }
+
+    // ---- loops ----
+
+    /// A loop: `count` is made inside the body's region, where its index lives.
+    pub(super) fn looped(
+        &mut self,
+        label: Option<String>,
+        span: Span,
+        count: impl FnOnce(&mut Self) -> (Count, Option<Id>),
+        body: impl FnOnce(&mut Self, Option<Id>) -> Result<()>,
+    ) -> Result<Val> {
+        let outer_exits = std::mem::take(&mut self.exits);
+        let target = self.push_target(TargetKind::Break, label.clone());
+        self.g.invalidate();
+        let region = self.g.open();
+        self.frames.push(Frame::default());
+        self.frame_regions.push(region);
+        self.journals.push(BTreeMap::new());
+        let (count, index) = count(self);
+        // No path that gets here has left: every flag is false when an iteration starts.
+        let no = self.g.bool_const(false);
+        let flags: Vec<(VarId, Val, usize)> = self.targets.iter().map(|t| t.flag).map(|f| {
+            let v = &mut self.vars[f.0];
+            let saved = (f, std::mem::replace(&mut v.val, Val::Num(no)), v.frame);
+            v.frame = self.frames.len();
+            saved
+        }).collect();
+        let inner = self.push_target(TargetKind::Continue, label);
+        let done = self.scoped(|l| body(l, index));
+        let mut leaving = std::mem::take(&mut self.exits);
+        let continued = leaving.remove(&inner);
+        let always_leaves = self.dead && !continued;
+        self.dead = false;
+        self.targets.truncate(inner);
+        let again = if leaving.is_empty() {
+            None
+        } else if always_leaves {
+            Some(self.g.bool_const(false))
+        } else {
+            Some(self.still_here(&leaving))
+        };
+        self.journals.pop();
+        let frame = self.frames.pop().unwrap_or_default();
+        self.frame_regions.pop();
+        self.g.close();
+        let forever = matches!(count, Count::Forever);
+        let looped = self.g.new_loop(count, region, span);
+        self.g.looped_mut(looped).again = again;
+        if let Some(index) = index {
+            self.g.nodes[index.0 as usize].node = Node::Index(looped);
+        }
+        let level = self.frames.len();
+        // Flags set in the body are carried out; the others are as they were.
+        for (flag, before, at) in flags {
+            let now = std::mem::replace(&mut self.vars[flag.0].val, before.clone());
+            self.vars[flag.0].frame = at;
+            let set = leaving.iter().any(|&t| self.targets[t].flag == flag);
+            if let (true, Val::Num(next), Val::Num(_)) = (set, &now, &before) {
+                let ty = self.g.bool_ty();
+                let phi = self.g.bound(Node::Phi(looped, 0), ty, Some(region));
+                let init = self.g.bool_const(false);
+                let out = self.g.carry(looped, phi, init, *next);
+                self.write(flag, Val::Num(out));
+            }
+        }
+        for (var, before, phi) in frame.synced {
+            let now = self.vars[var.0].val.clone();
+            self.vars[var.0].frame = level;
+            let out = self.close_phi(looped, region, &before, &phi, &now);
+            self.vars[var.0].val = before;
+            if let Some(out) = out {
+                self.write(var, out);
+            }
+        }
+        if self.stores(region) {
+            self.g.invalidate();
+        }
+        self.g.push(Stmt::Loop(looped));
+        let broke = leaving.remove(&target);
+        self.exits = &outer_exits | &leaving;
+        if forever {
+            if again.is_none() {
+                return Err(self.errors.reject_at(span, &errors::ENDLESS, ""));
+            }
+            self.dead = !broke;
+        }
+        let result = self.targets[target].result;
+        let val = if broke { self.result_value(result) } else { Val::Unit };
+        self.targets.truncate(target);
+        done.map(|()| val)
+    }
+
+    /// Completes the phis of one variable; its value after the loop, or `None` if the loop never changes it.
+    fn close_phi(&mut self, looped: crate::graph::LoopId, region: crate::graph::RegionId, before: &Val, phi: &Val, now: &Val) -> Option<Val> {
+        match (before, phi, now) {
+            (_, _, Val::Poison) => Some(Val::Poison),
+            (Val::Num(init), Val::Num(phi), Val::Num(next)) => {
+                let next = self.g.resolve(*next);
+                if next == *phi {
+                    self.g.set_alias(*phi, *init);
+                    return None;
+                }
+                let out = self.g.carry(looped, *phi, *init, next);
+                self.g.nodes[out.0 as usize].name = self.g.data(*phi).name.clone();
+                Some(Val::Num(out))
+            }
+            (Val::Tuple(xs), Val::Tuple(ps), Val::Tuple(ns)) if xs.len() == ns.len() => {
+                let mut changed = false;
+                let outs = xs.iter().zip(ps).zip(ns).map(|((x, p), n)| match self.close_phi(looped, region, x, p, n) {
+                    Some(out) => {
+                        changed = true;
+                        out
+                    }
+                    None => x.clone(),
+                });
+                let outs = outs.collect();
+                changed.then_some(Val::Tuple(outs))
+            }
+            (Val::Opt(s, x), Val::Opt(t, p), Val::Opt(u, n)) => {
+                let some = self.close_phi(looped, region, &Val::Num(*s), &Val::Num(*t), &Val::Num(*u));
+                let val = self.close_phi(looped, region, x, p, n);
+                if some.is_none() && val.is_none() {
+                    return None;
+                }
+                let some = match some {
+                    Some(Val::Num(id)) => id,
+                    _ => *s,
+                };
+                Some(Val::Opt(some, Box::new(val.unwrap_or_else(|| (**x).clone()))))
+            }
+            (Val::Uninit, _, Val::Uninit) => None,
+            (Val::Uninit, _, now) => Some(now.map(&mut |next| {
+                let ty = self.g.ty(next);
+                let phi = self.g.bound(Node::Phi(looped, 0), ty, Some(region));
+                let init = self.undef(next);
+                self.g.carry(looped, phi, init, next)
+            })),
+            _ => None,
+        }
+    }
+
+    /// A fresh loop index of the region being built.
+    pub(super) fn index(&mut self, kind: Kind, name: &str) -> Id {
+        let ty = self.g.types.fresh(kind);
+        let here = self.g.here();
+        let id = self.g.bound(Node::Index(crate::graph::LoopId(u32::MAX)), ty, Some(here));
+        self.g.nodes[id.0 as usize].name = Some(name.into());
+        id
+    }
+}
+
+/// Whether a block contains a `return` of its own.
+fn returns_early(block: &syn::Block) -> bool {
+    struct Finder(bool);
+    impl<'ast> syn::visit::Visit<'ast> for Finder {
+        fn visit_expr_return(&mut self, _: &'ast syn::ExprReturn) {
+            self.0 = true;
+        }
+        fn visit_expr_try(&mut self, _: &'ast syn::ExprTry) {
+            self.0 = true;
+        }
+        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
+    }
+    let mut finder = Finder(false);
+    syn::visit::visit_block(&mut finder, block);
+    finder.0
+}

@@ -1,0 +1,543 @@
+//! `for` loops and iterator chains: every chain becomes one loop over positions, its closures inlined.
+
+use super::value::{RangeVal, Val, View};
+use super::Lower;
+use crate::errors::{self, Rejected, Result};
+use crate::graph::{Count, Id, Init, Opaque, OpaqueForm};
+use crate::rules::Op;
+use crate::shape::Shape;
+use crate::types::Kind;
+use proc_macro2::Span;
+use quote::quote;
+use std::rc::Rc;
+
+type At = Rc<dyn Fn(&mut Lower, Id) -> Result<Val>>;
+
+/// An iterator: where its items come from, and what happens to each.
+pub struct Iter {
+    source: Source,
+    stages: Vec<Stage>,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// Integers, counted by the loop itself.
+    Range { lo: Id, hi: Id, inclusive: bool, rev: bool, step: Option<Id> },
+    /// Positions `0..len`, from which the item is computed.
+    Positions { len: Id, rev: bool, at: At },
+}
+
+#[derive(Clone)]
+enum Stage {
+    Map(Val),
+    Filter(Val),
+    Enumerate,
+    Scan(Val, super::VarId),
+}
+
+impl Lower<'_> {
+    pub(super) fn for_(&mut self, x: &syn::ExprForLoop) -> Result<Val> {
+        let over = self.operand(&x.expr)?;
+        let iter = self.iter_of(over, &x.expr)?;
+        let label = super::expr::label_of(&x.label);
+        let name = match &*x.pat {
+            syn::Pat::Ident(p) => p.ident.to_string().trim_start_matches("r#").to_string(),
+            _ => "k".into(),
+        };
+        self.each(&iter, label, x.for_token.span, &name, |l, item| {
+            l.bind(&x.pat, item)?;
+            l.block(&x.body)?;
+            Ok(())
+        })?;
+        Ok(Val::Unit)
+    }
+
+    fn iter_of(&mut self, val: Val, at: &syn::Expr) -> Result<Rc<Iter>> {
+        match val {
+            Val::Iter(iter) => Ok(iter),
+            Val::Range(range) => self.range_iter_at(&range, at),
+            Val::View(view) => Ok(Rc::new(self.view_iter(&view))),
+            Val::Poison => Err(Rejected),
+            _ => self.reject(at, &errors::NOT_ITERABLE),
+        }
+    }
+
+    fn view_iter(&mut self, view: &View) -> Iter {
+        let len = self.view_len(view);
+        let view = view.clone();
+        let at: At = Rc::new(move |l, k| Ok(l.element(&view, k)));
+        Iter { source: Source::Positions { len, rev: false, at }, stages: Vec::new() }
+    }
+
+    pub(super) fn range_iter(&mut self, range: &RangeVal, x: &syn::ExprMethodCall) -> Result<Rc<Iter>> {
+        self.range_iter_at(range, &x.receiver)
+    }
+
+    fn range_iter_at(&mut self, range: &RangeVal, at: &syn::Expr) -> Result<Rc<Iter>> {
+        let Some((lo, hi, inclusive)) = self.range_of(range) else { return self.reject(at, &errors::NOT_ITERABLE) };
+        let ty = self.g.ty(lo);
+        if matches!(self.g.types.kind(ty), Kind::Unknown) {
+            self.g.types.learn(ty, Kind::AnyInt);
+        }
+        Ok(Rc::new(Iter { source: Source::Range { lo, hi, inclusive, rev: false, step: None }, stages: Vec::new() }))
+    }
+
+    pub(super) fn array_iter(&mut self, x: &syn::ExprMethodCall, view: &View, name: &str, args: &[&syn::Expr]) -> Result<Iter> {
+        match (name, args) {
+            ("iter" | "into_iter", []) => Ok(self.view_iter(view)),
+            ("iter_mut", []) => {
+                let len = self.view_len(view);
+                let view = view.clone();
+                let at: At = Rc::new(move |l, k| {
+                    let place = l.element_place(&view, k);
+                    Ok(if l.g.shape_at(&place).is_array() {
+                        Val::View(View { place, window: None, by_ref: true })
+                    } else {
+                        Val::Elem(place)
+                    })
+                });
+                Ok(Iter { source: Source::Positions { len, rev: false, at }, stages: Vec::new() })
+            }
+            ("windows" | "chunks" | "chunks_exact", [e]) => {
+                let size = self.scalar(e)?;
+                let ty = self.g.ty(size);
+                self.g.types.learn(ty, Kind::Int("usize".into()));
+                let zero = self.g.usize_const(0);
+                let ty = self.g.bool_ty();
+                let positive = self.g.opaque_binary(quote!(>), size, zero, ty, false);
+                self.effect(quote!(::core::assert!(__h0, "the size must not be zero")), &[positive]);
+                let len = self.view_len(view);
+                let view = view.clone();
+                let (count, at): (Id, At) = match name {
+                    "windows" => {
+                        let one = self.g.usize_const(1);
+                        let more = self.usize_op(quote!(+), len, one);
+                        let count = self.saturating_sub(more, size);
+                        (count, Rc::new(move |l, k| Ok(Val::View(l.subview(&view, k, size)))))
+                    }
+                    "chunks" => {
+                        let ty = self.g.usize_ty();
+                        let count = self.g.opaque_method("div_ceil", &[len, size], ty);
+                        let at: At = Rc::new(move |l, k| {
+                            let lo = l.usize_op(quote!(*), k, size);
+                            let rest = l.usize_op(quote!(-), len, lo);
+                            let n = l.usize_min(rest, size);
+                            Ok(Val::View(l.subview(&view, lo, n)))
+                        });
+                        (count, at)
+                    }
+                    _ => {
+                        let count = self.usize_op(quote!(/), len, size);
+                        let at: At = Rc::new(move |l, k| {
+                            let lo = l.usize_op(quote!(*), k, size);
+                            Ok(Val::View(l.subview(&view, lo, size)))
+                        });
+                        (count, at)
+                    }
+                };
+                Ok(Iter { source: Source::Positions { len: count, rev: false, at }, stages: Vec::new() })
+            }
+            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+        }
+    }
+
+    fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
+        let ty = self.g.usize_ty();
+        self.g.opaque_method("saturating_sub", &[a, b], ty)
+    }
+
+    fn usize_min(&mut self, a: Id, b: Id) -> Id {
+        if a == b {
+            return a;
+        }
+        let (ta, tb) = (self.g.ty(a), self.g.ty(b));
+        self.g.types.learn(ta, Kind::Int("usize".into()));
+        self.g.types.learn(tb, Kind::Int("usize".into()));
+        let ty = self.g.usize_ty();
+        let func = quote!(::core::cmp::min);
+        self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a, b], ty)
+    }
+
+    /// Runs a body for each item.
+    fn each(&mut self, iter: &Rc<Iter>, label: Option<String>, span: Span, name: &str, body: impl FnOnce(&mut Self, Val) -> Result<()>) -> Result<()> {
+        let source = iter.source.clone();
+        let counter = iter.stages.iter().any(|s| matches!(s, Stage::Enumerate)).then(|| {
+            let zero = self.g.usize_const(0);
+            self.new_var("count".into(), Val::Num(zero), true)
+        });
+        let at = match &source {
+            Source::Positions { at, .. } => Some(at.clone()),
+            Source::Range { .. } => None,
+        };
+        let name = if at.is_some() { "k" } else { name };
+        self.looped(
+            label,
+            span,
+            |l| match source {
+                Source::Range { lo, hi, inclusive, rev, step } => {
+                    let index = l.index(Kind::AnyInt, name);
+                    for t in [lo, hi] {
+                        let (a, b) = (l.g.ty(index), l.g.ty(t));
+                        l.g.types.unify(a, b);
+                    }
+                    let count = match step {
+                        Some(step) => Count::Stepped { index, lo, hi, inclusive, step, rev },
+                        None => Count::Range { index, lo, hi, inclusive, rev },
+                    };
+                    (count, Some(index))
+                }
+                Source::Positions { len, rev, .. } => {
+                    let ty = l.g.ty(len);
+                    l.g.types.learn(ty, Kind::Int("usize".into()));
+                    let index = l.index(Kind::Int("usize".into()), name);
+                    let lo = l.g.usize_const(0);
+                    (Count::Range { index, lo, hi: len, inclusive: false, rev }, Some(index))
+                }
+            },
+            |l, index| {
+                let Some(index) = index else { return Ok(()) };
+                let item = match at {
+                    Some(at) => at(l, index)?,
+                    None => Val::Num(index),
+                };
+                l.staged(&iter.stages, item, counter, body)
+            },
+        )?;
+        Ok(())
+    }
+
+    fn staged(&mut self, stages: &[Stage], item: Val, counter: Option<super::VarId>, body: impl FnOnce(&mut Self, Val) -> Result<()>) -> Result<()> {
+        let Some((stage, rest)) = stages.split_first() else { return body(self, item) };
+        let at = quote!();
+        match stage {
+            Stage::Map(f) => {
+                let item = self.apply_fn(f, vec![item], &at)?;
+                self.staged(rest, item, counter, body)
+            }
+            Stage::Enumerate => {
+                let Some(counter) = counter else { return Err(Rejected) };
+                let n = self.read(counter);
+                let id = self.num(n.clone(), &at)?;
+                let one = self.g.usize_const(1);
+                let next = self.usize_op(quote!(+), id, one);
+                self.write(counter, Val::Num(next));
+                self.staged(rest, Val::Tuple(vec![n, item]), Some(counter), body)
+            }
+            Stage::Filter(f) => {
+                let keep = self.apply_fn(f, vec![item.clone()], &at)?;
+                let keep = self.num(keep, &at)?;
+                let rest = rest.to_vec();
+                self.branch(
+                    keep,
+                    |l| {
+                        // The branch is one level deeper; the stages after it go on inside.
+                        l.staged_boxed(&rest, item, counter, Box::new(body))?;
+                        Ok(Val::Unit)
+                    },
+                    |_| Ok(Val::Unit),
+                )?;
+                Ok(())
+            }
+            Stage::Scan(f, state) => match self.apply_fn(f, vec![Val::MutRef(*state), item], &at)? {
+                Val::Opt(some, val) if self.g.opaque_text(some).as_deref() == Some("true") => self.staged(rest, *val, counter, body),
+                _ => self.reject(&at, &errors::NOT_ITERABLE),
+            },
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn staged_boxed<'b>(&mut self, stages: &[Stage], item: Val, counter: Option<super::VarId>, body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + 'b>) -> Result<()> {
+        self.staged(stages, item, counter, body)
+    }
+
+    pub(super) fn apply_fn(&mut self, f: &Val, args: Vec<Val>, at: &impl quote::ToTokens) -> Result<Val> {
+        let tokens = quote::ToTokens::to_token_stream(at);
+        let call: syn::ExprMethodCall = syn::parse_quote!(f.call(#tokens));
+        self.apply(f, args, &call)
+    }
+
+    /// Positions `0..len` with the item at each, for adaptors that need both ends.
+    fn positioned(&mut self, iter: &Rc<Iter>, x: &syn::ExprMethodCall) -> Result<(Id, At)> {
+        if !iter.stages.is_empty() {
+            if iter.stages.iter().all(|s| matches!(s, Stage::Map(_))) {
+                let (len, at) = self.positioned(&Rc::new(Iter { source: iter.source.clone(), stages: Vec::new() }), x)?;
+                let fs: Vec<Val> = iter.stages.iter().filter_map(|s| if let Stage::Map(f) = s { Some(f.clone()) } else { None }).collect();
+                let at: At = Rc::new(move |l, k| {
+                    let mut item = at(l, k)?;
+                    for f in &fs {
+                        item = l.apply_fn(f, vec![item], &quote!())?;
+                    }
+                    Ok(item)
+                });
+                return Ok((len, at));
+            }
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        }
+        match iter.source.clone() {
+            Source::Positions { len, rev: false, at } => Ok((len, at)),
+            Source::Positions { len, rev: true, at } => {
+                let at: At = Rc::new(move |l, k| {
+                    let one = l.g.usize_const(1);
+                    let last = l.usize_op(quote!(-), len, one);
+                    let k = l.usize_op(quote!(-), last, k);
+                    at(l, k)
+                });
+                Ok((len, at))
+            }
+            Source::Range { lo, hi, inclusive, rev, step: None } => {
+                // Only `usize` ranges are also positions.
+                for t in [lo, hi] {
+                    let ty = self.g.ty(t);
+                    if !matches!(self.g.types.kind(ty), Kind::AnyInt | Kind::Unknown) && !matches!(self.g.types.kind(ty), Kind::Int(n) if n == "usize") {
+                        return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                    }
+                    self.g.types.learn(ty, Kind::Int("usize".into()));
+                }
+                let hi = if inclusive {
+                    let one = self.g.usize_const(1);
+                    self.usize_op(quote!(+), hi, one)
+                } else {
+                    hi
+                };
+                let len = if self.g.integer(lo) == Some(0) { hi } else { self.saturating_sub(hi, lo) };
+                let at: At = Rc::new(move |l, k| {
+                    Ok(Val::Num(if rev {
+                        let one = l.g.usize_const(1);
+                        let last = l.usize_op(quote!(-), hi, one);
+                        l.usize_op(quote!(-), last, k)
+                    } else {
+                        l.usize_op(quote!(+), lo, k)
+                    }))
+                });
+                Ok((len, at))
+            }
+            Source::Range { .. } => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+        }
+    }
+
+    fn from_positions(len: Id, rev: bool, at: At) -> Result<Val> {
+        Ok(Val::Iter(Rc::new(Iter { source: Source::Positions { len, rev, at }, stages: Vec::new() })))
+    }
+
+    pub(super) fn iter_method(&mut self, x: &syn::ExprMethodCall, iter: Rc<Iter>, name: &str, args: &[&syn::Expr]) -> Result<Val> {
+        let stage = |s: Stage| {
+            let mut stages = iter.stages.clone();
+            stages.push(s);
+            Ok(Val::Iter(Rc::new(Iter { source: iter.source.clone(), stages })))
+        };
+        match (name, args) {
+            ("iter" | "into_iter" | "copied" | "cloned" | "by_ref" | "fuse", []) => Ok(Val::Iter(iter.clone())),
+            ("map", [f]) => {
+                let f = self.operand(f)?;
+                stage(Stage::Map(f))
+            }
+            ("filter", [f]) => {
+                let f = self.operand(f)?;
+                stage(Stage::Filter(f))
+            }
+            ("scan", [init, f]) => {
+                let init = self.operand(init)?;
+                let f = self.operand(f)?;
+                let state = self.new_var("state".into(), init, true);
+                stage(Stage::Scan(f, state))
+            }
+            ("enumerate", []) => {
+                if let (Source::Positions { len, rev: false, at }, true) = (&iter.source, iter.stages.is_empty()) {
+                    let at = at.clone();
+                    let both: At = Rc::new(move |l, k| {
+                        let item = at(l, k)?;
+                        Ok(Val::Tuple(vec![Val::Num(k), item]))
+                    });
+                    return Self::from_positions(*len, false, both);
+                }
+                stage(Stage::Enumerate)
+            }
+            ("rev", []) => match (&iter.source, iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))) {
+                (Source::Range { lo, hi, inclusive, rev, step }, true) => {
+                    let source = Source::Range { lo: *lo, hi: *hi, inclusive: *inclusive, rev: !rev, step: *step };
+                    if step.is_some() {
+                        return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                    }
+                    Ok(Val::Iter(Rc::new(Iter { source, stages: iter.stages.clone() })))
+                }
+                (Source::Positions { len, rev, at }, true) => {
+                    let source = Source::Positions { len: *len, rev: !rev, at: at.clone() };
+                    Ok(Val::Iter(Rc::new(Iter { source, stages: iter.stages.clone() })))
+                }
+                _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            },
+            ("step_by", [e]) => {
+                let by = self.scalar(e)?;
+                let ty = self.g.ty(by);
+                self.g.types.learn(ty, Kind::Int("usize".into()));
+                if let (Source::Range { lo, hi, inclusive, rev, step: None }, true) = (&iter.source, iter.stages.is_empty()) {
+                    let source = Source::Range { lo: *lo, hi: *hi, inclusive: *inclusive, rev: *rev, step: Some(by) };
+                    return Ok(Val::Iter(Rc::new(Iter { source, stages: Vec::new() })));
+                }
+                let (len, at) = self.positioned(&iter, x)?;
+                let ty = self.g.usize_ty();
+                let len = self.g.opaque_method("div_ceil", &[len, by], ty);
+                let at: At = Rc::new(move |l, k| {
+                    let k = l.usize_op(quote!(*), k, by);
+                    at(l, k)
+                });
+                Self::from_positions(len, false, at)
+            }
+            ("skip" | "take", [e]) => {
+                let n = self.scalar(e)?;
+                let (len, at) = self.positioned(&iter, x)?;
+                if name == "take" {
+                    let len = self.usize_min(len, n);
+                    return Self::from_positions(len, false, at);
+                }
+                let len = self.saturating_sub(len, n);
+                let at: At = Rc::new(move |l, k| {
+                    let k = l.usize_op(quote!(+), n, k);
+                    at(l, k)
+                });
+                Self::from_positions(len, false, at)
+            }
+            ("zip", [e]) => {
+                let other = self.operand(e)?;
+                let other = self.iter_of(other, e)?;
+                let (n, a) = self.positioned(&iter, x)?;
+                let (m, b) = self.positioned(&other, x)?;
+                let len = self.usize_min(n, m);
+                let at: At = Rc::new(move |l, k| Ok(Val::Tuple(vec![a(l, k)?, b(l, k)?])));
+                Self::from_positions(len, false, at)
+            }
+            ("chain", [e]) => {
+                let other = self.operand(e)?;
+                let other = self.iter_of(other, e)?;
+                let (n, a) = self.positioned(&iter, x)?;
+                let (m, b) = self.positioned(&other, x)?;
+                let len = self.usize_op(quote!(+), n, m);
+                let at: At = Rc::new(move |l, k| {
+                    let ty = l.g.bool_ty();
+                    let first = l.g.opaque_binary(quote!(<), k, n, ty, true);
+                    let (a, b) = (a.clone(), b.clone());
+                    l.branch(first, |l| a(l, k), |l| {
+                        let k = l.usize_op(quote!(-), k, n);
+                        b(l, k)
+                    })
+                });
+                Self::from_positions(len, false, at)
+            }
+            ("windows", _) => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            ("sum" | "product", []) => {
+                // The empty sum of floats is -0.0, as in the standard library.
+                let ty = self.g.types.fresh(Kind::AnyFloat);
+                let init = self.g.lit(if name == "sum" { -0.0 } else { 1.0 }, ty);
+                if let Some(t) = &x.turbofish
+                    && let Some(syn::GenericArgument::Type(t)) = t.args.first()
+                {
+                    let kind = super::kind_of(t, &self.sig.floats);
+                    if matches!(kind, Kind::Int(_)) {
+                        return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                    }
+                    self.learn_type(&Val::Num(init), t);
+                }
+                let op = if name == "sum" { Op::Add } else { Op::Mul };
+                let acc = self.new_var(name.into(), Val::Num(init), true);
+                self.each(&iter, None, x.method.span(), "k", |l, item| {
+                    let v = l.num(item, x)?;
+                    let t = l.g.ty(v);
+                    if l.g.types.is_int(t) {
+                        return l.reject(&x.method, &errors::UNKNOWN_METHOD);
+                    }
+                    let old = l.read(acc);
+                    let old = l.num(old, x)?;
+                    let new = l.g.apply_primal(op, &[old, v]);
+                    l.write(acc, Val::Num(new));
+                    Ok(())
+                })?;
+                Ok(self.read(acc))
+            }
+            ("fold", [init, f]) => {
+                let val = self.operand(init)?;
+                let val = self.bound_value(val, init, "fold");
+                let f = self.operand(f)?;
+                let acc = self.new_var("fold".into(), val, true);
+                self.each(&iter, None, x.method.span(), "k", |l, item| {
+                    let old = l.read(acc);
+                    let new = l.apply(&f, vec![old.clone(), item], x)?;
+                    match (&old, new) {
+                        (Val::View(to), Val::View(from)) => {
+                            if to.place != from.place {
+                                l.copy_view(&to.clone(), &from)?;
+                            }
+                        }
+                        (_, new) => l.write(acc, new),
+                    }
+                    Ok(())
+                })?;
+                Ok(self.read(acc))
+            }
+            ("for_each", [f]) => {
+                let f = self.operand(f)?;
+                self.each(&iter, None, x.method.span(), "k", |l, item| {
+                    l.apply(&f, vec![item], x)?;
+                    Ok(())
+                })?;
+                Ok(Val::Unit)
+            }
+            ("collect", []) => self.collect(x, &iter),
+            ("count", []) => {
+                let zero = self.g.usize_const(0);
+                let n = self.new_var("count".into(), Val::Num(zero), true);
+                self.each(&iter, None, x.method.span(), "k", |l, _| {
+                    let old = l.read(n);
+                    let old = l.num(old, x)?;
+                    let one = l.g.usize_const(1);
+                    let new = l.usize_op(quote!(+), old, one);
+                    l.write(n, Val::Num(new));
+                    Ok(())
+                })?;
+                Ok(self.read(n))
+            }
+            ("any" | "all", [f]) => {
+                let f = self.operand(f)?;
+                let all = name == "all";
+                let init = self.g.bool_const(all);
+                let found = self.new_var(name.into(), Val::Num(init), true);
+                self.each(&iter, None, x.method.span(), "k", |l, item| {
+                    let target = l.targets.len() - 2;
+                    let hit = l.apply(&f, vec![item], x)?;
+                    let hit = l.num(hit, x)?;
+                    let stop = if all { l.g.not(hit) } else { hit };
+                    l.branch(
+                        stop,
+                        |l| {
+                            let v = l.g.bool_const(!all);
+                            l.write(found, Val::Num(v));
+                            l.leave(target, None)?;
+                            Ok(Val::Uninit)
+                        },
+                        |_| Ok(Val::Unit),
+                    )?;
+                    Ok(())
+                })?;
+                Ok(self.read(found))
+            }
+            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+        }
+    }
+
+    fn collect(&mut self, x: &syn::ExprMethodCall, iter: &Rc<Iter>) -> Result<Val> {
+        if iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))
+            && let Ok((len, at)) = self.positioned(iter, x)
+        {
+            return self.tabulate(len, None, |l, k| at(l, k));
+        }
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let array = self.g.declare("collected", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+        self.each(iter, None, x.method.span(), "k", |l, item| {
+            let v = l.num(item, x)?;
+            let t = l.g.ty(v);
+            l.g.types.unify(ty, t);
+            l.g.push_element(array, v);
+            Ok(())
+        })?;
+        Ok(super::expr::fresh_view(array))
+    }
+}

@@ -1,0 +1,454 @@
+//! `syn` → graph: what the function computes, as the graph says it.
+//!
+//! In: a function that the fence let through. Out: [`Primal`]: the graph of the function itself and its result. Iterators,
+//! closures, compound assignment, patterns, `break`, `continue` and `return` are gone afterwards. What must hold: scalars
+//! are in single-assignment form, and whatever was not understood has been rejected at its own span.
+
+mod call;
+mod control;
+mod expr;
+mod iter;
+mod method;
+mod pattern;
+mod place;
+mod value;
+
+pub use call::fill;
+
+use crate::errors::{self, Errors, Message, Rejected, Result};
+use crate::graph::{ArrayId, Graph, Id, Init, Node, Place, RegionId, Step};
+use crate::shape::Shape;
+use crate::signature::Signature;
+use crate::types::{FloatTy, INTEGERS, Kind, Ty};
+use control::{Frame, Target};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use value::{Val, View};
+
+/// The graph of the function itself.
+#[derive(Clone)]
+pub struct Primal {
+    pub graph: Graph,
+    pub body: RegionId,
+    pub result: Output,
+    /// For each scalar parameter node, the expression that reads it.
+    pub reads: Vec<TokenStream>,
+    /// For each parameter, what stands for it.
+    pub params: Vec<Source>,
+    /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
+    pub items: Vec<TokenStream>,
+}
+
+/// A result, or a part of one.
+#[derive(Clone, Debug)]
+pub enum Output {
+    Scalar(Id),
+    Array(Place),
+    Tuple(Vec<Output>),
+}
+
+/// What stands for a parameter, or for a part of it.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Scalar(Id),
+    Array(ArrayId),
+    Tuple(Vec<Source>),
+    Constant,
+}
+
+/// A variable of the user's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct VarId(usize);
+
+struct Var {
+    name: Rc<str>,
+    val: Val,
+    /// How many loops were open when `val` became current.
+    frame: usize,
+    mutable: bool,
+}
+
+/// The names of one block: text and hygiene context.
+type Scope = HashMap<String, Vec<(String, VarId)>>;
+
+/// The state of the lowering.
+pub struct Lower<'a> {
+    pub g: Graph,
+    errors: &'a Errors,
+    sig: &'a Signature,
+    scopes: Vec<Scope>,
+    vars: Vec<Var>,
+    /// For each open branch or loop body, the variables written in it and what they held before.
+    journals: Vec<BTreeMap<VarId, Val>>,
+    frames: Vec<Frame>,
+    frame_regions: Vec<RegionId>,
+    targets: Vec<Target>,
+    /// The targets to which some path since the innermost guard has left.
+    exits: BTreeSet<usize>,
+    /// No path reaches this point.
+    dead: bool,
+    depth: usize,
+    inlined: usize,
+    reads: Vec<TokenStream>,
+    items: Vec<TokenStream>,
+    /// Tells, where it can be known, that a function called is not annotated.
+    unannotated: &'a dyn Fn(&syn::Path) -> bool,
+}
+
+const MAX_NODES: usize = 200_000;
+const MAX_INLINE: usize = 200;
+
+/// Lowers a function; `None` if anything was rejected.
+pub fn lower(
+    function: &syn::ItemFn,
+    sig: &Signature,
+    errors: &Errors,
+    unannotated: &dyn Fn(&syn::Path) -> bool,
+) -> Option<Primal> {
+    let mut l = Lower {
+        g: Graph::default(),
+        errors,
+        sig,
+        scopes: vec![Scope::new()],
+        vars: Vec::new(),
+        journals: Vec::new(),
+        frames: Vec::new(),
+        frame_regions: Vec::new(),
+        targets: Vec::new(),
+        exits: BTreeSet::new(),
+        dead: false,
+        depth: 0,
+        inlined: 0,
+        reads: Vec::new(),
+        items: Vec::new(),
+        unannotated,
+    };
+    let body = l.g.open();
+    let params = l.params();
+    l.scopes.push(Scope::new());
+    let result = l.function_body(&function.block, &sig.output);
+    let output = match result {
+        Ok(val) => l.output(val, &sig.output, &function.sig.output),
+        Err(Rejected) => None,
+    };
+    l.g.close();
+    if l.g.nodes.len() > MAX_NODES {
+        errors.reject(&sig.ident, &errors::TOO_LARGE);
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    Some(Primal { graph: l.g, body, result: output?, reads: l.reads, params, items: l.items })
+}
+
+impl Lower<'_> {
+    fn reject<T>(&self, at: impl ToTokens, message: &Message) -> Result<T> {
+        Err(self.errors.reject(at, message))
+    }
+
+    // ---- parameters and results ----
+
+    fn params(&mut self) -> Vec<Source> {
+        let sig = self.sig;
+        let mut sources = Vec::new();
+        for (k, p) in sig.params.iter().enumerate() {
+            let name: Rc<str> = p.ident.to_string().trim_start_matches("r#").into();
+            let ident = &p.ident;
+            let depth = reference_depth(&p.ty);
+            let read = if depth > 0 && matches!(p.shape, Shape::Float(_) | Shape::Constant(_)) && !is_text(&p.shape) {
+                let stars = (0..depth).map(|_| quote!(*));
+                quote!((#(#stars)* #ident))
+            } else {
+                quote!(#ident)
+            };
+            self.g.span = Some(p.ident.span());
+            let (val, source) = self.param_value(&name, &p.shape, read, k as u32, !p.mutable, p.by_ref);
+            self.declare(&p.ident, val, p.mutable);
+            sources.push(source);
+        }
+        sources
+    }
+
+    fn param_value(&mut self, name: &str, shape: &Shape, read: TokenStream, k: u32, frozen: bool, by_ref: bool) -> (Val, Source) {
+        match shape {
+            Shape::Float(f) => {
+                let ty = self.g.types.fresh(Kind::Float(f.clone()));
+                let id = self.param_node(read, ty, name);
+                (Val::Num(id), Source::Scalar(id))
+            }
+            Shape::Tuple(all) => {
+                let parts = all.iter().enumerate().map(|(i, s)| {
+                    let i = syn::Index::from(i);
+                    self.param_value(name, s, quote!(#read.#i), k, frozen, by_ref)
+                });
+                let (vals, sources) = parts.unzip();
+                (Val::Tuple(vals), Source::Tuple(sources))
+            }
+            Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => {
+                let array = self.g.new_array(name, shape.clone(), Init::Given(read), Span::call_site());
+                let data = self.g.array_mut(array);
+                data.param = Some(k);
+                data.frozen = frozen;
+                let place = Place { array, path: Vec::new() };
+                (Val::View(View { place, window: None, by_ref }), Source::Array(array))
+            }
+            Shape::Constant(ty) => {
+                let kind = kind_of(ty, &self.sig.floats);
+                let ty = self.g.types.fresh(kind);
+                let id = self.param_node(read, ty, name);
+                (Val::Num(id), Source::Constant)
+            }
+            Shape::Scalar(_) | Shape::Unknown => {
+                let ty = self.g.types.fresh(Kind::Other);
+                let id = self.param_node(read, ty, name);
+                (Val::Num(id), Source::Constant)
+            }
+        }
+    }
+
+    fn param_node(&mut self, read: TokenStream, ty: Ty, name: &str) -> Id {
+        let k = self.reads.len() as u32;
+        self.reads.push(read);
+        let id = self.g.bound(Node::Param(k), ty, None);
+        self.g.nodes[id.0 as usize].name = Some(name.into());
+        id
+    }
+
+    fn output(&mut self, val: Val, shape: &Shape, at: &syn::ReturnType) -> Option<Output> {
+        match (val, shape) {
+            (Val::Num(id), Shape::Float(f)) => {
+                let ty = self.g.ty(id);
+                self.g.types.learn(ty, Kind::Float(f.clone()));
+                Some(Output::Scalar(id))
+            }
+            (Val::Elem(place), Shape::Float(_)) => {
+                let id = self.g.load(place);
+                self.output(Val::Num(id), shape, at)
+            }
+            (Val::View(view), Shape::Array(..) | Shape::Vec(_)) => {
+                self.learn_elements(&view.place.clone(), shape);
+                let owned = self.own(view, "result");
+                Some(Output::Array(owned))
+            }
+            (Val::Tuple(vals), Shape::Tuple(shapes)) if vals.len() == shapes.len() => {
+                let parts: Option<Vec<Output>> =
+                    vals.into_iter().zip(shapes).map(|(v, s)| self.output(v, s, at)).collect();
+                Some(Output::Tuple(parts?))
+            }
+            (Val::Poison, _) => None,
+            _ => {
+                self.errors.reject(at, &errors::RETURN_TYPE);
+                None
+            }
+        }
+    }
+
+    /// An array that nothing else stands for, so that its shadow can start with the upstream gradient.
+    fn own(&mut self, view: View, name: &str) -> Place {
+        let data = self.g.array(view.place.array);
+        if view.place.path.is_empty() && view.window.is_none() && data.param.is_none() && !view.by_ref {
+            return view.place;
+        }
+        self.copied(&view, name).place
+    }
+
+    /// Notes that an array's elements have the types of a declared shape.
+    fn learn_elements(&mut self, place: &Place, shape: &Shape) {
+        let found = self.g.shape_at(place);
+        self.unify_shapes(&found, shape);
+    }
+
+    fn unify_shapes(&mut self, a: &Shape, b: &Shape) {
+        match (a, b) {
+            (Shape::Scalar(t), Shape::Float(f)) | (Shape::Float(f), Shape::Scalar(t)) => self.g.types.learn(*t, Kind::Float(f.clone())),
+            (Shape::Scalar(t), Shape::Constant(ty)) | (Shape::Constant(ty), Shape::Scalar(t)) => {
+                let kind = kind_of(ty, &self.sig.floats);
+                self.g.types.learn(*t, kind);
+            }
+            (Shape::Scalar(a), Shape::Scalar(b)) => self.g.types.unify(*a, *b),
+            (Shape::Tuple(xs), Shape::Tuple(ys)) => {
+                for (x, y) in xs.iter().zip(ys) {
+                    self.unify_shapes(x, y);
+                }
+            }
+            _ => {
+                if let (Some(x), Some(y)) = (a.element(), b.element()) {
+                    self.unify_shapes(&x.clone(), &y.clone());
+                }
+            }
+        }
+    }
+
+    // ---- names ----
+
+    fn declare(&mut self, ident: &Ident, val: Val, mutable: bool) -> VarId {
+        let text = ident.to_string();
+        let name: Rc<str> = text.trim_start_matches("r#").into();
+        let var = self.new_var(name, val, mutable);
+        let context = hygiene(ident);
+        if let Some(scope) = self.scopes.last_mut() {
+            let entries = scope.entry(text).or_default();
+            entries.retain(|(c, _)| *c != context);
+            entries.push((context, var));
+        }
+        var
+    }
+
+    fn new_var(&mut self, name: Rc<str>, val: Val, mutable: bool) -> VarId {
+        if let Val::Num(id) = &val {
+            let node = &mut self.g.nodes[id.0 as usize];
+            if node.name.is_none() {
+                node.name = Some(name.clone());
+            }
+        }
+        self.vars.push(Var { name, val, frame: self.frames.len(), mutable });
+        VarId(self.vars.len() - 1)
+    }
+
+    /// The variable that a name stands for; `None` if it is none of this function's.
+    fn find(&self, ident: &Ident) -> Result<Option<VarId>> {
+        let (text, context) = (ident.to_string(), hygiene(ident));
+        let mut other = false;
+        for scope in self.scopes.iter().rev() {
+            if let Some(entries) = scope.get(&text) {
+                if let Some((_, var)) = entries.iter().find(|(c, _)| *c == context) {
+                    return Ok(Some(*var));
+                }
+                other = true;
+            }
+        }
+        if other {
+            return self.reject(ident, &errors::HYGIENE);
+        }
+        Ok(None)
+    }
+
+    fn scoped<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        self.scopes.push(Scope::new());
+        let out = f(self);
+        self.scopes.pop();
+        out
+    }
+
+    /// What a variable holds here.
+    fn read(&mut self, var: VarId) -> Val {
+        self.sync(var);
+        self.vars[var.0].val.clone()
+    }
+
+    /// Gives a variable a value.
+    fn write(&mut self, var: VarId, val: Val) {
+        self.sync(var);
+        let old = std::mem::replace(&mut self.vars[var.0].val, val);
+        if let Some(journal) = self.journals.last_mut() {
+            journal.entry(var).or_insert(old);
+        }
+        if let Val::Num(id) = &self.vars[var.0].val {
+            let name = self.vars[var.0].name.clone();
+            let node = &mut self.g.nodes[id.0 as usize];
+            if node.name.is_none() {
+                node.name = Some(name);
+            }
+        }
+    }
+
+    // ---- small conveniences ----
+
+    /// The scalar of a value.
+    fn num(&mut self, val: Val, at: impl ToTokens) -> Result<Id> {
+        match val {
+            Val::Num(id) => Ok(id),
+            Val::Elem(place) => Ok(self.g.load(place)),
+            Val::MutRef(var) => {
+                let val = self.read(var);
+                self.num(val, at)
+            }
+            // A lower-case constant.
+            Val::Path(path) => {
+                let ty = self.g.types.fresh(Kind::Unknown);
+                Ok(self.g.opaque_tokens(path.to_token_stream(), ty))
+            }
+            Val::Uninit if self.dead => Err(Rejected),
+            Val::Poison => Err(Rejected),
+            _ => self.reject(at, &errors::NOT_SCALAR),
+        }
+    }
+
+    fn is_float_val(&self, val: &Val) -> bool {
+        match val {
+            Val::Num(id) => self.g.is_float(*id),
+            Val::Elem(p) => matches!(self.g.shape_at(p), Shape::Float(_)) || matches!(self.g.shape_at(p), Shape::Scalar(t) if self.g.types.is_float(t)),
+            Val::MutRef(v) => self.is_float_val(&self.vars[v.0].val),
+            _ => false,
+        }
+    }
+
+    fn usize_op(&mut self, op: TokenStream, a: Id, b: Id) -> Id {
+        let (ta, tb) = (self.g.ty(a), self.g.ty(b));
+        self.g.types.learn(ta, Kind::Int("usize".into()));
+        self.g.types.learn(tb, Kind::Int("usize".into()));
+        match (op.to_string().as_str(), self.g.integer(a), self.g.integer(b)) {
+            ("+", Some(0), _) => return b,
+            ("+" | "-", _, Some(0)) => return a,
+            ("+", Some(x), Some(y)) => return self.g.usize_const((x + y) as usize),
+            ("-", Some(x), Some(y)) if x >= y => return self.g.usize_const((x - y) as usize),
+            _ => {}
+        }
+        let ty = self.g.usize_ty();
+        self.g.opaque_binary(op, a, b, ty, false)
+    }
+}
+
+/// The length of an array, as a node.
+pub fn fixed_len(g: &mut Graph, place: &Place) -> Id {
+    use crate::shape::Length;
+    let ty = g.usize_ty();
+    match g.shape_at(place) {
+        Shape::Array(_, Length::Known(n)) => g.usize_const(n),
+        Shape::Array(_, Length::Tokens(t)) => g.opaque_tokens(quote!((#t)), ty),
+        _ => g.compute(Node::Len(place.clone(), u32::MAX), ty),
+    }
+}
+
+/// The kind that a type's name says.
+fn kind_of(ty: &syn::Type, floats: &[Ident]) -> Kind {
+    match Shape::parse(ty, floats) {
+        Shape::Float(f) => Kind::Float(f),
+        _ => match crate::shape::primitive(strip_refs(ty)).as_deref() {
+            Some("bool") => Kind::Bool,
+            Some(name) if INTEGERS.contains(&name) => Kind::Int(name.to_string()),
+            Some("_") => Kind::Unknown,
+            _ => Kind::Other,
+        },
+    }
+}
+
+fn strip_refs(ty: &syn::Type) -> &syn::Type {
+    match crate::shape::peel(ty) {
+        syn::Type::Reference(r) => strip_refs(&r.elem),
+        other => other,
+    }
+}
+
+fn reference_depth(ty: &syn::Type) -> usize {
+    match crate::shape::peel(ty) {
+        syn::Type::Reference(r) => 1 + reference_depth(&r.elem),
+        _ => 0,
+    }
+}
+
+fn is_text(shape: &Shape) -> bool {
+    matches!(shape, Shape::Constant(ty) if matches!(crate::shape::primitive(strip_refs(ty)).as_deref(), Some("str" | "String")))
+}
+
+/// The hygiene context of an identifier: two variables of one name differ in it. It is what `Debug` shows before the
+/// position; stable Rust has no other way to ask.
+fn hygiene(ident: &Ident) -> String {
+    let text = format!("{:?}", ident.span());
+    match text.split_once(' ') {
+        Some((context, _)) if context.starts_with('#') => context.to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,282 @@
+//! Patterns: binding names, and the condition under which a refutable pattern matches.
+
+use super::value::{Val, View};
+use super::Lower;
+use crate::errors::{self, Rejected, Result};
+use crate::graph::{Id, Opaque, OpaqueForm};
+use crate::types::Kind;
+use quote::{ToTokens, quote};
+
+impl Lower<'_> {
+    /// Binds an irrefutable pattern; also the part of a refutable one that binds, once it is known to match.
+    pub(super) fn bind(&mut self, pat: &syn::Pat, val: Val) -> Result<()> {
+        match pat {
+            syn::Pat::Ident(p) => {
+                if let Some((_, sub)) = &p.subpat {
+                    self.bind(sub, val.clone())?;
+                }
+                if p.by_ref.is_some() {
+                    return self.reject(pat, &errors::REFERENCE);
+                }
+                if p.ident == "None" {
+                    return Ok(());
+                }
+                self.declare(&p.ident, val, p.mutability.is_some());
+                Ok(())
+            }
+            syn::Pat::Wild(_) | syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Path(_) | syn::Pat::Rest(_) => Ok(()),
+            syn::Pat::Paren(p) => self.bind(&p.pat, val),
+            syn::Pat::Reference(p) => {
+                let val = self.deref(val);
+                self.bind(&p.pat, val)
+            }
+            syn::Pat::Type(p) => {
+                self.learn_type(&val, &p.ty);
+                self.bind(&p.pat, val)
+            }
+            syn::Pat::Tuple(p) => match val {
+                Val::Poison => Err(Rejected),
+                Val::Tuple(vals) => {
+                    let pats: Vec<&syn::Pat> = p.elems.iter().collect();
+                    let rest = pats.iter().position(|p| matches!(p, syn::Pat::Rest(_)));
+                    let fits = match rest {
+                        None => pats.len() == vals.len(),
+                        Some(_) => pats.len() <= vals.len() + 1,
+                    };
+                    if !fits {
+                        return self.reject(pat, &errors::PATTERN);
+                    }
+                    let front = rest.unwrap_or(pats.len());
+                    for (p, v) in pats[..front].iter().zip(&vals) {
+                        self.bind(p, v.clone())?;
+                    }
+                    if let Some(at) = rest {
+                        for (p, v) in pats[at + 1..].iter().rev().zip(vals.iter().rev()) {
+                            self.bind(p, v.clone())?;
+                        }
+                    }
+                    Ok(())
+                }
+                _ => self.reject(pat, &errors::PATTERN),
+            },
+            syn::Pat::Slice(p) => match val {
+                Val::View(view) => self.bind_slice(p, &view),
+                Val::Poison => Err(Rejected),
+                _ => self.reject(pat, &errors::PATTERN),
+            },
+            syn::Pat::TupleStruct(p) if p.path.segments.last().is_some_and(|s| s.ident == "Some") && p.elems.len() == 1 => match val {
+                Val::Opt(_, inner) => self.bind(&p.elems[0], *inner),
+                Val::Poison => Err(Rejected),
+                _ => self.reject(pat, &errors::PATTERN),
+            },
+            syn::Pat::Or(p) => {
+                let binds = p.cases.iter().any(binds_names);
+                if binds { self.reject(pat, &errors::PATTERN) } else { Ok(()) }
+            }
+            _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
+    fn bind_slice(&mut self, p: &syn::PatSlice, view: &View) -> Result<()> {
+        let pats: Vec<&syn::Pat> = p.elems.iter().collect();
+        let rest = pats.iter().position(|p| is_rest(p));
+        let len = self.view_len(view);
+        for (k, sub) in pats.iter().enumerate() {
+            let val = match rest {
+                Some(at) if k == at => {
+                    let lo = self.g.usize_const(at);
+                    let fixed = self.g.usize_const(pats.len() - 1);
+                    let count = self.usize_op(quote!(-), len, fixed);
+                    Val::View(self.subview(view, lo, count))
+                }
+                Some(at) if k > at => {
+                    let back = self.g.usize_const(pats.len() - k);
+                    let i = self.usize_op(quote!(-), len, back);
+                    self.element(view, i)
+                }
+                _ => {
+                    let i = self.g.usize_const(k);
+                    self.element(view, i)
+                }
+            };
+            match sub {
+                syn::Pat::Rest(_) => {}
+                syn::Pat::Ident(i) if i.subpat.is_some() && is_rest(sub) => {
+                    self.declare(&i.ident, val, i.mutability.is_some());
+                }
+                _ => self.bind(sub, val)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The condition under which a pattern matches; `None` where it always does.
+    pub(super) fn condition(&mut self, pat: &syn::Pat, val: &Val) -> Result<Option<Id>> {
+        match (pat, val) {
+            (_, Val::Poison) => Err(Rejected),
+            (syn::Pat::Wild(_) | syn::Pat::Rest(_), _) => Ok(None),
+            (syn::Pat::Paren(p), _) => self.condition(&p.pat, val),
+            (syn::Pat::Type(p), _) => self.condition(&p.pat, val),
+            (syn::Pat::Reference(p), _) => {
+                let val = self.deref(val.clone());
+                self.condition(&p.pat, &val)
+            }
+            (syn::Pat::Ident(p), Val::Opt(some, _)) if p.ident == "None" => Ok(Some(self.g.not(*some))),
+            (syn::Pat::Path(p), Val::Opt(some, _)) if p.path.segments.last().is_some_and(|s| s.ident == "None") => Ok(Some(self.g.not(*some))),
+            (syn::Pat::Ident(p), _) => match &p.subpat {
+                Some((_, sub)) => self.condition(sub, val),
+                // A capitalised name is a constant or a unit struct, not a new variable.
+                None if p.ident.to_string().chars().next().is_some_and(char::is_uppercase) && p.mutability.is_none() => self.matches(pat, val),
+                None => Ok(None),
+            },
+            (syn::Pat::TupleStruct(p), Val::Opt(some, inner)) if p.path.segments.last().is_some_and(|s| s.ident == "Some") && p.elems.len() == 1 => {
+                let sub = self.condition(&p.elems[0], inner)?;
+                Ok(Some(self.both(Some(*some), sub).unwrap_or(*some)))
+            }
+            (syn::Pat::Tuple(p), Val::Tuple(vals)) if p.elems.len() == vals.len() && !p.elems.iter().any(is_rest) => {
+                let mut all = None;
+                for (p, v) in p.elems.iter().zip(vals) {
+                    let one = self.condition(p, v)?;
+                    all = self.both(all, one);
+                }
+                Ok(all)
+            }
+            (syn::Pat::Slice(p), Val::View(view)) => {
+                let rest = p.elems.iter().any(is_rest);
+                let fixed = p.elems.len() - usize::from(rest);
+                let simple = p.elems.iter().all(|p| is_rest(p) || matches!(p, syn::Pat::Ident(i) if i.subpat.is_none()) || matches!(p, syn::Pat::Wild(_)));
+                if !simple {
+                    return self.reject(pat, &errors::PATTERN);
+                }
+                let len = self.view_len(view);
+                let want = self.g.usize_const(fixed);
+                let ty = self.g.bool_ty();
+                Ok(Some(self.g.opaque_binary(if rest { quote!(>=) } else { quote!(==) }, len, want, ty, true)))
+            }
+            (syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Or(_) | syn::Pat::Path(_), Val::Num(_) | Val::Elem(_) | Val::MutRef(_)) => self.matches(pat, val),
+            (syn::Pat::Or(p), _) => {
+                let mut any = None;
+                for case in &p.cases {
+                    let Some(one) = self.condition(case, val)? else { return Ok(None) };
+                    let ty = self.g.bool_ty();
+                    any = Some(match any {
+                        None => one,
+                        Some(other) => self.g.opaque_binary(quote!(||), other, one, ty, true),
+                    });
+                }
+                Ok(any)
+            }
+            _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
+    fn matches(&mut self, pat: &syn::Pat, val: &Val) -> Result<Option<Id>> {
+        if binds_names(pat) {
+            return self.reject(pat, &errors::PATTERN);
+        }
+        let id = self.num(val.clone(), pat)?;
+        let tokens = pat.to_token_stream();
+        let ty = self.g.bool_ty();
+        let opaque = Opaque { key: format!("matches {tokens}"), form: OpaqueForm::Matches(tokens), discrete: true };
+        Ok(Some(self.g.opaque(opaque, &[id], ty)))
+    }
+
+    fn both(&mut self, a: Option<Id>, b: Option<Id>) -> Option<Id> {
+        match (a, b) {
+            (Some(a), Some(b)) => {
+                let ty = self.g.bool_ty();
+                Some(self.g.opaque_binary(quote!(&&), a, b, ty, true))
+            }
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// `match`: a chain of branches; the last arm needs no test, for a `match` is exhaustive.
+    pub(super) fn match_(&mut self, e: &syn::ExprMatch) -> Result<Val> {
+        let val = self.expr(&e.expr)?;
+        if matches!(val, Val::Uninit | Val::Unit) || self.dead {
+            return self.reject(&e.expr, &errors::PATTERN);
+        }
+        let arms: Vec<&syn::Arm> = e.arms.iter().collect();
+        for arm in &arms {
+            crate::signature::cfg_free(&arm.attrs, self.errors);
+        }
+        self.arms(&arms, &val)
+    }
+
+    fn arms(&mut self, arms: &[&syn::Arm], val: &Val) -> Result<Val> {
+        let Some((arm, rest)) = arms.split_first() else { return Ok(Val::Unit) };
+        let (pat, guard) = match &arm.pat {
+            syn::Pat::Guard(p) => (&*p.pat, Some(&*p.guard)),
+            pat => (pat, None),
+        };
+        let cond = self.condition(pat, val)?;
+        if rest.is_empty() {
+            return self.scoped(|l| {
+                l.bind(pat, val.clone())?;
+                l.expr(&arm.body)
+            });
+        }
+        let Some(guard) = guard else {
+            let Some(cond) = cond else {
+                return self.scoped(|l| {
+                    l.bind(pat, val.clone())?;
+                    l.expr(&arm.body)
+                });
+            };
+            return self.branch(
+                cond,
+                |l| {
+                    l.bind(pat, val.clone())?;
+                    l.expr(&arm.body)
+                },
+                |l| l.arms(rest, val),
+            );
+        };
+        // With a guard the rest is reached in two ways; whether this arm is taken is decided first.
+        let taken = match cond {
+            None => self.scoped(|l| {
+                l.bind(pat, val.clone())?;
+                l.expr(guard)
+            })?,
+            Some(cond) => self.branch(
+                cond,
+                |l| {
+                    l.bind(pat, val.clone())?;
+                    l.expr(guard)
+                },
+                |l| Ok(Val::Num(l.g.bool_const(false))),
+            )?,
+        };
+        let taken = self.num(taken, guard)?;
+        let ty = self.g.ty(taken);
+        self.g.types.learn(ty, Kind::Bool);
+        self.branch(
+            taken,
+            |l| {
+                l.bind(pat, val.clone())?;
+                l.expr(&arm.body)
+            },
+            |l| l.arms(rest, val),
+        )
+    }
+}
+
+fn is_rest(pat: &syn::Pat) -> bool {
+    match pat {
+        syn::Pat::Rest(_) => true,
+        syn::Pat::Ident(i) => matches!(&i.subpat, Some((_, sub)) if matches!(**sub, syn::Pat::Rest(_))),
+        _ => false,
+    }
+}
+
+fn binds_names(pat: &syn::Pat) -> bool {
+    match pat {
+        syn::Pat::Ident(i) => !i.ident.to_string().chars().next().is_some_and(char::is_uppercase),
+        syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Path(_) | syn::Pat::Wild(_) => false,
+        syn::Pat::Or(p) => p.cases.iter().any(binds_names),
+        syn::Pat::Paren(p) => binds_names(&p.pat),
+        syn::Pat::Reference(p) => binds_names(&p.pat),
+        _ => true,
+    }
+}

@@ -1,0 +1,512 @@
+//! Places: array elements and parts, what can be assigned, what is borrowed.
+
+use super::value::{RangeVal, Val, View};
+use super::{Lower, VarId};
+use crate::errors::{self, Rejected, Result};
+use crate::graph::{Id, Init, Node, Opaque, OpaqueForm, Place, Step};
+use crate::rules::Op;
+use crate::shape::{Length, Shape};
+use crate::types::Kind;
+use proc_macro2::Span;
+use quote::{ToTokens, quote};
+
+impl Lower<'_> {
+    // ---- views ----
+
+    pub(super) fn view_shape(&self, view: &View) -> Shape {
+        self.g.shape_at(&view.place)
+    }
+
+    /// How many elements a view has.
+    pub(super) fn view_len(&mut self, view: &View) -> Id {
+        if let Some((_, len)) = view.window {
+            return len;
+        }
+        self.place_len(&view.place)
+    }
+
+    pub(super) fn place_len(&mut self, place: &Place) -> Id {
+        match self.g.shape_at(place) {
+            Shape::Array(_, Length::Known(n)) => self.g.usize_const(n),
+            Shape::Array(_, Length::Tokens(t)) => {
+                let ty = self.g.usize_ty();
+                self.g.opaque_tokens(quote!((#t)), ty)
+            }
+            _ => {
+                let version = self.g.array(place.array).version;
+                let ty = self.g.usize_ty();
+                self.g.compute(Node::Len(place.clone(), version), ty)
+            }
+        }
+    }
+
+    /// One element of a view: a scalar is read, a part is a view again.
+    pub(super) fn element(&mut self, view: &View, index: Id) -> Val {
+        let ty = self.g.ty(index);
+        self.g.types.learn(ty, Kind::Int("usize".into()));
+        let index = match view.window {
+            Some((lo, _)) => self.usize_op(quote!(+), lo, index),
+            None => index,
+        };
+        let mut place = view.place.clone();
+        place.path.push(Step::Index(index));
+        self.at(place, false)
+    }
+
+    /// As [`Lower::element`], with the bounds of a window checked.
+    pub(super) fn checked_element(&mut self, view: &View, index: Id) -> Val {
+        if let Some((_, len)) = view.window {
+            let ty = self.g.ty(index);
+            self.g.types.learn(ty, Kind::Int("usize".into()));
+            let ty = self.g.bool_ty();
+            let inside = self.g.opaque_binary(quote!(<), index, len, ty, false);
+            self.effect(quote!(::core::assert!(__h0, "index out of bounds")), &[inside]);
+        }
+        self.element(view, index)
+    }
+
+    /// What stands at a place.
+    pub(super) fn at(&mut self, place: Place, by_ref: bool) -> Val {
+        match self.g.shape_at(&place) {
+            Shape::Tuple(all) => Val::Tuple(
+                (0..all.len() as u32)
+                    .map(|k| {
+                        let mut part = place.clone();
+                        part.path.push(Step::Field(k));
+                        self.at(part, by_ref)
+                    })
+                    .collect(),
+            ),
+            shape if shape.is_array() => Val::View(View { place, window: None, by_ref }),
+            Shape::Constant(ty) => {
+                let id = self.g.load(place);
+                self.g.nodes[id.0 as usize].pinned = true;
+                let kind = super::kind_of(&ty, &self.sig.floats);
+                let t = self.g.ty(id);
+                self.g.types.learn(t, kind);
+                Val::Num(id)
+            }
+            _ => {
+                let id = self.g.load(place);
+                self.g.nodes[id.0 as usize].pinned = true;
+                Val::Num(id)
+            }
+        }
+    }
+
+    pub(super) fn subview(&mut self, view: &View, lo: Id, len: Id) -> View {
+        let lo = match view.window {
+            Some((base, _)) => self.usize_op(quote!(+), base, lo),
+            None => lo,
+        };
+        View { place: view.place.clone(), window: Some((lo, len)), by_ref: true }
+    }
+
+    /// `a[lo..hi]`, its bounds checked as Rust does.
+    pub(super) fn slice(&mut self, view: &View, range: &RangeVal) -> View {
+        let len = self.view_len(view);
+        let lo = range.lo.unwrap_or_else(|| self.g.usize_const(0));
+        let hi = match range.hi {
+            None => len,
+            Some(hi) if range.inclusive => {
+                let one = self.g.usize_const(1);
+                self.usize_op(quote!(+), hi, one)
+            }
+            Some(hi) => hi,
+        };
+        if range.lo.is_some() || range.hi.is_some() {
+            let ty = self.g.bool_ty();
+            let ordered = self.g.opaque_binary(quote!(<=), lo, hi, ty, false);
+            let ty = self.g.bool_ty();
+            let inside = self.g.opaque_binary(quote!(<=), hi, len, ty, false);
+            self.effect(quote!(::core::assert!(__h0 && __h1, "range out of bounds of the slice")), &[ordered, inside]);
+        }
+        let count = self.usize_op(quote!(-), hi, lo);
+        self.subview(view, lo, count)
+    }
+
+    /// A copy of a view in an array of its own.
+    pub(super) fn copied(&mut self, view: &View, name: &str) -> View {
+        let shape = match self.view_shape(view) {
+            Shape::Slice(s) => Shape::Vec(s),
+            Shape::Array(s, _) if view.window.is_some() => Shape::Vec(s),
+            shape => shape,
+        };
+        if view.window.is_none() {
+            let array = self.g.declare(name, shape, Init::Copy(view.place.clone()), Span::call_site());
+            return View { place: Place { array, path: Vec::new() }, window: None, by_ref: false };
+        }
+        let out = self.empty_like(&shape, view, name);
+        // A window is copied element by element.
+        let _ = self.copy_view(&out, view);
+        out
+    }
+
+    fn empty_like(&mut self, shape: &Shape, view: &View, name: &str) -> View {
+        let len = self.view_len(view);
+        let zero = self.zero_of(shape.element().cloned().unwrap_or(Shape::Unknown));
+        let array = self.g.declare(name, shape.clone(), Init::Repeat(crate::graph::Element::Scalar(zero)), Span::call_site());
+        self.g.array_mut(array).len = Some(len);
+        View { place: Place { array, path: Vec::new() }, window: None, by_ref: false }
+    }
+
+    pub(super) fn zero_of(&mut self, shape: Shape) -> Id {
+        match shape {
+            Shape::Float(f) => {
+                let ty = self.g.types.fresh(Kind::Float(f));
+                self.g.lit(0.0, ty)
+            }
+            Shape::Scalar(ty) => {
+                let k = self.g.nodes.len() as u32;
+                self.g.bound(Node::Undef(k), ty, None)
+            }
+            _ => {
+                let ty = self.g.types.fresh(Kind::AnyFloat);
+                self.g.lit(0.0, ty)
+            }
+        }
+    }
+
+    /// `to = from` for whole arrays or windows of one length.
+    pub(super) fn copy_view(&mut self, to: &View, from: &View) -> Result<()> {
+        let (a, b) = (self.view_shape(to), self.view_shape(from));
+        self.unify_shapes(&a, &b);
+        if to.window.is_none() && from.window.is_none() {
+            self.g.copy(to.place.clone(), from.place.clone(), false);
+            return Ok(());
+        }
+        let len = self.view_len(from);
+        let (to, from) = (to.clone(), from.clone());
+        self.positions(len, false, move |l, k| {
+            let val = l.element(&from, k);
+            l.assign_element(&to, k, val)
+        })
+    }
+
+    /// A loop over `0..len`.
+    pub(super) fn positions(&mut self, len: Id, rev: bool, body: impl FnOnce(&mut Self, Id) -> Result<()>) -> Result<()> {
+        let ty = self.g.ty(len);
+        self.g.types.learn(ty, Kind::Int("usize".into()));
+        self.looped(
+            None,
+            self.g.span.unwrap_or_else(Span::call_site),
+            |l| {
+                let index = l.index(Kind::Int("usize".into()), "k");
+                let lo = l.g.usize_const(0);
+                (crate::graph::Count::Range { index, lo, hi: len, inclusive: false, rev }, Some(index))
+            },
+            |l, index| match index {
+                Some(k) => body(l, k),
+                None => Ok(()),
+            },
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn assign_element(&mut self, view: &View, index: Id, val: Val) -> Result<()> {
+        let index = match view.window {
+            Some((lo, _)) => self.usize_op(quote!(+), lo, index),
+            None => index,
+        };
+        let mut place = view.place.clone();
+        place.path.push(Step::Index(index));
+        self.assign_place(place, val, &quote!())
+    }
+
+    /// Stores a value at a place inside an array.
+    pub(super) fn assign_place(&mut self, place: Place, val: Val, at: &dyn ToTokens) -> Result<()> {
+        match val {
+            Val::View(from) => {
+                let to = View { place, window: None, by_ref: false };
+                self.copy_view(&to, &from)
+            }
+            Val::Tuple(all) => {
+                for (k, v) in all.into_iter().enumerate() {
+                    let mut part = place.clone();
+                    part.path.push(Step::Field(k as u32));
+                    self.assign_place(part, v, at)?;
+                }
+                Ok(())
+            }
+            val => {
+                let value = self.num(val, at)?;
+                self.learn_scalar(&place, value);
+                self.store(place, value);
+                Ok(())
+            }
+        }
+    }
+
+    fn learn_scalar(&mut self, place: &Place, value: Id) {
+        let ty = self.g.ty(value);
+        match self.g.shape_at(place) {
+            Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f)),
+            Shape::Scalar(t) => self.g.types.unify(t, ty),
+            _ => {}
+        }
+    }
+
+    /// A store; `a[i] = a[i] + v` is an accumulation, which asks nothing of the old element.
+    fn store(&mut self, place: Place, value: Id) {
+        let value = self.g.resolve(value);
+        if let Node::Apply(Op::Add, args) = self.g.node(value).clone() {
+            let version = self.g.array(place.array).version;
+            if let Node::Load(p, v) = self.g.node(self.g.resolve(args[0]))
+                && *v == version
+                && self.same_place(p, &place)
+                && self.g.data(value).region == Some(self.g.here())
+                && args[0] != args[1]
+            {
+                self.g.store(place, args[1], true);
+                return;
+            }
+        }
+        self.g.store(place, value, false);
+    }
+
+    fn same_place(&self, a: &Place, b: &Place) -> bool {
+        a.array == b.array
+            && a.path.len() == b.path.len()
+            && a.path.iter().zip(&b.path).all(|(x, y)| match (x, y) {
+                (Step::Index(i), Step::Index(j)) => {
+                    let (i, j) = (self.g.resolve(*i), self.g.resolve(*j));
+                    i == j || matches!((self.g.opaque_text(i), self.g.opaque_text(j)), (Some(a), Some(b)) if a == b)
+                }
+                (x, y) => x == y,
+            })
+    }
+
+    // ---- references ----
+
+    /// `*v`.
+    pub(super) fn deref(&mut self, val: Val) -> Val {
+        match val {
+            Val::View(v) => Val::View(View { by_ref: false, ..v }),
+            Val::Elem(place) => Val::Num(self.g.load(place)),
+            Val::MutRef(var) => self.read(var),
+            other => other,
+        }
+    }
+
+    /// What a name bound to this value holds: arrays are copied, unless they are borrowed or just made.
+    pub(super) fn bound_value(&mut self, val: Val, e: &syn::Expr, name: &str) -> Val {
+        match val {
+            Val::View(view) if !view.by_ref && is_place(e) => {
+                let shape = self.view_shape(&view);
+                if shape.is_fixed() || view.window.is_some() {
+                    return Val::View(self.copied(&view, name));
+                }
+                // A moved `Vec` is the same array under another name.
+                Val::View(view)
+            }
+            Val::Tuple(all) => Val::Tuple(all.into_iter().map(|v| self.bound_value(v, e, name)).collect()),
+            other => other,
+        }
+    }
+
+    // ---- assignment ----
+
+    /// The place that an expression names, for writing.
+    pub(super) fn target(&mut self, e: &syn::Expr) -> Result<Destination> {
+        match e {
+            syn::Expr::Paren(p) => self.target(&p.expr),
+            syn::Expr::Group(p) => self.target(&p.expr),
+            syn::Expr::Path(p) => {
+                let Some(ident) = p.path.get_ident() else { return self.reject(e, &errors::ASSIGN) };
+                let Some(var) = self.find(ident)? else { return self.reject_name(ident) };
+                Ok(Destination::Var(var, Vec::new()))
+            }
+            syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => {
+                let inner = self.target(&u.expr)?;
+                Ok(match self.held(&inner) {
+                    Some(Val::MutRef(var)) => Destination::Var(var, Vec::new()),
+                    Some(Val::Elem(place)) => Destination::Place(place),
+                    Some(Val::View(view)) => Destination::View(view),
+                    _ => inner,
+                })
+            }
+            syn::Expr::Field(f) => {
+                let syn::Member::Unnamed(k) = &f.member else { return self.reject(e, &errors::STRUCT) };
+                match self.target(&f.base)? {
+                    Destination::Var(var, mut path) => {
+                        path.push(k.index);
+                        Ok(Destination::Var(var, path))
+                    }
+                    Destination::Place(mut place) => {
+                        place.path.push(Step::Field(k.index));
+                        Ok(Destination::Place(place))
+                    }
+                    Destination::View(_) => self.reject(e, &errors::ASSIGN),
+                }
+            }
+            syn::Expr::Index(i) => {
+                let base = self.target(&i.expr)?;
+                let view = match base {
+                    Destination::View(view) => view,
+                    Destination::Place(place) => View { place, window: None, by_ref: false },
+                    Destination::Var(..) => match self.held(&base) {
+                        Some(Val::View(view)) => view,
+                        Some(Val::Poison) => return Err(Rejected),
+                        _ => return self.reject(&i.expr, &errors::NOT_ARRAY),
+                    },
+                };
+                match self.expr(&i.index)? {
+                    Val::Range(range) => Ok(Destination::View(self.slice(&view, &range))),
+                    index => {
+                        let index = self.num(index, &i.index)?;
+                        let ty = self.g.ty(index);
+                        self.g.types.learn(ty, Kind::Int("usize".into()));
+                        if let Some((lo, len)) = view.window {
+                            let ty = self.g.bool_ty();
+                            let inside = self.g.opaque_binary(quote!(<), index, len, ty, false);
+                            self.effect(quote!(::core::assert!(__h0, "index out of bounds")), &[inside]);
+                            let index = self.usize_op(quote!(+), lo, index);
+                            let mut place = view.place;
+                            place.path.push(Step::Index(index));
+                            return Ok(Destination::Place(place));
+                        }
+                        let mut place = view.place;
+                        place.path.push(Step::Index(index));
+                        Ok(Destination::Place(place))
+                    }
+                }
+            }
+            syn::Expr::MethodCall(_) | syn::Expr::Reference(_) => match self.expr(e)? {
+                Val::View(view) => Ok(Destination::View(view)),
+                Val::Elem(place) => Ok(Destination::Place(place)),
+                Val::MutRef(var) => Ok(Destination::Var(var, Vec::new())),
+                _ => self.reject(e, &errors::ASSIGN),
+            },
+            _ => self.reject(e, &errors::ASSIGN),
+        }
+    }
+
+    /// What a destination holds now, without reading an array's element.
+    fn held(&mut self, to: &Destination) -> Option<Val> {
+        match to {
+            Destination::Var(var, path) => {
+                let mut val = self.read(*var);
+                for &k in path {
+                    val = match val {
+                        Val::Tuple(all) => all.get(k as usize)?.clone(),
+                        _ => return None,
+                    };
+                }
+                Some(val)
+            }
+            Destination::View(view) => Some(Val::View(view.clone())),
+            Destination::Place(_) => None,
+        }
+    }
+
+    /// Reads what is to be overwritten.
+    pub(super) fn fetch(&mut self, to: &Destination, at: &syn::Expr) -> Result<Val> {
+        match to {
+            Destination::Place(place) => Ok(self.at(place.clone(), false)),
+            _ => match self.held(to) {
+                Some(Val::Uninit) => self.reject(at, &errors::UNINIT),
+                Some(val) => Ok(val),
+                None => self.reject(at, &errors::ASSIGN),
+            },
+        }
+    }
+
+    /// `to = val`.
+    pub(super) fn put(&mut self, to: Destination, val: Val, at: &syn::Expr, rhs: &syn::Expr) -> Result<()> {
+        match to {
+            Destination::Place(place) => self.assign_place(place, val, at),
+            Destination::View(view) => match val {
+                Val::View(from) => self.copy_view(&view, &from),
+                Val::Poison => Err(Rejected),
+                _ => self.reject(at, &errors::ASSIGN),
+            },
+            Destination::Var(var, path) => {
+                let old = self.read(var);
+                let new = self.replaced(old, &path, val, at, rhs)?;
+                self.write(var, new);
+                Ok(())
+            }
+        }
+    }
+
+    fn replaced(&mut self, old: Val, path: &[u32], val: Val, at: &syn::Expr, rhs: &syn::Expr) -> Result<Val> {
+        if let Some((&k, rest)) = path.split_first() {
+            let Val::Tuple(mut all) = old else { return self.reject(at, &errors::ASSIGN) };
+            let Some(slot) = all.get_mut(k as usize) else { return self.reject(at, &errors::ASSIGN) };
+            let inner = std::mem::replace(slot, Val::Unit);
+            let new = self.replaced(inner, rest, val, at, rhs)?;
+            all[k as usize] = new;
+            return Ok(Val::Tuple(all));
+        }
+        match (&old, val) {
+            (Val::View(to), Val::View(from)) if !to.by_ref => {
+                let owned = self.view_shape(to).is_fixed();
+                if owned {
+                    self.copy_view(to, &from)?;
+                    return Ok(old);
+                }
+                if from.by_ref || is_place(rhs) && !self.frames.is_empty() || !self.frames.is_empty() || !self.journals.is_empty() {
+                    // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
+                    self.copy_view(to, &from)?;
+                    return Ok(old);
+                }
+                Ok(Val::View(from))
+            }
+            (Val::View(_), Val::View(from)) => {
+                if self.frames.is_empty() && self.journals.is_empty() {
+                    return Ok(Val::View(from));
+                }
+                self.reject(at, &errors::BRANCH_ARRAY)
+            }
+            (Val::Uninit, val) => {
+                let name = "value";
+                let val = self.bound_value(val, rhs, name);
+                if matches!(val, Val::View(_)) && !self.journals.is_empty() {
+                    return self.reject(at, &errors::BRANCH_ARRAY);
+                }
+                Ok(val)
+            }
+            (Val::Num(a), Val::Num(b)) => {
+                let (ta, tb) = (self.g.ty(*a), self.g.ty(b));
+                self.g.types.unify(ta, tb);
+                Ok(Val::Num(b))
+            }
+            (_, Val::Poison) => Ok(Val::Poison),
+            (Val::MutRef(_) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
+            (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
+            (_, val) => Ok(val),
+        }
+    }
+
+    fn reject_name<T>(&self, ident: &proc_macro2::Ident) -> Result<T> {
+        self.reject(ident, &errors::UNKNOWN_NAME)
+    }
+
+    /// Constant indexing of something that is not an array of this function: a `static` table.
+    pub(super) fn constant_index(&mut self, base: Id, index: Id) -> Val {
+        let ty = self.g.ty(index);
+        self.g.types.learn(ty, Kind::Int("usize".into()));
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let opaque = Opaque { key: "index".into(), form: OpaqueForm::Index, discrete: false };
+        Val::Num(self.g.opaque(opaque, &[base, index], ty))
+    }
+}
+
+/// Something that can be written to.
+#[derive(Clone)]
+pub enum Destination {
+    Var(VarId, Vec<u32>),
+    Place(Place),
+    View(View),
+}
+
+/// Whether an expression names something that exists, rather than making a new value.
+pub fn is_place(e: &syn::Expr) -> bool {
+    match e {
+        syn::Expr::Path(_) | syn::Expr::Index(_) | syn::Expr::Field(_) => true,
+        syn::Expr::Unary(u) => matches!(u.op, syn::UnOp::Deref(_)),
+        syn::Expr::Paren(p) => is_place(&p.expr),
+        syn::Expr::Group(p) => is_place(&p.expr),
+        _ => false,
+    }
+}

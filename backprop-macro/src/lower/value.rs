@@ -1,0 +1,82 @@
+//! What an expression can stand for while lowering.
+
+use super::VarId;
+use super::iter::Iter;
+use crate::graph::{Id, Place};
+use std::rc::Rc;
+
+/// The value of an expression.
+#[derive(Clone)]
+pub enum Val {
+    Unit,
+    /// Declared, not yet given a value.
+    Uninit,
+    /// Rejected already; says nothing more.
+    Poison,
+    Num(Id),
+    View(View),
+    /// A scalar inside an array, by mutable reference.
+    Elem(Place),
+    Tuple(Vec<Val>),
+    Range(RangeVal),
+    Iter(Rc<Iter>),
+    Closure(Rc<Closure>),
+    /// `&mut x` of a scalar variable.
+    MutRef(VarId),
+    /// `Some(…)` where the condition holds.
+    Opt(Id, Box<Val>),
+    /// A function by path, passed as an argument: `f64::max`.
+    Path(Rc<syn::ExprPath>),
+}
+
+/// An array or a part of one.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub place: Place,
+    /// First element and length, where it is a sub-slice.
+    pub window: Option<(Id, Id)>,
+    /// It is borrowed: binding it does not copy.
+    pub by_ref: bool,
+}
+
+/// `lo..hi`.
+#[derive(Clone, Debug)]
+pub struct RangeVal {
+    pub lo: Option<Id>,
+    pub hi: Option<Id>,
+    pub inclusive: bool,
+}
+
+/// A closure or a nested function, to be inlined.
+pub struct Closure {
+    pub inputs: Vec<syn::Pat>,
+    pub body: syn::Expr,
+    pub scopes: Vec<super::Scope>,
+    /// What a `move` closure captured, by variable.
+    pub captured: Vec<(VarId, VarId)>,
+}
+
+impl Val {
+    /// The scalars in it, in order.
+    pub fn leaves(&self) -> Vec<Id> {
+        match self {
+            Val::Num(id) => vec![*id],
+            Val::Tuple(all) => all.iter().flat_map(Val::leaves).collect(),
+            Val::Opt(some, val) => std::iter::once(*some).chain(val.leaves()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same with every scalar replaced.
+    pub fn map(&self, f: &mut impl FnMut(Id) -> Id) -> Val {
+        match self {
+            Val::Num(id) => Val::Num(f(*id)),
+            Val::Tuple(all) => Val::Tuple(all.iter().map(|v| v.map(f)).collect()),
+            Val::Opt(some, val) => {
+                let some = f(*some);
+                Val::Opt(some, Box::new(val.map(f)))
+            }
+            other => other.clone(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The attribute's arguments.
+//!
+//! In: the tokens between the parentheses of `#[backprop(…)]`. Out: [`Options`]; every unknown, malformed or repeated
+//! argument is an error at its own tokens.
+
+use crate::errors::{self, Errors};
+use proc_macro2::{Ident, TokenStream};
+use syn::parse::{Parse, ParseStream};
+use syn::{Token, parenthesized};
+
+/// What the attribute asks for.
+#[derive(Default)]
+pub struct Options {
+    /// The parameters to differentiate with respect to; all that can be where it is `None`.
+    pub wrt: Option<Vec<Ident>>,
+    /// The name of the namespace, where it is not that of the function.
+    pub namespace: Option<Ident>,
+    /// The function stands in an `impl` but has no `self`.
+    pub associated: bool,
+}
+
+struct Argument {
+    key: Ident,
+    value: Value,
+}
+
+enum Value {
+    Flag,
+    Names(Vec<Ident>),
+    Name(Ident),
+    Other(TokenStream),
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        use syn::ext::IdentExt;
+        let key = Ident::parse_any(input)?;
+        let value = if input.peek(syn::token::Paren) {
+            let inner;
+            parenthesized!(inner in input);
+            match inner.fork().parse_terminated(Ident::parse, Token![,]) {
+                Ok(_) => Value::Names(inner.parse_terminated(Ident::parse, Token![,])?.into_iter().collect()),
+                Err(_) => Value::Other(inner.parse()?),
+            }
+        } else if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            if input.peek(syn::Ident) {
+                Value::Name(input.parse()?)
+            } else {
+                let mut rest = TokenStream::new();
+                while !input.is_empty() && !input.peek(Token![,]) {
+                    rest.extend([input.parse::<proc_macro2::TokenTree>()?]);
+                }
+                Value::Other(rest)
+            }
+        } else {
+            Value::Flag
+        };
+        Ok(Argument { key, value })
+    }
+}
+
+impl Options {
+    /// Reads the arguments.
+    pub fn parse(tokens: TokenStream, errors: &Errors) -> Options {
+        let mut options = Options::default();
+        let list = syn::parse::Parser::parse2(
+            |input: ParseStream| input.parse_terminated(Argument::parse, Token![,]),
+            tokens.clone(),
+        );
+        let Ok(list) = list else {
+            errors.reject(&tokens, &errors::BAD_OPTION);
+            return options;
+        };
+        let mut seen: Vec<String> = Vec::new();
+        for Argument { key, value } in list {
+            let name = key.to_string();
+            if seen.contains(&name) {
+                errors.reject_named(&key, &errors::REPEATED_OPTION, &name);
+                continue;
+            }
+            seen.push(name.clone());
+            match (name.as_str(), value) {
+                ("wrt", Value::Names(names)) => options.wrt = Some(names),
+                ("as", Value::Name(name)) => options.namespace = Some(name),
+                ("associated", Value::Flag) => options.associated = true,
+                ("wrt" | "as" | "associated", Value::Other(at)) if !at.is_empty() => {
+                    errors.reject_named(at, &errors::BAD_OPTION, &name);
+                }
+                ("wrt" | "as" | "associated", _) => {
+                    errors.reject_named(&key, &errors::BAD_OPTION, &name);
+                }
+                _ => {
+                    errors.reject_named(&key, &errors::UNKNOWN_OPTION, &name);
+                }
+            }
+        }
+        options
+    }
+}

@@ -1,0 +1,233 @@
+//! The function's signature: parameters, results and names.
+//!
+//! In: a `syn::Signature` and the options. Out: [`Signature`], in which every parameter is known to carry gradients, known
+//! to be constant, or rejected at its type.
+
+use crate::errors::{self, Errors};
+use crate::options::Options;
+use crate::shape::{Shape, peel};
+use proc_macro2::{Ident, Span};
+use quote::format_ident;
+use syn::ext::IdentExt;
+
+/// A parameter.
+pub struct Param {
+    pub ident: Ident,
+    pub ty: syn::Type,
+    pub shape: Shape,
+    /// The function differentiates with respect to it.
+    pub active: bool,
+    pub by_ref: bool,
+    pub mutable: bool,
+}
+
+/// What the rest of the compiler knows of the function.
+pub struct Signature {
+    pub ident: Ident,
+    /// The name of the generated namespace.
+    pub namespace: Ident,
+    /// `FGradient`, `FResiduals`.
+    pub gradient: Ident,
+    pub residuals: Ident,
+    pub params: Vec<Param>,
+    /// `Some` where the function is a method, as the receiver is written.
+    pub receiver: Option<syn::Receiver>,
+    /// The function stands in an `impl`: no items can be put beside it.
+    pub associated: bool,
+    pub output: Shape,
+    /// The generic parameters with a `Float` bound.
+    pub floats: Vec<Ident>,
+    pub generics: syn::Generics,
+}
+
+impl Signature {
+    /// Reads the signature; errors are recorded and leave the parameter out.
+    pub fn read(sig: &syn::Signature, options: &Options, errors: &Errors) -> Option<Signature> {
+        let floats = float_generics(&sig.generics);
+        if let Some(at) = &sig.asyncness {
+            errors.reject(at, &errors::ASYNC);
+        }
+        if let Some(at) = &sig.abi {
+            errors.reject(at, &errors::EXTERN_FN);
+        }
+        if let Some(at) = &sig.variadic {
+            errors.reject(at, &errors::EXTERN_FN);
+        }
+        if let syn::Safety::Unsafe(at) = &sig.safety {
+            errors.reject(at, &errors::UNSAFE_FN);
+        }
+        let mut params = Vec::new();
+        let mut receiver = None;
+        for input in &sig.inputs {
+            match input {
+                syn::FnArg::Receiver(r) => {
+                    cfg_free(&r.attrs, errors);
+                    receiver = Some(r.clone());
+                }
+                syn::FnArg::Typed(p) => {
+                    cfg_free(&p.attrs, errors);
+                    if let Some(param) = read_param(p, options, &floats, errors) {
+                        params.push(param);
+                    }
+                }
+            }
+        }
+        if let Some(names) = &options.wrt {
+            for name in names {
+                match params.iter().find(|p| p.ident.unraw() == name.unraw()) {
+                    None => {
+                        errors.reject(name, &errors::UNKNOWN_WRT);
+                    }
+                    Some(p) if !p.shape.has_floats() => {
+                        errors.reject(name, &errors::WRT_CONSTANT);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        if !params.iter().any(|p| p.active) && errors.is_empty() {
+            errors.reject(&sig.ident, &errors::NO_FLOATS);
+        }
+        let output = match &sig.output {
+            syn::ReturnType::Default => {
+                errors.reject(&sig.ident, &errors::NO_RESULT);
+                Shape::Unknown
+            }
+            syn::ReturnType::Type(_, ty) => {
+                let shape = Shape::parse(ty, &floats);
+                let reference = matches!(peel(ty), syn::Type::Reference(_));
+                if reference || !shape.has_floats() || !output_supported(&shape) {
+                    errors.reject(ty, &errors::RETURN_TYPE);
+                }
+                shape
+            }
+        };
+        if !errors.is_empty() {
+            return None;
+        }
+        let namespace = options.namespace.clone().unwrap_or_else(|| sig.ident.clone());
+        let camel = camel_case(&namespace.unraw().to_string());
+        let span = namespace.span();
+        let associated = receiver.is_some() || options.associated;
+        Some(Signature {
+            ident: sig.ident.clone(),
+            gradient: Ident::new(&format!("{camel}Gradient"), span),
+            residuals: Ident::new(&format!("{camel}Residuals"), span),
+            namespace,
+            params,
+            receiver,
+            associated,
+            output,
+            floats,
+            generics: sig.generics.clone(),
+        })
+    }
+
+    /// The parameters that have a gradient, in order.
+    pub fn active(&self) -> impl Iterator<Item = (usize, &Param)> {
+        self.params.iter().enumerate().filter(|(_, p)| p.active)
+    }
+
+    /// `energy_gradient` beside the method `energy`.
+    pub fn sibling(&self, suffix: &str) -> Ident {
+        format_ident!("{}_{}", self.namespace.unraw(), suffix, span = self.namespace.span())
+    }
+}
+
+fn read_param(p: &syn::PatType, options: &Options, floats: &[Ident], errors: &Errors) -> Option<Param> {
+    let syn::Pat::Ident(pat) = &*p.pat else {
+        errors.reject(&p.pat, &errors::PARAM_PATTERN);
+        return None;
+    };
+    if pat.subpat.is_some() || pat.by_ref.is_some() {
+        errors.reject(&p.pat, &errors::PARAM_PATTERN);
+        return None;
+    }
+    let ty = peel(&p.ty);
+    if let syn::Type::ImplTrait(_) = ty {
+        errors.reject(ty, &errors::IMPL_TRAIT);
+        return None;
+    }
+    if let syn::Type::Reference(r) = ty
+        && r.mutability.is_some()
+    {
+        errors.reject(&p.ty, &errors::REF_MUT_PARAM);
+        return None;
+    }
+    let shape = Shape::parse(ty, floats);
+    let named = options.wrt.as_ref().map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+    if !shape.is_known() && named != Some(false) {
+        errors.reject(&p.ty, &errors::PARAM_TYPE);
+        return None;
+    }
+    let active = shape.has_floats() && named.unwrap_or(true);
+    Some(Param {
+        ident: pat.ident.clone(),
+        ty: (*p.ty).clone(),
+        active,
+        by_ref: matches!(ty, syn::Type::Reference(_)),
+        mutable: pat.mutability.is_some(),
+        shape,
+    })
+}
+
+fn output_supported(shape: &Shape) -> bool {
+    match shape {
+        Shape::Float(_) => true,
+        Shape::Array(s, _) | Shape::Vec(s) => output_supported(s),
+        Shape::Tuple(all) => !all.is_empty() && all.iter().all(output_supported),
+        _ => false,
+    }
+}
+
+/// The type parameters with a bound whose last segment is `Float`.
+fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
+    let is_float = |bounds: &syn::punctuated::Punctuated<syn::TypeParamBound, syn::Token![+]>| {
+        bounds.iter().any(|b| match b {
+            syn::TypeParamBound::Trait(t) => t.path.segments.last().is_some_and(|s| s.ident == "Float"),
+            _ => false,
+        })
+    };
+    let mut out: Vec<Ident> =
+        generics.type_params().filter(|t| is_float(&t.bounds)).map(|t| t.ident.clone()).collect();
+    for predicate in generics.where_clause.iter().flat_map(|w| &w.predicates) {
+        if let syn::WherePredicate::Type(t) = predicate
+            && is_float(&t.bounds)
+            && let syn::Type::Path(p) = peel(&t.bounded_ty)
+            && let Some(ident) = p.path.get_ident()
+        {
+            out.push(ident.clone());
+        }
+    }
+    out
+}
+
+/// Rejects `cfg` in a list of attributes.
+pub fn cfg_free(attrs: &[syn::Attribute], errors: &Errors) {
+    for attr in attrs {
+        if attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr") {
+            errors.reject(attr, &errors::CFG);
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut out = String::new();
+    let mut upper = true;
+    for c in name.chars() {
+        if c == '_' {
+            upper = true;
+        } else if upper {
+            out.extend(c.to_uppercase());
+            upper = false;
+        } else {
+            out.push(c);
+        }
+    }
+    if out.is_empty() { "Function".into() } else { out }
+}
+
+/// A name for generated locals that no constant or unit struct in scope has: hygiene does not protect patterns.
+pub fn local(name: &str) -> Ident {
+    Ident::new(&format!("__{name}"), Span::mixed_site())
+}
