@@ -458,6 +458,17 @@ impl Graph {
         self.regions = regions;
         self.loops = loops;
         self.ifs = ifs;
+        let lets = |r: &Region| -> std::collections::HashSet<Id> {
+            r.stmts.iter().filter_map(|s| if let Stmt::Let(id) = s { Some(*id) } else { None }).collect()
+        };
+        for (region, known) in &mut self.remembered {
+            let Some(r) = self.regions.get(region.0 as usize) else {
+                known.clear();
+                continue;
+            };
+            let here = lets(r);
+            known.retain(|(_, id)| self.nodes[id.0 as usize].region != Some(*region) || here.contains(id));
+        }
         for region in self.open.clone() {
             let here: std::collections::HashSet<Id> =
                 self.region(region).stmts.iter().filter_map(|s| if let Stmt::Let(id) = s { Some(*id) } else { None }).collect();

@@ -594,9 +594,9 @@ impl Reverse<'_> {
         let a = self.side(branch, data.then, true, upstream.iter().map(|u| (u.0, u.2)).collect());
         let b = self.side(branch, data.otherwise, false, upstream.iter().map(|u| (u.1, u.2)).collect());
         let back = self.g.new_if(data.cond, a.0, b.0);
-        self.join(back, a.1, b.1);
         self.g.push(Stmt::If(back));
         self.g.invalidate();
+        self.join(back, a.1, b.1);
     }
 
     fn fused_side(&mut self, region: RegionId, seeds: Vec<(Id, Id)>) -> BTreeMap<Id, Id> {

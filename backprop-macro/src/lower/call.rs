@@ -212,6 +212,12 @@ impl Lower<'_> {
                 let yes = self.g.bool_const(true);
                 Ok(Some(Val::Opt(yes, Box::new(val))))
             }
+            // A box of a scalar is the scalar: nothing else can point to it.
+            ("Box", "new", [e]) => match self.operand(e)? {
+                Val::Num(id) => Ok(Some(Val::Num(id))),
+                Val::Poison => Err(Rejected),
+                _ => self.errors_named(x, &errors::NOT_ANNOTATED, "Box::new"),
+            },
             ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {
                 let ty = self.g.types.fresh(Kind::Unknown);
                 let array = self.g.declare("vec", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
@@ -314,8 +320,9 @@ impl Lower<'_> {
         }
         let constant = vals.iter().all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
         let func = p.to_token_stream();
-        let known = name.chars().next().is_some_and(char::is_uppercase);
-        if known {
+        // Tuple structs, and associated functions of types, which have no namespace of derivatives.
+        let upper = |s: &str| s.chars().next().is_some_and(char::is_uppercase);
+        if upper(&name) || p.path.segments.iter().rev().nth(1).is_some_and(|s| upper(&s.ident.to_string())) {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         let itself = p.path.get_ident().is_some_and(|i| *i == self.sig.ident);
