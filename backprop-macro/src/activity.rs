@@ -5,8 +5,8 @@
 //! that is silently zero.
 
 use crate::errors::{self, Errors};
-use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
 use crate::graph::Argument;
+use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
 use crate::lower::{Primal, Source};
 use crate::rules::Op;
 use crate::signature::Signature;
@@ -20,7 +20,10 @@ pub struct Activity {
 
 impl Activity {
     pub fn node(&self, graph: &Graph, id: Id) -> bool {
-        self.nodes.get(graph.resolve(id).0 as usize).copied().unwrap_or(false)
+        self.nodes
+            .get(graph.resolve(id).0 as usize)
+            .copied()
+            .unwrap_or(false)
     }
     pub fn array(&self, id: ArrayId) -> bool {
         self.arrays.get(id.0 as usize).copied().unwrap_or(false)
@@ -29,7 +32,10 @@ impl Activity {
     /// Finds what is active, and rejects what an active value must not flow into.
     pub fn of(primal: &Primal, sig: &Signature, errors: &Errors) -> Activity {
         let g = &primal.graph;
-        let mut a = Activity { nodes: vec![false; g.nodes.len()], arrays: vec![false; g.arrays.len()] };
+        let mut a = Activity {
+            nodes: vec![false; g.nodes.len()],
+            arrays: vec![false; g.arrays.len()],
+        };
         for (source, param) in primal.params.iter().zip(&sig.params) {
             if param.active {
                 a.start(source);
@@ -82,7 +88,9 @@ impl Activity {
                         Node::Apply(_, args) => args.iter().any(|&x| self.node(g, x)),
                         Node::Cast(x, _) => self.node(g, *x),
                         Node::Load(p, _) => self.array(p.array) && g.is_float(*id),
-                        Node::Opaque(k, args) => !g.opaque_of(*k).discrete && args.iter().any(|&x| self.node(g, x)),
+                        Node::Opaque(k, args) => {
+                            !g.opaque_of(*k).discrete && args.iter().any(|&x| self.node(g, x))
+                        }
                         _ => false,
                     };
                     self.mark(g, *id, active)
@@ -119,7 +127,9 @@ impl Activity {
                 Stmt::Call(call) => {
                     let call = g.call(*call);
                     let active = call.args.iter().any(|a| self.argument(g, a));
-                    call.outs.iter().fold(false, |c, &o| c | self.mark(g, o, active))
+                    call.outs
+                        .iter()
+                        .fold(false, |c, &o| c | self.mark(g, o, active))
                 }
                 Stmt::If(branch) => {
                     let b = g.branch(*branch);
@@ -157,7 +167,6 @@ impl Activity {
         match a {
             Argument::Scalar { value, .. } => self.node(g, *value),
             Argument::Array { place, .. } => self.array(place.array),
-            Argument::Tuple(all) => all.iter().any(|a| self.argument(g, a)),
         }
     }
 

@@ -17,7 +17,11 @@ use quote::{ToTokens, quote};
 const MAX_NESTING: usize = 200;
 
 /// The function as written, and its derivatives or what was wrong with it.
-pub fn compile(attribute: TokenStream, item: TokenStream, unannotated: &dyn Fn(&syn::Path) -> bool) -> TokenStream {
+pub fn compile(
+    attribute: TokenStream,
+    item: TokenStream,
+    unannotated: &dyn Fn(&syn::Path) -> bool,
+) -> TokenStream {
     let errors = Errors::default();
     if let Some(deep) = too_deep(item.clone(), 0) {
         errors.reject_at(deep.span(), &errors::TOO_DEEP, "");
@@ -29,7 +33,12 @@ pub fn compile(attribute: TokenStream, item: TokenStream, unannotated: &dyn Fn(&
     quote!(#item #generated #errors)
 }
 
-fn expand(attribute: TokenStream, item: TokenStream, errors: &Errors, unannotated: &dyn Fn(&syn::Path) -> bool) -> TokenStream {
+fn expand(
+    attribute: TokenStream,
+    item: TokenStream,
+    errors: &Errors,
+    unannotated: &dyn Fn(&syn::Path) -> bool,
+) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => {
@@ -39,12 +48,23 @@ fn expand(attribute: TokenStream, item: TokenStream, errors: &Errors, unannotate
     };
     let options = Options::parse(attribute, errors);
     for attr in &function.attrs {
-        if attr.path().segments.last().is_some_and(|s| s.ident == "backprop") {
-            errors.reject(attr, &errors::TWICE);
+        if attr
+            .path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "backprop")
+        {
+            errors.reject_named(
+                &function.sig.ident,
+                &errors::TWICE,
+                &attr.to_token_stream().to_string(),
+            );
         }
     }
-    let Some(sig) = Signature::read(&function.sig, &options, errors) else { return TokenStream::new() };
-    let programs = programs(&function, &sig, errors, unannotated);
+    let Some(sig) = Signature::read(&function.sig, &options, errors) else {
+        return TokenStream::new();
+    };
+    let programs = programs(&function, &sig, &options, errors, unannotated);
     let out = items::items(&function, &sig, programs.as_ref(), errors);
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
@@ -54,7 +74,13 @@ fn expand(attribute: TokenStream, item: TokenStream, errors: &Errors, unannotate
 }
 
 /// Lowers and differentiates; `None` if anything was rejected.
-pub fn programs(function: &syn::ItemFn, sig: &Signature, errors: &Errors, unannotated: &dyn Fn(&syn::Path) -> bool) -> Option<Programs> {
+pub fn programs(
+    function: &syn::ItemFn,
+    sig: &Signature,
+    options: &Options,
+    errors: &Errors,
+    unannotated: &dyn Fn(&syn::Path) -> bool,
+) -> Option<Programs> {
     let primal = lower::lower(function, sig, errors, unannotated)?;
     let activity = Activity::of(&primal, sig, errors);
     if !errors.is_empty() {
@@ -68,16 +94,35 @@ pub fn programs(function: &syn::ItemFn, sig: &Signature, errors: &Errors, unanno
         (program, saved)
     };
     let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);
+    let trace = match &options.trace {
+        Some(at) if !crate::trace::possible(&primal, sig) => {
+            errors.reject(at, &errors::TRACE);
+            return None;
+        }
+        Some(_) => Some(run(Mode::Trace).0),
+        None => None,
+    };
     let (upstream, _) = run(Mode::Upstream);
     let (split, saved) = run(Mode::Split);
-    Some(Programs { primal, unit, upstream, split, saved })
+    Some(Programs {
+        primal,
+        unit,
+        upstream,
+        split,
+        saved,
+        trace,
+    })
 }
 
 fn not_a_function(item: TokenStream, errors: &Errors) {
     if let Ok(f) = syn::parse2::<syn::TraitItemFn>(item.clone())
         && f.default.is_none()
     {
-        errors.reject(f.semi_token.map_or_else(|| f.sig.to_token_stream(), |s| s.to_token_stream()), &errors::NO_BODY);
+        errors.reject(
+            f.semi_token
+                .map_or_else(|| f.sig.to_token_stream(), |s| s.to_token_stream()),
+            &errors::NO_BODY,
+        );
         return;
     }
     if syn::parse2::<syn::Item>(item.clone()).is_ok() {

@@ -6,11 +6,11 @@
 
 use crate::errors::{self, Errors};
 use crate::graph::*;
-use crate::lower::{Output, fill};
 use crate::live::Live;
+use crate::lower::{Output, fill};
 use crate::reverse::Gradient;
 use crate::rules::{Op, Syntax};
-use crate::shape::{Length, Shape};
+use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -37,7 +37,12 @@ pub struct Emit<'a> {
 }
 
 impl<'a> Emit<'a> {
-    pub fn new(p: &'a Gradient, sig: &'a Signature, errors: &'a Errors, primal_params: u32) -> Emit<'a> {
+    pub fn new(
+        p: &'a Gradient,
+        sig: &'a Signature,
+        errors: &'a Errors,
+        primal_params: u32,
+    ) -> Emit<'a> {
         let live = Live::of(p);
         let mut e = Emit {
             p,
@@ -68,7 +73,12 @@ impl<'a> Emit<'a> {
     /// The region in which a loop's tape lives: the innermost one around it that the backward pass shares.
     fn home(&self, body: RegionId) -> RegionId {
         let mut at = body;
-        while self.p.pairs.iter().any(|p| p.primal == at && p.kind != crate::reverse::PairKind::Function) {
+        while self
+            .p
+            .pairs
+            .iter()
+            .any(|p| p.primal == at && p.kind != crate::reverse::PairKind::Function)
+        {
             match self.g().region(at).parent {
                 Some(up) => at = up,
                 None => break,
@@ -81,7 +91,12 @@ impl<'a> Emit<'a> {
         for stmt in &self.g().region(region).stmts {
             match stmt {
                 Stmt::Pullback(c) => {
-                    let at = self.g().call(*c).outs.first().and_then(|o| self.g().data(*o).region);
+                    let at = self
+                        .g()
+                        .call(*c)
+                        .outs
+                        .first()
+                        .and_then(|o| self.g().data(*o).region);
                     if at.is_some_and(|at| self.g().encloses(at, region)) {
                         self.direct.insert(*c);
                     }
@@ -127,8 +142,15 @@ impl<'a> Emit<'a> {
         match self.g().types.tokens(self.g().ty(id)) {
             Some(t) => t,
             None => {
-                let name = self.g().data(id).name.as_deref().unwrap_or("this value").to_string();
-                self.errors.reject_at(self.g().data(id).span, &errors::UNTYPED, &name);
+                let name = self
+                    .g()
+                    .data(id)
+                    .name
+                    .as_deref()
+                    .unwrap_or("this value")
+                    .to_string();
+                self.errors
+                    .reject_at(self.g().data(id).span, &errors::UNTYPED, &name);
                 quote!(())
             }
         }
@@ -136,7 +158,11 @@ impl<'a> Emit<'a> {
 
     /// A field of the residuals, as a value.
     fn field(&self, saved: &TokenStream, name: &Ident) -> TokenStream {
-        if self.by_reference { quote!((*#saved.#name)) } else { quote!(#saved.#name) }
+        if self.by_reference {
+            quote!((*#saved.#name))
+        } else {
+            quote!(#saved.#name)
+        }
     }
 
     // ---- values ----
@@ -156,14 +182,24 @@ impl<'a> Emit<'a> {
             }
             _ if value.is_nan() => quote!(#path::NAN),
             _ if value.is_infinite() => {
-                if value > 0.0 { quote!(#path::INFINITY) } else { quote!(#path::NEG_INFINITY) }
+                if value > 0.0 {
+                    quote!(#path::INFINITY)
+                } else {
+                    quote!(#path::NEG_INFINITY)
+                }
             }
             _ => {
                 let suffix = if *ty == FloatTy::F32 { "f32" } else { "f64" };
                 let size = value.abs();
                 let text = format!("{size:?}_{suffix}");
-                let lit = text.parse::<Literal>().unwrap_or_else(|_| Literal::f64_suffixed(size));
-                if value.is_sign_negative() { quote!((-#lit)) } else { quote!(#lit) }
+                let lit = text
+                    .parse::<Literal>()
+                    .unwrap_or_else(|_| Literal::f64_suffixed(size));
+                if value.is_sign_negative() {
+                    quote!((-#lit))
+                } else {
+                    quote!(#lit)
+                }
             }
         }
     }
@@ -214,7 +250,10 @@ impl<'a> Emit<'a> {
             Node::Apply(op, args) => self.primitive(*op, args, data.ty),
             Node::Cast(a, to) => {
                 let a = v(a);
-                let to = to.clone().unwrap_or_else(|| self.g().types.float(data.ty)).tokens();
+                let to = to
+                    .clone()
+                    .unwrap_or_else(|| self.g().types.float(data.ty))
+                    .tokens();
                 quote!(#a as #to)
             }
             Node::Opaque(k, args) => {
@@ -227,7 +266,6 @@ impl<'a> Emit<'a> {
                     (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
                     (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
                     (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
-                    (OpaqueForm::List, all) => quote!([#(#all),*]),
                     (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
                     _ => quote!(()),
                 }
@@ -308,7 +346,11 @@ impl<'a> Emit<'a> {
     /// A place as a value: behind a reference, what it refers to.
     fn whole(&self, p: &Place) -> TokenStream {
         let out = self.place(p);
-        if p.path.is_empty() && self.is_reference(p.array) { quote!((*#out)) } else { out }
+        if p.path.is_empty() && self.is_reference(p.array) {
+            quote!((*#out))
+        } else {
+            out
+        }
     }
 
     fn is_reference(&self, array: ArrayId) -> bool {
@@ -316,7 +358,8 @@ impl<'a> Emit<'a> {
         if data.shadow && matches!(data.init, Init::Given(_)) {
             return true;
         }
-        data.param.is_some_and(|k| self.sig.params[k as usize].by_ref)
+        data.param
+            .is_some_and(|k| self.sig.params[k as usize].by_ref)
     }
 
     /// Zeros of a fixed shape.
@@ -324,7 +367,7 @@ impl<'a> Emit<'a> {
         Some(match shape {
             Shape::Float(f) => self.float(0.0, f),
             Shape::Scalar(ty) => self.zero(*ty),
-            Shape::Array(s, n) if !matches!(n, Length::Node(_)) => {
+            Shape::Array(s, n) => {
                 let s = self.zeros(s)?;
                 quote!([#s; #n])
             }
@@ -431,7 +474,11 @@ impl<'a> Emit<'a> {
             Element::Scalar(id) => self.value(*id),
             Element::Part(p) => {
                 let whole = self.whole(p);
-                if self.g().shape_at(p).is_fixed() { whole } else { quote!(::core::clone::Clone::clone(&#whole)) }
+                if self.g().shape_at(p).is_fixed() {
+                    whole
+                } else {
+                    quote!(::core::clone::Clone::clone(&#whole))
+                }
             }
             Element::Tuple(all) => {
                 let all = all.iter().map(|e| self.element(e));
@@ -445,7 +492,7 @@ impl<'a> Emit<'a> {
         let name = self.array_name(array);
         let vec = matches!(data.shape, Shape::Vec(_) | Shape::Slice(_));
         let init = match &data.init {
-            Init::Given(_) | Init::FromCall => return TokenStream::new(),
+            Init::Given(_) => return TokenStream::new(),
             Init::Zeros => match (self.zeros(&data.shape), data.len, &data.shape) {
                 (Some(zeros), _, _) => zeros,
                 (None, Some(len), Shape::Vec(s) | Shape::Slice(s)) if self.zeros(s).is_some() => {
@@ -462,7 +509,11 @@ impl<'a> Emit<'a> {
             },
             Init::List(all) => {
                 let all = all.iter().map(|e| self.element(e));
-                if vec { quote!(::std::vec![#(#all),*]) } else { quote!([#(#all),*]) }
+                if vec {
+                    quote!(::std::vec![#(#all),*])
+                } else {
+                    quote!([#(#all),*])
+                }
             }
             Init::Repeat(e) => {
                 let e = self.element(e);
@@ -532,7 +583,9 @@ impl<'a> Emit<'a> {
                 let (a, b) = (self.whole(to), self.whole(from));
                 quote!(::core::clone::Clone::clone_from(&mut #a, &#b);)
             }
-            (Shape::Vec(_) | Shape::Slice(_), _) | (_, Shape::Vec(_) | Shape::Slice(_)) => quote!(#a[..].clone_from_slice(&#b[..]);),
+            (Shape::Vec(_) | Shape::Slice(_), _) | (_, Shape::Vec(_) | Shape::Slice(_)) => {
+                quote!(#a[..].clone_from_slice(&#b[..]);)
+            }
             _ if shape.is_fixed() => {
                 let (a, b) = (self.whole(to), self.whole(from));
                 quote!(#a = #b;)
@@ -559,12 +612,17 @@ impl<'a> Emit<'a> {
         } else {
             for l in self.tapes.get(&region).into_iter().flatten() {
                 let (tape, cursor) = (self.tape_name(*l), self.cursor(*l));
-                let count = if self.p.back.is_none() { quote!(let mut #cursor = 0usize;) } else { TokenStream::new() };
+                let count = if self.p.back.is_none() {
+                    quote!(let mut #cursor = 0usize;)
+                } else {
+                    TokenStream::new()
+                };
                 out.extend(quote!(let mut #tape = ::std::vec::Vec::new(); #count));
             }
         }
         for stmt in &self.g().region(region).stmts {
-            let again = matches!(stmt, Stmt::Let(id) if self.g().data(*id).region != Some(region)) && self.p.pairs.iter().any(|p| p.back == region);
+            let again = matches!(stmt, Stmt::Let(id) if self.g().data(*id).region != Some(region))
+                && self.p.pairs.iter().any(|p| p.back == region);
             if again || self.live.stmt(self.g(), stmt) {
                 out.extend(self.stmt(stmt));
             }
@@ -582,7 +640,11 @@ impl<'a> Emit<'a> {
             Stmt::Declare(a) => self.declare(*a),
             Stmt::Store { place, value, add } => {
                 let (p, v) = (self.place(place), self.value(*value));
-                if *add { quote!(#p += #v;) } else { quote!(#p = #v;) }
+                if *add {
+                    quote!(#p += #v;)
+                } else {
+                    quote!(#p = #v;)
+                }
             }
             Stmt::Copy { to, from, add } => self.copy(to, from, *add),
             Stmt::Clear(p) => self.clear_all(&g.shape_at(p), self.place(p)),
@@ -645,7 +707,11 @@ impl<'a> Emit<'a> {
     fn branch(&self, b: IfId) -> TokenStream {
         let data = self.g().branch(b);
         let cond = self.value(data.cond);
-        let slots: Vec<&Slot> = data.slots.iter().filter(|s| self.live.has(self.g(), s.out)).collect();
+        let slots: Vec<&Slot> = data
+            .slots
+            .iter()
+            .filter(|s| self.live.has(self.g(), s.out))
+            .collect();
         let (then, otherwise) = (self.region(data.then), self.region(data.otherwise));
         let names: Vec<Ident> = slots.iter().map(|s| self.name(s.out)).collect();
         let a: Vec<TokenStream> = slots.iter().map(|s| self.value(s.then)).collect();
@@ -654,21 +720,30 @@ impl<'a> Emit<'a> {
             [] if otherwise.is_empty() => quote!(if #cond { #then }),
             [] => quote!(if #cond { #then } else { #otherwise }),
             [name] => quote!(let #name = if #cond { #then #(#a)* } else { #otherwise #(#b)* };),
-            names => quote!(let (#(#names),*) = if #cond { #then (#(#a),*) } else { #otherwise (#(#b),*) };),
+            names => {
+                quote!(let (#(#names),*) = if #cond { #then (#(#a),*) } else { #otherwise (#(#b),*) };)
+            }
         }
     }
 
     fn looped(&self, l: LoopId) -> TokenStream {
         let g = self.g();
         let data = g.looped(l);
-        let carried: Vec<&Carried> = data.carried.iter().filter(|c| self.live.carried(g, c)).collect();
+        let carried: Vec<&Carried> = data
+            .carried
+            .iter()
+            .filter(|c| self.live.carried(g, c))
+            .collect();
         let mut before = TokenStream::new();
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));
             let ty = match g.types.kind(g.ty(c.phi)) {
                 Kind::Unknown | Kind::Other | Kind::AnyInt => TokenStream::new(),
-                _ => g.types.tokens(g.ty(c.phi)).map_or(TokenStream::new(), |t| quote!(: #t)),
+                _ => g
+                    .types
+                    .tokens(g.ty(c.phi))
+                    .map_or(TokenStream::new(), |t| quote!(: #t)),
             };
             before.extend(quote!(let mut #phi #ty = #init;));
             if self.live.has(g, c.out) {
@@ -680,7 +755,11 @@ impl<'a> Emit<'a> {
         if !data.tape.is_empty() && data.reverses.is_none() {
             let (tape, cursor) = (self.tape_name(l), self.cursor(l));
             let values: Vec<TokenStream> = data.tape.iter().map(|id| self.value(*id)).collect();
-            let value = if values.len() == 1 { quote!(#(#values)*) } else { quote!((#(#values),*)) };
+            let value = if values.len() == 1 {
+                quote!(#(#values)*)
+            } else {
+                quote!((#(#values),*))
+            };
             body.extend(quote!(#tape.push(#value);));
             if self.p.back.is_none() {
                 body.extend(quote!(#cursor += 1;));
@@ -693,18 +772,31 @@ impl<'a> Emit<'a> {
             [one] => body.extend(quote!(#one = #(#nexts)*;)),
             all => body.extend(quote!((#(#all),*) = (#(#nexts),*);)),
         }
-        let end = data.end.filter(|e| self.live.has(g, *e)).map(|e| self.name(e));
+        let end = data
+            .end
+            .filter(|e| self.live.has(g, *e))
+            .map(|e| self.name(e));
         let mut leave = quote!(break;);
         if let Some(end) = &end {
             match &data.count {
-                Count::Range { index, lo, hi, inclusive, rev } => {
+                Count::Range {
+                    index,
+                    lo,
+                    hi,
+                    inclusive,
+                    rev,
+                } => {
                     let (index, lo, hi) = (self.name(*index), self.value(*lo), self.value(*hi));
                     if *rev {
                         before.extend(quote!(let mut #end = #lo;));
                         leave = quote!(#end = #index; break;);
                     } else {
                         before.extend(quote!(let mut #end = #hi;));
-                        leave = if *inclusive { quote!(#end = #index; break;) } else { quote!(#end = #index + 1; break;) };
+                        leave = if *inclusive {
+                            quote!(#end = #index; break;)
+                        } else {
+                            quote!(#end = #index + 1; break;)
+                        };
                     }
                 }
                 _ => {
@@ -729,16 +821,45 @@ impl<'a> Emit<'a> {
     fn header(&self, data: &Loop) -> TokenStream {
         let range = |lo: &Id, hi: &Id, inclusive: bool| {
             let (lo, hi) = (self.value(*lo), self.value(*hi));
-            if inclusive { quote!((#lo)..=(#hi)) } else { quote!((#lo)..(#hi)) }
+            if inclusive {
+                quote!((#lo)..=(#hi))
+            } else {
+                quote!((#lo)..(#hi))
+            }
         };
         match &data.count {
-            Count::Range { index, lo, hi, inclusive, rev } => {
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                rev,
+            } => {
                 let (index, range) = (self.name(*index), range(lo, hi, *inclusive));
-                if *rev { quote!(for #index in ::core::iter::Iterator::rev(#range)) } else { quote!(for #index in #range) }
+                if *rev {
+                    quote!(for #index in ::core::iter::Iterator::rev(#range))
+                } else {
+                    quote!(for #index in #range)
+                }
             }
-            Count::Stepped { index, lo, hi, inclusive, step, rev } => {
-                let (index, range, step) = (self.name(*index), range(lo, hi, *inclusive), self.value(*step));
-                let range = if *rev { quote!(::core::iter::Iterator::rev(#range)) } else { range };
+            Count::Stepped {
+                index,
+                lo,
+                hi,
+                inclusive,
+                step,
+                rev,
+            } => {
+                let (index, range, step) = (
+                    self.name(*index),
+                    range(lo, hi, *inclusive),
+                    self.value(*step),
+                );
+                let range = if *rev {
+                    quote!(::core::iter::Iterator::rev(#range))
+                } else {
+                    range
+                };
                 quote!(for #index in ::core::iter::Iterator::step_by(#range, #step))
             }
             Count::Forever => quote!(loop),
@@ -769,7 +890,6 @@ impl<'a> Emit<'a> {
                         quote!(::core::clone::Clone::clone(&#whole))
                     }
                 }
-                Argument::Tuple(_) => quote!(()),
             })
             .collect()
     }

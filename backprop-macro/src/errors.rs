@@ -23,11 +23,12 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name` and `associated`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name` or `associated`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated` and `trace`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated` or `trace`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
+    TRACE: "`trace` needs straight-line code with a scalar result", "a branch, loop or array that changes has no single value to show at each node", "remove `trace`, or trace the straight-line part as a function of its own";
     // fence: the item
     NOT_A_FUNCTION: "this is not a function with a body", "there is nothing to differentiate", "put `#[backprop]` on a `fn` with a body";
     NO_BODY: "this function has no body", "there is nothing to differentiate", "put `#[backprop]` on the implementation";
@@ -39,7 +40,6 @@ messages! {
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
     REF_MUT_PARAM: "`&mut` parameters are not supported yet", "their gradient is with respect to the contents on entry", "take the array by value and return it";
-    SELF_FLOAT: "`self` is constant here", "its fields are not differentiated", "pass the floats as parameters";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value";
@@ -111,7 +111,9 @@ impl Errors {
     fn push(&self, error: syn::Error) -> Rejected {
         let mut all = self.0.borrow_mut();
         let text = error.to_string();
-        let known = |e: &syn::Error| e.to_string() == text && format!("{:?}", e.span()) == format!("{:?}", error.span());
+        let known = |e: &syn::Error| {
+            e.to_string() == text && format!("{:?}", e.span()) == format!("{:?}", error.span())
+        };
         if !all.iter().any(known) {
             all.push(error);
         }
@@ -125,7 +127,11 @@ impl Errors {
 
     /// All of them, as `compile_error!`s.
     pub fn into_tokens(self) -> TokenStream {
-        self.0.into_inner().into_iter().map(|e| e.to_compile_error()).collect()
+        self.0
+            .into_inner()
+            .into_iter()
+            .map(|e| e.to_compile_error())
+            .collect()
     }
 
     /// The texts, for the compiler's own tests.
@@ -137,7 +143,12 @@ impl Errors {
 
 fn render(message: &Message, name: &str) -> String {
     let fill = |s: &str| s.replace("{}", name);
-    format!("{}: {}\nhelp: {}", fill(message.what), fill(message.why), fill(message.instead))
+    format!(
+        "{}: {}\nhelp: {}",
+        fill(message.what),
+        fill(message.why),
+        fill(message.instead)
+    )
 }
 
 fn short(text: &str) -> String {

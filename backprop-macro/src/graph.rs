@@ -64,7 +64,13 @@ impl Place {
 
     /// The indices on the way.
     pub fn indices(&self) -> impl Iterator<Item = Id> + '_ {
-        self.path.iter().filter_map(|s| if let Step::Index(i) = s { Some(*i) } else { None })
+        self.path.iter().filter_map(|s| {
+            if let Step::Index(i) = s {
+                Some(*i)
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -93,8 +99,6 @@ pub enum OpaqueForm {
     Cast(TokenStream),
     /// `[index]` into a constant: the first operand is the array.
     Index,
-    /// `[a, b, …]`
-    List,
     /// `matches!(operand, pattern)`
     Matches(TokenStream),
 }
@@ -160,8 +164,6 @@ pub enum Init {
     Copy(Place),
     /// `Vec::new()`.
     Empty,
-    /// A result of a call, bound by it.
-    FromCall,
 }
 
 /// An element of an array literal.
@@ -202,9 +204,17 @@ pub enum Stmt {
     Let(Id),
     Declare(ArrayId),
     /// `place = value`, or `place += value`.
-    Store { place: Place, value: Id, add: bool },
+    Store {
+        place: Place,
+        value: Id,
+        add: bool,
+    },
     /// A whole array or part of one: `to = from`, or elementwise `to += from`.
-    Copy { to: Place, from: Place, add: bool },
+    Copy {
+        to: Place,
+        from: Place,
+        add: bool,
+    },
     /// Every element is zero again.
     Clear(Place),
     Swap(Place, Place),
@@ -252,9 +262,22 @@ pub struct If {
 #[derive(Clone, Debug)]
 pub enum Count {
     /// `for index in lo..hi`, `lo..=hi`, or either reversed.
-    Range { index: Id, lo: Id, hi: Id, inclusive: bool, rev: bool },
+    Range {
+        index: Id,
+        lo: Id,
+        hi: Id,
+        inclusive: bool,
+        rev: bool,
+    },
     /// `for index in (lo..hi).step_by(step)`.
-    Stepped { index: Id, lo: Id, hi: Id, inclusive: bool, step: Id, rev: bool },
+    Stepped {
+        index: Id,
+        lo: Id,
+        hi: Id,
+        inclusive: bool,
+        step: Id,
+        rev: bool,
+    },
     /// `loop`: until the body says not again.
     Forever,
     /// The reverse of `loop` and of stepped ranges: as many iterations as the tape holds.
@@ -291,7 +314,6 @@ pub struct Loop {
 pub enum Argument {
     Scalar { value: Id, by_ref: bool },
     Array { place: Place, by_ref: bool },
-    Tuple(Vec<Argument>),
 }
 
 #[derive(Clone, Debug)]
@@ -305,9 +327,8 @@ pub struct Call {
     pub gradients: Vec<Option<Id>>,
     /// For each argument, the shadow to which its gradient is added, set by `reverse`.
     pub shadows: Vec<Option<Place>>,
-    /// The function calls itself: its residuals are boxed.
+    /// The function calls itself.
     pub recursive: bool,
-    pub span: Span,
 }
 
 /// The program: primal first, gradient after `reverse`.
@@ -398,7 +419,10 @@ impl Graph {
     /// A new region inside the one being built; statements go to it until [`Graph::close`].
     pub fn open(&mut self) -> RegionId {
         let id = RegionId(self.regions.len() as u32);
-        self.regions.push(Region { stmts: Vec::new(), parent: self.open.last().copied() });
+        self.regions.push(Region {
+            stmts: Vec::new(),
+            parent: self.open.last().copied(),
+        });
         self.open.push(id);
         id
     }
@@ -459,7 +483,16 @@ impl Graph {
         self.loops = loops;
         self.ifs = ifs;
         let lets = |r: &Region| -> std::collections::HashSet<Id> {
-            r.stmts.iter().filter_map(|s| if let Stmt::Let(id) = s { Some(*id) } else { None }).collect()
+            r.stmts
+                .iter()
+                .filter_map(|s| {
+                    if let Stmt::Let(id) = s {
+                        Some(*id)
+                    } else {
+                        None
+                    }
+                })
+                .collect()
         };
         for (region, known) in &mut self.remembered {
             let Some(r) = self.regions.get(region.0 as usize) else {
@@ -467,15 +500,30 @@ impl Graph {
                 continue;
             };
             let here = lets(r);
-            known.retain(|(_, id)| self.nodes[id.0 as usize].region != Some(*region) || here.contains(id));
+            known.retain(|(_, id)| {
+                self.nodes[id.0 as usize].region != Some(*region) || here.contains(id)
+            });
         }
         for region in self.open.clone() {
-            let here: std::collections::HashSet<Id> =
-                self.region(region).stmts.iter().filter_map(|s| if let Stmt::Let(id) = s { Some(*id) } else { None }).collect();
+            let here: std::collections::HashSet<Id> = self
+                .region(region)
+                .stmts
+                .iter()
+                .filter_map(|s| {
+                    if let Stmt::Let(id) = s {
+                        Some(*id)
+                    } else {
+                        None
+                    }
+                })
+                .collect();
             let keys = self.entries.remove(&region).unwrap_or_default();
             let mut kept = Vec::new();
             for key in keys {
-                let stale = self.seen.get(&key).is_some_and(|id| self.data(*id).region == Some(region) && !here.contains(id));
+                let stale = self
+                    .seen
+                    .get(&key)
+                    .is_some_and(|id| self.data(*id).region == Some(region) && !here.contains(id));
                 if stale {
                     self.seen.remove(&key);
                 } else {
@@ -492,13 +540,22 @@ impl Graph {
     pub fn bound(&mut self, node: Node, ty: Ty, region: Option<RegionId>) -> Id {
         let id = Id(self.nodes.len() as u32);
         let span = self.span.unwrap_or_else(Span::call_site);
-        self.nodes.push(NodeData { node, ty, span, region, name: None, pinned: false });
+        self.nodes.push(NodeData {
+            node,
+            ty,
+            span,
+            region,
+            name: None,
+            pinned: false,
+        });
         id
     }
 
     /// A node computed here, or the one that already computes the same.
     pub fn compute(&mut self, node: Node, ty: Ty) -> Id {
-        let Some(key) = self.key(&node) else { return self.place_here(node, ty) };
+        let Some(key) = self.key(&node) else {
+            return self.place_here(node, ty);
+        };
         if let Some(&id) = self.seen.get(&key) {
             self.types.unify(ty, self.ty(id));
             return id;
@@ -576,7 +633,13 @@ impl Graph {
     /// A primitive applied as the user wrote it: never rewritten, so that the value stays bit for bit.
     pub fn apply_primal(&mut self, op: Op, args: &[Id]) -> Id {
         let args: Vec<Id> = args.iter().map(|&a| self.resolve(a)).collect();
-        let ty = op.unify(&mut self.types, &args.iter().map(|&a| self.nodes[a.0 as usize].ty).collect::<Vec<_>>());
+        let ty = op.unify(
+            &mut self.types,
+            &args
+                .iter()
+                .map(|&a| self.nodes[a.0 as usize].ty)
+                .collect::<Vec<_>>(),
+        );
         self.compute(Node::Apply(op, args), ty)
     }
 
@@ -586,7 +649,13 @@ impl Graph {
         if let Some(shorter) = crate::simplify::rewrite(self, op, &args) {
             return shorter;
         }
-        let ty = op.unify(&mut self.types, &args.iter().map(|&a| self.nodes[a.0 as usize].ty).collect::<Vec<_>>());
+        let ty = op.unify(
+            &mut self.types,
+            &args
+                .iter()
+                .map(|&a| self.nodes[a.0 as usize].ty)
+                .collect::<Vec<_>>(),
+        );
         self.compute(Node::Apply(op, args), ty)
     }
 
@@ -605,17 +674,41 @@ impl Graph {
     /// `a op b` on constants.
     pub fn opaque_binary(&mut self, op: TokenStream, a: Id, b: Id, ty: Ty, discrete: bool) -> Id {
         let key = format!("binary {op}");
-        self.opaque(Opaque { key, form: OpaqueForm::Binary(op), discrete }, &[a, b], ty)
+        self.opaque(
+            Opaque {
+                key,
+                form: OpaqueForm::Binary(op),
+                discrete,
+            },
+            &[a, b],
+            ty,
+        )
     }
 
     pub fn opaque_unary(&mut self, op: TokenStream, a: Id, ty: Ty) -> Id {
         let key = format!("unary {op}");
-        self.opaque(Opaque { key, form: OpaqueForm::Unary(op), discrete: false }, &[a], ty)
+        self.opaque(
+            Opaque {
+                key,
+                form: OpaqueForm::Unary(op),
+                discrete: false,
+            },
+            &[a],
+            ty,
+        )
     }
 
     pub fn opaque_tokens(&mut self, tokens: TokenStream, ty: Ty) -> Id {
         let key = format!("tokens {tokens}");
-        self.opaque(Opaque { key, form: OpaqueForm::Tokens(tokens), discrete: false }, &[], ty)
+        self.opaque(
+            Opaque {
+                key,
+                form: OpaqueForm::Tokens(tokens),
+                discrete: false,
+            },
+            &[],
+            ty,
+        )
     }
 
     pub fn opaque_of(&self, index: u32) -> &Opaque {
@@ -626,14 +719,29 @@ impl Graph {
     pub fn integer_const(&mut self, value: i128) -> Id {
         let ty = self.types.fresh(Kind::AnyInt);
         let lit = proc_macro2::Literal::i128_unsuffixed(value.abs());
-        self.opaque_tokens(if value < 0 { quote::quote!((-#lit)) } else { quote::quote!(#lit) }, ty)
+        self.opaque_tokens(
+            if value < 0 {
+                quote::quote!((-#lit))
+            } else {
+                quote::quote!(#lit)
+            },
+            ty,
+        )
     }
 
     /// A method of a constant; `discrete` where its operands may be active.
     pub fn opaque_method(&mut self, name: &str, args: &[Id], ty: Ty) -> Id {
         let ident = proc_macro2::Ident::new(name, Span::mixed_site());
         let discrete = name.starts_with("is_");
-        self.opaque(Opaque { key: format!("method {name}"), form: OpaqueForm::Method(quote::quote!(#ident)), discrete }, args, ty)
+        self.opaque(
+            Opaque {
+                key: format!("method {name}"),
+                form: OpaqueForm::Method(quote::quote!(#ident)),
+                discrete,
+            },
+            args,
+            ty,
+        )
     }
 
     pub fn bool_ty(&mut self) -> Ty {
@@ -644,7 +752,14 @@ impl Graph {
     }
     pub fn bool_const(&mut self, value: bool) -> Id {
         let ty = self.bool_ty();
-        self.opaque_tokens(if value { quote::quote!(true) } else { quote::quote!(false) }, ty)
+        self.opaque_tokens(
+            if value {
+                quote::quote!(true)
+            } else {
+                quote::quote!(false)
+            },
+            ty,
+        )
     }
     pub fn usize_const(&mut self, value: usize) -> Id {
         let ty = self.usize_ty();
@@ -782,22 +897,39 @@ impl Graph {
 
     pub fn new_if(&mut self, cond: Id, then: RegionId, otherwise: RegionId) -> IfId {
         let id = IfId(self.ifs.len() as u32);
-        self.ifs.push(If { cond, then, otherwise, slots: Vec::new() });
+        self.ifs.push(If {
+            cond,
+            then,
+            otherwise,
+            slots: Vec::new(),
+        });
         id
     }
 
     /// A value that the branch yields, one from each side.
     pub fn yield_from(&mut self, branch: IfId, then: Id, otherwise: Id) -> Id {
         let (then, otherwise) = (self.resolve(then), self.resolve(otherwise));
-        if let Some(slot) = self.branch(branch).slots.iter().find(|s| s.then == then && s.otherwise == otherwise) {
+        if let Some(slot) = self
+            .branch(branch)
+            .slots
+            .iter()
+            .find(|s| s.then == then && s.otherwise == otherwise)
+        {
             return slot.out;
         }
-        self.types.unify(self.nodes[then.0 as usize].ty, self.nodes[otherwise.0 as usize].ty);
+        self.types.unify(
+            self.nodes[then.0 as usize].ty,
+            self.nodes[otherwise.0 as usize].ty,
+        );
         let ty = self.ty(then);
         let region = self.region(self.branch(branch).then).parent;
         let slot = self.branch(branch).slots.len() as u32;
         let out = self.bound(Node::IfOut(branch, slot), ty, region);
-        self.branch_mut(branch).slots.push(Slot { out, then, otherwise });
+        self.branch_mut(branch).slots.push(Slot {
+            out,
+            then,
+            otherwise,
+        });
         out
     }
 
@@ -825,14 +957,21 @@ impl Graph {
         let slot = self.looped(looped).carried.len() as u32;
         let out = self.bound(Node::LoopOut(looped, slot), ty, region);
         self.nodes[phi.0 as usize].node = Node::Phi(looped, slot);
-        self.looped_mut(looped).carried.push(Carried { phi, init, next, out });
+        self.looped_mut(looped).carried.push(Carried {
+            phi,
+            init,
+            next,
+            out,
+        });
         out
     }
 
     /// The operands of a node.
     pub fn operands(&self, id: Id) -> Vec<Id> {
         match self.node(id) {
-            Node::Apply(_, args) | Node::Opaque(_, args) => args.iter().map(|&a| self.resolve(a)).collect(),
+            Node::Apply(_, args) | Node::Opaque(_, args) => {
+                args.iter().map(|&a| self.resolve(a)).collect()
+            }
             Node::Cast(a, _) => vec![self.resolve(*a)],
             Node::Load(p, _) | Node::Len(p, _) => p.indices().map(|i| self.resolve(i)).collect(),
             _ => Vec::new(),

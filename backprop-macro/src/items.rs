@@ -25,6 +25,7 @@ pub struct Programs {
     pub upstream: Gradient,
     pub split: Gradient,
     pub saved: Saved,
+    pub trace: Option<Gradient>,
 }
 
 /// One field of the residuals.
@@ -42,9 +43,21 @@ struct Items<'a> {
 }
 
 /// All generated items; stubs where there are no programs.
-pub fn items(item: &syn::ItemFn, sig: &Signature, programs: Option<&Programs>, errors: &Errors) -> TokenStream {
-    let syn::ReturnType::Type(_, output) = &item.sig.output else { return TokenStream::new() };
-    let i = Items { item, sig, errors, output };
+pub fn items(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    programs: Option<&Programs>,
+    errors: &Errors,
+) -> TokenStream {
+    let syn::ReturnType::Type(_, output) = &item.sig.output else {
+        return TokenStream::new();
+    };
+    let i = Items {
+        item,
+        sig,
+        errors,
+        output,
+    };
     let (fields, forward, backward) = match programs {
         Some(p) => i.split(p),
         None => (Vec::new(), stub(), stub()),
@@ -54,7 +67,10 @@ pub fn items(item: &syn::ItemFn, sig: &Signature, programs: Option<&Programs>, e
         return functions;
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
-    let doc = format!("The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.", sig.ident);
+    let doc = format!(
+        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.",
+        sig.ident
+    );
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
     quote! {
@@ -81,7 +97,11 @@ impl Items<'_> {
     // ---- names and generics ----
 
     fn function(&self, name: &str) -> Ident {
-        if self.sig.associated { self.sig.sibling(name.trim_start_matches('_')) } else { format_ident!("{}", name) }
+        if self.sig.associated {
+            self.sig.sibling(name.trim_start_matches('_'))
+        } else {
+            format_ident!("{}", name)
+        }
     }
 
     /// The generic parameters that some tokens mention.
@@ -175,13 +195,20 @@ impl Items<'_> {
                 syn::GenericParam::Const(c) => Some(c.ident.to_token_stream()),
             })
             .collect();
-        if args.is_empty() { TokenStream::new() } else { quote!(::<#(#args),*>) }
+        if args.is_empty() {
+            TokenStream::new()
+        } else {
+            quote!(::<#(#args),*>)
+        }
     }
 
     // ---- the gradient ----
 
     fn gradient_fields(&self) -> Vec<(Ident, TokenStream)> {
-        self.sig.active().map(|(_, p)| (p.ident.clone(), p.shape.gradient_type())).collect()
+        self.sig
+            .active()
+            .map(|(_, p)| (p.ident.clone(), p.shape.gradient_type()))
+            .collect()
     }
 
     fn gradient_type(&self, elide: bool) -> TokenStream {
@@ -191,7 +218,11 @@ impl Items<'_> {
         }
         let name = &self.sig.gradient;
         let args = Self::arguments(&self.mentioned(&quote!(#(#types)*)), elide);
-        if args.is_empty() { quote!(#name) } else { quote!(#name<#(#args),*>) }
+        if args.is_empty() {
+            quote!(#name)
+        } else {
+            quote!(#name<#(#args),*>)
+        }
     }
 
     fn gradient_value(&self) -> TokenStream {
@@ -209,8 +240,15 @@ impl Items<'_> {
         let fields = self.gradient_fields();
         let types: Vec<&TokenStream> = fields.iter().map(|f| &f.1).collect();
         let generics = Self::bare(&self.mentioned(&quote!(#(#types)*)));
-        let generics = if generics.is_empty() { generics } else { quote!(<#generics>) };
-        let doc = format!("The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.", self.sig.ident);
+        let generics = if generics.is_empty() {
+            generics
+        } else {
+            quote!(<#generics>)
+        };
+        let doc = format!(
+            "The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.",
+            self.sig.ident
+        );
         let fields = fields.iter().map(|(ident, ty)| {
             let doc = format!("The derivative with respect to `{}`.", ident.unraw());
             quote!(#[doc = #doc] #vis #ident: #ty)
@@ -237,8 +275,15 @@ impl Items<'_> {
         if !bare.is_empty() {
             params.push(bare);
         }
-        let generics = if params.is_empty() { TokenStream::new() } else { quote!(<#(#params),*>) };
-        let doc = format!("What the forward pass of [`fn@{}`] keeps for the backward pass.", self.sig.ident);
+        let generics = if params.is_empty() {
+            TokenStream::new()
+        } else {
+            quote!(<#(#params),*>)
+        };
+        let doc = format!(
+            "What the forward pass of [`fn@{}`] keeps for the backward pass.",
+            self.sig.ident
+        );
         let fields = fields.iter().map(|f| {
             let (name, ty) = (&f.name, &f.ty);
             quote!(#name: #ty)
@@ -267,7 +312,11 @@ impl Items<'_> {
             args.push(if elide { quote!('_) } else { quote!('__bp) });
         }
         args.extend(Self::arguments(&self.mentioned(&all), elide));
-        if args.is_empty() { quote!(#name) } else { quote!(#name<#(#args),*>) }
+        if args.is_empty() {
+            quote!(#name)
+        } else {
+            quote!(#name<#(#args),*>)
+        }
     }
 
     /// The fields, and the bodies of `forward` and `backward`.
@@ -276,13 +325,26 @@ impl Items<'_> {
         let mut e = Emit::new(&p.split, self.sig, self.errors, primal_params);
         let mut fields = Vec::new();
         for k in &p.saved.params {
-            let id = p.split.graph.nodes.iter().position(|n| matches!(n.node, crate::graph::Node::Param(j) if j == *k));
+            let id = p
+                .split
+                .graph
+                .nodes
+                .iter()
+                .position(|n| matches!(n.node, crate::graph::Node::Param(j) if j == *k));
             let Some(id) = id else { continue };
             let id = crate::graph::Id(id as u32);
-            fields.push(Field { name: format_ident!("p{}", k), ty: e.type_of(id), value: e.value(id) });
+            fields.push(Field {
+                name: format_ident!("p{}", k),
+                ty: e.type_of(id),
+                value: e.value(id),
+            });
         }
         for &id in &p.saved.nodes {
-            fields.push(Field { name: e.name(id), ty: e.type_of(id), value: e.value(id) });
+            fields.push(Field {
+                name: e.name(id),
+                ty: e.type_of(id),
+                value: e.value(id),
+            });
         }
         for l in e.saved_tapes() {
             fields.push(self.tape_field(&e, l));
@@ -303,7 +365,11 @@ impl Items<'_> {
                     let ident = &param.ident;
                     let zeros = e.zeros_like(&param.shape, &quote!(#ident));
                     early.extend(quote!(let #name = #zeros;));
-                    fields.push(Field { name: name.clone(), ty: param.shape.gradient_type(), value: quote!(#name) });
+                    fields.push(Field {
+                        name: name.clone(),
+                        ty: param.shape.gradient_type(),
+                        value: quote!(#name),
+                    });
                 }
             }
         }
@@ -311,20 +377,35 @@ impl Items<'_> {
         for a in arrays {
             let name = format_ident!("a{}", a.0);
             let data = p.split.graph.array(a);
-            let place = crate::graph::Place { array: a, path: Vec::new() };
+            let place = crate::graph::Place {
+                array: a,
+                path: Vec::new(),
+            };
             let field = match data.param {
                 Some(k) => {
                     let param = &self.sig.params[k as usize];
                     let value = e.place(&place);
                     if param.by_ref {
-                        Field { name: name.clone(), ty: borrowed(&param.ty), value }
+                        Field {
+                            name: name.clone(),
+                            ty: borrowed(&param.ty),
+                            value,
+                        }
                     } else {
-                        Field { name: name.clone(), ty: param.ty.to_token_stream(), value: quote!(::core::clone::Clone::clone(&#value)) }
+                        Field {
+                            name: name.clone(),
+                            ty: param.ty.to_token_stream(),
+                            value: quote!(::core::clone::Clone::clone(&#value)),
+                        }
                     }
                 }
                 None => {
                     let value = e.place(&place);
-                    Field { name: name.clone(), ty: self.local_type(&e, &data.shape), value: quote!(::core::clone::Clone::clone(&#value)) }
+                    Field {
+                        name: name.clone(),
+                        ty: self.local_type(&e, &data.shape),
+                        value: quote!(::core::clone::Clone::clone(&#value)),
+                    }
                 }
             };
             fields.push(field);
@@ -357,7 +438,9 @@ impl Items<'_> {
         let unpack = if self.sig.associated {
             let names = fields.iter().map(|f| &f.name);
             let holder = local("Saved");
-            let kinds = (0..fields.len()).map(|k| format_ident!("T{}", k)).collect::<Vec<_>>();
+            let kinds = (0..fields.len())
+                .map(|k| format_ident!("T{}", k))
+                .collect::<Vec<_>>();
             let decls = fields.iter().zip(&kinds).map(|(f, t)| {
                 let n = &f.name;
                 quote!(#n: &'__s #t)
@@ -385,7 +468,10 @@ impl Items<'_> {
             let zeros = match (e.zeros(&param.shape), &p.primal.params[k], param.by_ref) {
                 (Some(zeros), _, _) => zeros,
                 (None, Source::Array(a), true) => {
-                    let value = e.place(&crate::graph::Place { array: *a, path: Vec::new() });
+                    let value = e.place(&crate::graph::Place {
+                        array: *a,
+                        path: Vec::new(),
+                    });
                     e.zeros_like(&param.shape, &value)
                 }
                 _ => {
@@ -411,10 +497,24 @@ impl Items<'_> {
     }
 
     fn tape_field(&self, e: &Emit, l: LoopId) -> Field {
-        let types: Vec<TokenStream> = e.p.graph.looped(l).tape.iter().map(|id| e.type_of(*id)).collect();
-        let elem = if types.len() == 1 { quote!(#(#types)*) } else { quote!((#(#types),*)) };
+        let types: Vec<TokenStream> =
+            e.p.graph
+                .looped(l)
+                .tape
+                .iter()
+                .map(|id| e.type_of(*id))
+                .collect();
+        let elem = if types.len() == 1 {
+            quote!(#(#types)*)
+        } else {
+            quote!((#(#types),*))
+        };
         let name = e.tape_name(l);
-        Field { value: quote!(#name), name, ty: quote!(::std::vec::Vec<#elem>) }
+        Field {
+            value: quote!(#name),
+            name,
+            ty: quote!(::std::vec::Vec<#elem>),
+        }
     }
 
     fn local_type(&self, e: &Emit, shape: &Shape) -> TokenStream {
@@ -422,7 +522,11 @@ impl Items<'_> {
             Shape::Scalar(ty) => match e.p.graph.types.tokens(*ty) {
                 Some(t) => t,
                 None => {
-                    self.errors.reject_named(&self.sig.ident, &crate::errors::UNTYPED, "an array's elements");
+                    self.errors.reject_named(
+                        &self.sig.ident,
+                        &crate::errors::UNTYPED,
+                        "an array's elements",
+                    );
                     quote!(())
                 }
             },
@@ -481,7 +585,11 @@ impl Items<'_> {
                     Source::Array(a) => pr.primal.graph.array(*a).mutated && !p.by_ref,
                     _ => false,
                 });
-                if mutated { quote!(mut #ident: #ty) } else { quote!(#ident: #ty) }
+                if mutated {
+                    quote!(mut #ident: #ty)
+                } else {
+                    quote!(#ident: #ty)
+                }
             })
             .collect()
     }
@@ -490,13 +598,22 @@ impl Items<'_> {
         let mut out = TokenStream::new();
         for (k, p) in self.sig.active() {
             let (ident, d) = (&p.ident, buffer(self.sig, k));
-            let text = format!("the buffer for the gradient of `{}` has another length", ident.unraw());
+            let text = format!(
+                "the buffer for the gradient of `{}` has another length",
+                ident.unraw()
+            );
             out.extend(check_lengths(&p.shape, quote!(#ident), quote!(#d), &text));
         }
         out
     }
 
-    fn functions(&self, programs: Option<&Programs>, fields: &[Field], forward: TokenStream, backward: TokenStream) -> TokenStream {
+    fn functions(
+        &self,
+        programs: Option<&Programs>,
+        fields: &[Field],
+        forward: TokenStream,
+        backward: TokenStream,
+    ) -> TokenStream {
         let sig = self.sig;
         let vis = &self.item.vis;
         let output = self.output;
@@ -504,41 +621,89 @@ impl Items<'_> {
         let clause = &generics.where_clause;
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));
         let pass_self = sig.receiver.as_ref().map(|_| quote!(self,));
-        let plain: Vec<TokenStream> = sig.params.iter().map(|p| {
-            let (ident, ty) = (&p.ident, &p.ty);
-            quote!(#ident: #ty)
-        }).collect();
+        let plain: Vec<TokenStream> = sig
+            .params
+            .iter()
+            .map(|p| {
+                let (ident, ty) = (&p.ident, &p.ty);
+                quote!(#ident: #ty)
+            })
+            .collect();
         let params = self.params(programs);
         let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
-        let buffers: Vec<TokenStream> = sig.active().map(|(k, p)| {
-            let (d, ty) = (buffer(sig, k), p.shape.buffer_type());
-            quote!(#d: &mut #ty)
-        }).collect();
+        let buffers: Vec<TokenStream> = sig
+            .active()
+            .map(|(k, p)| {
+                let (d, ty) = (buffer(sig, k), p.shape.buffer_type());
+                quote!(#d: &mut #ty)
+            })
+            .collect();
         let buffer_names: Vec<Ident> = sig.active().map(|(k, _)| buffer(sig, k)).collect();
         let turbofish = self.turbofish();
         let checks = self.checks();
+        let mention = self.mention();
         let upstream = local("upstream");
-        let [f_forward, f_backward, f_gradient, f_both, f_into, f_accumulate, f_unit, f_pullback] =
-            ["forward", "backward", "gradient", "value_and_gradient", "value_and_gradient_into", "accumulate", "__unit", "__pullback"].map(|n| self.function(n));
+        let [
+            f_forward,
+            f_backward,
+            f_gradient,
+            f_both,
+            f_into,
+            f_accumulate,
+            f_unit,
+            f_pullback,
+        ] = [
+            "forward",
+            "backward",
+            "gradient",
+            "value_and_gradient",
+            "value_and_gradient_into",
+            "accumulate",
+            "__unit",
+            "__pullback",
+        ]
+        .map(|n| self.function(n));
         let allow = sig.associated.then(|| quote!(#[allow(unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]));
-        let call = if sig.associated { format!("value.{}", sig.ident) } else { sig.ident.to_string() };
+        let call = if sig.associated {
+            format!("value.{}", sig.ident)
+        } else {
+            sig.ident.to_string()
+        };
         let example = |text: &str| {
-            let args = sig.params.iter().map(|p| p.ident.unraw().to_string()).collect::<Vec<_>>().join(", ");
-            format!("{}\n\n```text\n{}\n```", text.split("\n\n").next().unwrap_or(text), text.split("\n\n").nth(1).unwrap_or("").replace("ARGS", &args).replace("F", &call))
+            let args = sig
+                .params
+                .iter()
+                .map(|p| p.ident.unraw().to_string())
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!(
+                "{}\n\n```text\n{}\n```",
+                text.split("\n\n").next().unwrap_or(text),
+                text.split("\n\n")
+                    .nth(1)
+                    .unwrap_or("")
+                    .replace("ARGS", &args)
+                    .replace("F", &call)
+            )
         };
         let sep = if sig.associated { "_" } else { "::" };
 
         // forward, with the lifetime of what the residuals borrow
         let residuals = self.residuals_type(fields, false);
         let borrowing = borrows(&quote!(#residuals));
-        let forward_params: Vec<TokenStream> = sig.params.iter().zip(&params).map(|(p, written)| {
-            if p.by_ref && borrowing && references_elided(&p.ty) {
-                let (ident, ty) = (&p.ident, borrowed(&p.ty));
-                quote!(#ident: #ty)
-            } else {
-                written.clone()
-            }
-        }).collect();
+        let forward_params: Vec<TokenStream> = sig
+            .params
+            .iter()
+            .zip(&params)
+            .map(|(p, written)| {
+                if p.by_ref && borrowing && references_elided(&p.ty) {
+                    let (ident, ty) = (&p.ident, borrowed(&p.ty));
+                    quote!(#ident: #ty)
+                } else {
+                    written.clone()
+                }
+            })
+            .collect();
         let forward_generics = if borrowing {
             let mut g = generics.clone();
             g.params.insert(0, syn::parse_quote!('__bp));
@@ -546,12 +711,14 @@ impl Items<'_> {
         } else {
             generics.clone()
         };
-        let doc_forward = example(&format!("The forward pass: the value, and what the backward pass needs.\n\nlet (y, saved) = F{sep}forward(ARGS);"));
+        let doc_forward = example(&format!(
+            "The forward pass: the value, and what the backward pass needs.\n\nlet (y, saved) = F{sep}forward(ARGS);"
+        ));
         let mut out = quote! {
             #[doc = #doc_forward]
             #allow
             #[inline]
-            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #forward }
+            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #forward }
         };
 
         // backward
@@ -561,11 +728,18 @@ impl Items<'_> {
         let types = quote!(#gradient #output #residuals);
         let mut backward_generics = self.mentioned(&types);
         if self.sig.receiver.is_none() {
-            let lifetimes: Vec<syn::GenericParam> = backward_generics.params.iter().filter(|p| !matches!(p, syn::GenericParam::Lifetime(_))).cloned().collect();
+            let lifetimes: Vec<syn::GenericParam> = backward_generics
+                .params
+                .iter()
+                .filter(|p| !matches!(p, syn::GenericParam::Lifetime(_)))
+                .cloned()
+                .collect();
             backward_generics.params = lifetimes.into_iter().collect();
         }
         let backward_clause = &backward_generics.where_clause;
-        let doc_backward = example(&format!("The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"));
+        let doc_backward = example(&format!(
+            "The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"
+        ));
         out.extend(quote! {
             #[doc = #doc_backward]
             #allow
@@ -596,13 +770,23 @@ impl Items<'_> {
 
         // accumulate
         let accumulate = programs.map_or_else(stub, |p| self.fused(&p.primal, &p.upstream));
-        let doc = example(&format!("The value; `upstream` times the gradient is added to the buffers.\n\nPanics, before anything is written, if a buffer has another length than its parameter."));
-        let doc = format!("{}\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}accumulate({}, upstream, &mut buffer, …);\n```", doc.split("\n\n").next().unwrap_or(""), names.iter().map(|n| n.unraw().to_string()).collect::<Vec<_>>().join(", "));
+        let doc = example(&format!(
+            "The value; `upstream` times the gradient is added to the buffers.\n\nPanics, before anything is written, if a buffer has another length than its parameter."
+        ));
+        let doc = format!(
+            "{}\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}accumulate({}, upstream, &mut buffer, …);\n```",
+            doc.split("\n\n").next().unwrap_or(""),
+            names
+                .iter()
+                .map(|n| n.unraw().to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
         out.extend(quote! {
             #[doc = #doc]
             #allow
             #[inline]
-            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #output, #(#buffers),*) -> #output #clause { #checks #accumulate }
+            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #output, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
         if !matches!(sig.output, Shape::Float(_)) {
             return out;
@@ -613,19 +797,42 @@ impl Items<'_> {
             Some((primal, unit)) => self.fused(primal, unit),
             None => stub(),
         };
+        if let Some((primal, trace)) =
+            programs.and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)))
+        {
+            let body = self.trace(primal, trace);
+            let f_trace = self.function("trace");
+            out.extend(quote! {
+                /// Every node of the graph, in the order of evaluation: what it computes, its value, and the derivative of
+                /// the result with respect to it.
+                #allow
+                #vis fn #f_trace #generics (#receiver #(#plain),*) -> ::std::vec::Vec<(&'static ::core::primitive::str, #output, #output)> #clause { #body }
+            });
+        }
         let zeros = self.clears(programs);
         let starts = self.starts(programs);
         let owned_names: Vec<Ident> = sig.active().map(|(k, _)| owned(sig, k)).collect();
         let value = self.gradient_value();
         let y = local("y");
-        let doc_into = format!("The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}value_and_gradient_into({}, &mut buffer, …);\n```", names.iter().map(|n| n.unraw().to_string()).collect::<Vec<_>>().join(", "));
-        let doc_both = example(&format!("The value and the gradient.\n\nlet (y, gradient) = F{sep}value_and_gradient(ARGS);"));
-        let doc_gradient = example(&format!("The gradient.\n\nlet gradient = F{sep}gradient(ARGS);"));
+        let doc_into = format!(
+            "The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}value_and_gradient_into({}, &mut buffer, …);\n```",
+            names
+                .iter()
+                .map(|n| n.unraw().to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        let doc_both = example(&format!(
+            "The value and the gradient.\n\nlet (y, gradient) = F{sep}value_and_gradient(ARGS);"
+        ));
+        let doc_gradient = example(&format!(
+            "The gradient.\n\nlet gradient = F{sep}gradient(ARGS);"
+        ));
         out.extend(quote! {
             #[doc(hidden)]
             #allow
             #[inline]
-            fn #f_unit #generics (#receiver #(#params,)* #(#buffers),*) -> #output #clause { #unit }
+            fn #f_unit #generics (#receiver #(#params,)* #(#buffers),*) -> #output #clause { #mention #unit }
 
             #[doc = #doc_into]
             #allow
@@ -655,8 +862,42 @@ impl Items<'_> {
         out
     }
 
+    /// Names the plain function: one of which only the gradient is used is not dead code.
+    fn mention(&self) -> TokenStream {
+        let (ident, turbofish) = (&self.sig.ident, self.turbofish());
+        if self.sig.params.iter().any(|p| p.ident == *ident) {
+            return TokenStream::new();
+        }
+        if self.sig.associated {
+            quote!(let _ = Self::#ident #turbofish;)
+        } else {
+            quote!(let _ = #ident #turbofish;)
+        }
+    }
+
+    /// `trace`: the nodes of the graph with their values and gradients.
+    fn trace(&self, primal: &Primal, p: &Gradient) -> TokenStream {
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let items = &primal.items;
+        let buffers = self.sig.active().map(|(k, param)| {
+            let (d, ident) = (buffer(self.sig, k), &param.ident);
+            let zeros = e.zeros_like(&param.shape, &quote!(#ident));
+            quote!(let mut #d = #zeros;)
+        });
+        let statements = e.region(p.body);
+        let nodes = crate::trace::labels(primal, p)
+            .into_iter()
+            .map(|(label, id, adjoint)| {
+                let (value, adjoint) = (e.value(id), e.value(adjoint));
+                quote!((#label, #value, #adjoint))
+            });
+        quote! { #(#items)* #(#buffers)* #statements ::std::vec![#(#nodes),*] }
+    }
+
     fn clears(&self, programs: Option<&Programs>) -> TokenStream {
-        let Some(p) = programs else { return TokenStream::new() };
+        let Some(p) = programs else {
+            return TokenStream::new();
+        };
         let e = Emit::new(&p.split, self.sig, self.errors, 0);
         self.sig
             .active()
@@ -672,13 +913,22 @@ impl Items<'_> {
 
     fn starts(&self, programs: Option<&Programs>) -> TokenStream {
         let Some(p) = programs else {
-            return self.sig.active().map(|(k, _)| owned(self.sig, k)).map(|own| quote!(let mut #own = ::core::unreachable!();)).collect();
+            return self
+                .sig
+                .active()
+                .map(|(k, _)| owned(self.sig, k))
+                .map(|own| quote!(let mut #own = ::core::unreachable!();))
+                .collect();
         };
         let e = Emit::new(&p.split, self.sig, self.errors, 0);
         self.sig
             .active()
             .map(|(k, param): (usize, &Param)| {
-                let (own, ident, ty) = (owned(self.sig, k), &param.ident, param.shape.gradient_type());
+                let (own, ident, ty) = (
+                    owned(self.sig, k),
+                    &param.ident,
+                    param.shape.gradient_type(),
+                );
                 let zeros = e.zeros_like(&param.shape, &quote!(#ident));
                 quote!(let mut #own: #ty = #zeros;)
             })
@@ -691,7 +941,12 @@ fn owned(sig: &Signature, k: usize) -> Ident {
     local(&format!("g_{}", sig.params[k].ident.unraw()))
 }
 
-fn check_lengths(shape: &Shape, value: TokenStream, buffer: TokenStream, text: &str) -> TokenStream {
+fn check_lengths(
+    shape: &Shape,
+    value: TokenStream,
+    buffer: TokenStream,
+    text: &str,
+) -> TokenStream {
     match shape {
         Shape::Slice(s) | Shape::Vec(s) => {
             let inner = check_rows(s, &value, &buffer, text);
@@ -724,7 +979,11 @@ fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
     for tree in tokens {
         match tree {
             TokenTree::Ident(i) => {
-                out.insert(if quote { format!("'{i}") } else { i.to_string() });
+                out.insert(if quote {
+                    format!("'{i}")
+                } else {
+                    i.to_string()
+                });
                 quote = false;
             }
             TokenTree::Group(g) => {
@@ -787,7 +1046,10 @@ fn elided(tokens: TokenStream) -> TokenStream {
                     out.push(TokenTree::Ident(i));
                 }
             }
-            TokenTree::Group(g) => out.push(TokenTree::Group(proc_macro2::Group::new(g.delimiter(), elided(g.stream())))),
+            TokenTree::Group(g) => out.push(TokenTree::Group(proc_macro2::Group::new(
+                g.delimiter(),
+                elided(g.stream()),
+            ))),
             other => out.push(other),
         }
     }

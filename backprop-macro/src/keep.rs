@@ -5,7 +5,9 @@
 //! start of the region that needs it. Free are constants, parameters, loop indices and loads from arrays that are not
 //! stored to afterwards; dear are transcendentals. Between the two a minimum cut keeps as few bytes as possible.
 
-use crate::graph::{Argument, ArrayId, Count, Element, Graph, Id, Init, LoopId, Node, Place, RegionId, Step, Stmt};
+use crate::graph::{
+    Argument, ArrayId, Count, Element, Graph, Id, Init, LoopId, Node, Place, RegionId, Stmt,
+};
 use crate::live::Live;
 use crate::order::Order;
 use crate::reverse::{Gradient, Pair, PairKind};
@@ -37,8 +39,22 @@ struct Keep<'a> {
 /// Decides for every value that crosses, and rewrites the program accordingly.
 pub fn keep(p: &mut Gradient, order: &Order, primal_params: u32) -> Saved {
     let live = Live::of(p);
-    let bodies = p.graph.loops.iter().enumerate().map(|(k, l)| (l.body, LoopId(k as u32))).collect();
-    let mut k = Keep { p, live: &live, order, bodies, stored: HashMap::new(), saved: Saved::default(), primal_params };
+    let bodies = p
+        .graph
+        .loops
+        .iter()
+        .enumerate()
+        .map(|(k, l)| (l.body, LoopId(k as u32)))
+        .collect();
+    let mut k = Keep {
+        p,
+        live: &live,
+        order,
+        bodies,
+        stored: HashMap::new(),
+        saved: Saved::default(),
+        primal_params,
+    };
     let body = k.p.body;
     k.find_stores(body);
     for pair in k.p.pairs.clone().into_iter().rev() {
@@ -52,12 +68,19 @@ impl Keep<'_> {
     fn find_stores(&mut self, region: RegionId) {
         for stmt in self.p.graph.region(region).stmts.clone() {
             match stmt {
-                Stmt::Store { place, value, add: false } => {
+                Stmt::Store {
+                    place,
+                    value,
+                    add: false,
+                } => {
                     let value = self.p.graph.resolve(value);
                     self.stored.entry(value).or_default().push((region, place));
                 }
                 Stmt::If(b) => {
-                    let (t, e) = (self.p.graph.branch(b).then, self.p.graph.branch(b).otherwise);
+                    let (t, e) = (
+                        self.p.graph.branch(b).then,
+                        self.p.graph.branch(b).otherwise,
+                    );
                     self.find_stores(t);
                     self.find_stores(e);
                 }
@@ -70,8 +93,15 @@ impl Keep<'_> {
     fn pair(&mut self, pair: &Pair) {
         let mut uses = BTreeSet::new();
         self.uses(pair.back, &mut uses);
-        let needed: Vec<Id> = uses.iter().copied().filter(|&id| self.p.graph.data(id).region == Some(pair.primal)).collect();
-        let needed: Vec<Id> = needed.into_iter().filter(|&id| !self.is_free_index(id, pair)).collect();
+        let needed: Vec<Id> = uses
+            .iter()
+            .copied()
+            .filter(|&id| self.p.graph.data(id).region == Some(pair.primal))
+            .collect();
+        let needed: Vec<Id> = needed
+            .into_iter()
+            .filter(|&id| !self.is_free_index(id, pair))
+            .collect();
         if needed.is_empty() {
             return;
         }
@@ -99,7 +129,11 @@ impl Keep<'_> {
                         let (k, ty) = (g.nodes.len() as u32, g.ty(id));
                         g.bound(Node::Undef(k), ty, None)
                     };
-                    let out = if then { g.yield_from(branch, id, other) } else { g.yield_from(branch, other, id) };
+                    let out = if then {
+                        g.yield_from(branch, id, other)
+                    } else {
+                        g.yield_from(branch, other, id)
+                    };
                     let name = g.data(id).name.clone();
                     g.nodes[out.0 as usize].name = name;
                     prologue.push(Stmt::Bind(id, out));
@@ -111,7 +145,10 @@ impl Keep<'_> {
                 None => prologue.push(Stmt::Let(id)),
                 Some(place) => {
                     let (ty, k) = (self.p.graph.ty(id), self.p.graph.nodes.len() as u32);
-                    let load = self.p.graph.bound(Node::Load(place, k), ty, Some(pair.back));
+                    let load = self
+                        .p
+                        .graph
+                        .bound(Node::Load(place, k), ty, Some(pair.back));
                     prologue.push(Stmt::Bind(id, load));
                 }
             }
@@ -123,7 +160,9 @@ impl Keep<'_> {
     /// The index of a loop that counts is the index of the one that counts down.
     fn is_free_index(&self, id: Id, pair: &Pair) -> bool {
         match (self.p.graph.node(id), pair.kind) {
-            (Node::Index(l), PairKind::Loop(looped, _)) => *l == looped && matches!(self.p.graph.looped(looped).count, Count::Range { .. }),
+            (Node::Index(l), PairKind::Loop(looped, _)) => {
+                *l == looped && matches!(self.p.graph.looped(looped).count, Count::Range { .. })
+            }
             _ => false,
         }
     }
@@ -148,7 +187,14 @@ impl Keep<'_> {
                 operands = Some(place.indices().map(|i| self.p.graph.resolve(i)).collect());
                 reload.insert(id, place);
             }
-            let operands = operands.map(|all| all.into_iter().filter(|&o| self.p.graph.data(o).region == Some(pair.primal) && !self.is_free_index(o, pair)).collect::<Vec<_>>());
+            let operands = operands.map(|all| {
+                all.into_iter()
+                    .filter(|&o| {
+                        self.p.graph.data(o).region == Some(pair.primal)
+                            && !self.is_free_index(o, pair)
+                    })
+                    .collect::<Vec<_>>()
+            });
             if let Some(all) = &operands {
                 todo.extend(all);
             }
@@ -166,7 +212,10 @@ impl Keep<'_> {
                 todo.extend(all);
             }
         }
-        let again = again.into_iter().map(|id| (id, reload.get(&id).cloned())).collect();
+        let again = again
+            .into_iter()
+            .map(|id| (id, reload.get(&id).cloned()))
+            .collect();
         (kept.into_iter().collect(), again)
     }
 
@@ -179,11 +228,19 @@ impl Keep<'_> {
             Node::Opaque(k, _) => {
                 let form = &g.opaque_of(*k).form;
                 // A function from elsewhere may be dear, or may not return the same twice.
-                if matches!(form, crate::graph::OpaqueForm::Call(_)) && !g.opaque_of(*k).key.contains("::") { None } else { Some(g.operands(id)) }
+                if matches!(form, crate::graph::OpaqueForm::Call(_))
+                    && !g.opaque_of(*k).key.contains("::")
+                {
+                    None
+                } else {
+                    Some(g.operands(id))
+                }
             }
             Node::Load(p, _) => self.settled(id, p, pair).then(|| g.operands(id)),
             Node::Len(p, version) => {
-                let fixed = g.array(p.array).frozen && *version != u32::MAX && self.reachable(p.array, pair);
+                let fixed = g.array(p.array).frozen
+                    && *version != u32::MAX
+                    && self.reachable(p.array, pair);
                 fixed.then(|| g.operands(id))
             }
             _ => None,
@@ -202,8 +259,12 @@ impl Keep<'_> {
 
     /// Whether a load gives the same after the forward pass as it gave then.
     fn settled(&self, id: Id, place: &Place, pair: &Pair) -> bool {
-        let Some(at) = self.order.position(id) else { return false };
-        self.reachable(place.array, pair) && !self.order.stored_after(place.array, at) && !self.stored_around(id, place.array)
+        let Some(at) = self.order.position(id) else {
+            return false;
+        };
+        self.reachable(place.array, pair)
+            && !self.order.stored_after(place.array, at)
+            && !self.stored_around(id, place.array)
     }
 
     /// Whether a loop around the node, inside the array's scope, stores to the array.
@@ -229,7 +290,10 @@ impl Keep<'_> {
     fn reload(&self, id: Id, pair: &Pair) -> Option<Place> {
         let g = &self.p.graph;
         for (region, place) in self.stored.get(&id)? {
-            if *region != pair.primal || self.order.store_count(place.array) != 1 || !self.reachable(place.array, pair) {
+            if *region != pair.primal
+                || self.order.store_count(place.array) != 1
+                || !self.reachable(place.array, pair)
+            {
                 continue;
             }
             let scope = g.array(place.array).region;
@@ -241,7 +305,9 @@ impl Keep<'_> {
                     break;
                 }
                 if let Some(l) = self.bodies.get(&r) {
-                    own &= indices.iter().any(|&i| matches!(g.node(i), Node::Index(k) if k == l));
+                    own &= indices
+                        .iter()
+                        .any(|&i| matches!(g.node(i), Node::Index(k) if k == l));
                 }
                 at = g.region(r).parent;
             }
@@ -279,7 +345,10 @@ impl Keep<'_> {
         flow.run(source, sink);
         // The cut nearest to what is needed leaves least to be computed again.
         let reach = flow.reaching(sink);
-        (0..n).filter(|&k| !reach[2 * k] && reach[2 * k + 1]).map(|k| ids[k]).collect()
+        (0..n)
+            .filter(|&k| !reach[2 * k] && reach[2 * k + 1])
+            .map(|k| ids[k])
+            .collect()
     }
 
     fn bytes(&self, id: Id) -> u32 {
@@ -295,12 +364,15 @@ impl Keep<'_> {
     /// The nodes that a region refers to, nested regions included.
     fn uses(&self, region: RegionId, out: &mut BTreeSet<Id>) {
         let g = &self.p.graph;
-        let mut id = |x: Id, out: &mut BTreeSet<Id>| {
+        let id = |x: Id, out: &mut BTreeSet<Id>| {
             out.insert(g.resolve(x));
         };
-        let place = |p: &Place, out: &mut BTreeSet<Id>| out.extend(p.indices().map(|i| g.resolve(i)));
+        let place =
+            |p: &Place, out: &mut BTreeSet<Id>| out.extend(p.indices().map(|i| g.resolve(i)));
         for stmt in &g.region(region).stmts {
-            if !self.live.stmt(g, stmt) && !matches!(stmt, Stmt::Let(n) if g.data(*n).region != Some(region)) {
+            if !self.live.stmt(g, stmt)
+                && !matches!(stmt, Stmt::Let(n) if g.data(*n).region != Some(region))
+            {
                 continue;
             }
             match stmt {
@@ -315,7 +387,9 @@ impl Keep<'_> {
                         _ => {}
                     }
                 }
-                Stmt::Store { place: p, value, .. } => {
+                Stmt::Store {
+                    place: p, value, ..
+                } => {
                     place(p, out);
                     id(*value, out);
                 }
@@ -369,7 +443,6 @@ impl Keep<'_> {
                         match a {
                             Argument::Scalar { value, .. } => id(*value, out),
                             Argument::Array { place: p, .. } => place(p, out),
-                            Argument::Tuple(_) => {}
                         }
                     }
                     call.upstream.iter().for_each(|d| id(*d, out));
@@ -423,7 +496,8 @@ fn element_uses(g: &Graph, e: &Element, out: &mut BTreeSet<Id>) {
 /// The arrays that a region reads, or of which it needs the lengths.
 fn arrays_read(g: &Graph, region: RegionId, live: &Live, out: &mut BTreeSet<ArrayId>) {
     for stmt in &g.region(region).stmts {
-        if !live.stmt(g, stmt) && !matches!(stmt, Stmt::Let(n) if g.data(*n).region != Some(region)) {
+        if !live.stmt(g, stmt) && !matches!(stmt, Stmt::Let(n) if g.data(*n).region != Some(region))
+        {
             continue;
         }
         let mut node = |id: Id| {
@@ -473,7 +547,11 @@ struct Flow {
 
 impl Flow {
     fn new(nodes: usize) -> Flow {
-        Flow { to: Vec::new(), room: Vec::new(), out: vec![Vec::new(); nodes] }
+        Flow {
+            to: Vec::new(),
+            room: Vec::new(),
+            out: vec![Vec::new(); nodes],
+        }
     }
 
     fn edge(&mut self, a: usize, b: usize, room: u32) {
@@ -509,7 +587,9 @@ impl Flow {
                 path.push(e);
                 at = self.to[e ^ 1];
             }
-            let Some(room) = path.iter().map(|&e| self.room[e]).min() else { return };
+            let Some(room) = path.iter().map(|&e| self.room[e]).min() else {
+                return;
+            };
             for e in path {
                 self.room[e] -= room;
                 self.room[e ^ 1] += room;
@@ -534,10 +614,4 @@ impl Flow {
         }
         seen
     }
-}
-
-/// Whether a step is a constant field.
-#[allow(dead_code)]
-fn is_field(step: &Step) -> bool {
-    matches!(step, Step::Field(_))
 }

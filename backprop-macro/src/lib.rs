@@ -25,6 +25,7 @@ mod signature;
 mod simplify;
 mod source;
 mod stable;
+mod trace;
 mod types;
 
 /// Differentiates a function at compile time.
@@ -35,10 +36,15 @@ mod types;
 /// Options: `wrt(a, b)` names the parameters to differentiate with respect to (all that hold floats otherwise);
 /// `as = name` names the namespace; `associated` says that the function stands in an `impl` although it has no `self`.
 #[proc_macro_attribute]
-pub fn backprop(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+pub fn backprop(
+    attribute: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
     let file = proc_macro::Span::call_site().local_file();
     let unannotated = |path: &syn::Path| source::unannotated(file.clone(), path);
-    let run = std::panic::AssertUnwindSafe(|| compile::compile(attribute.into(), item.clone().into(), &unannotated));
+    let run = std::panic::AssertUnwindSafe(|| {
+        compile::compile(attribute.into(), item.clone().into(), &unannotated)
+    });
     match std::panic::catch_unwind(run) {
         Ok(tokens) => tokens.into(),
         Err(_) => {

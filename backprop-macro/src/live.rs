@@ -3,7 +3,10 @@
 //! In: the program with its backward pass. Out: [`Live`], the nodes and arrays from which the results, the gradients or an
 //! effect of the user's code can be reached. `keep` and `emit` look at nothing else, so rules may build more than is used.
 
-use crate::graph::{Argument, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Stmt};
+use crate::graph::{
+    Argument, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place,
+    RegionId, Stmt,
+};
 use crate::lower::Output;
 use crate::reverse::Gradient;
 use std::collections::HashSet;
@@ -27,6 +30,10 @@ impl Live {
         live.output(&p.graph, &p.result);
         for s in &p.scalars {
             live.node(&p.graph, s.value);
+        }
+        for (node, adjoint) in &p.trace {
+            live.node(&p.graph, *node);
+            live.node(&p.graph, *adjoint);
         }
         loop {
             live.changed = false;
@@ -92,7 +99,6 @@ impl Live {
         match a {
             Argument::Scalar { value, .. } => self.node(g, *value),
             Argument::Array { place, .. } => self.place(g, place),
-            Argument::Tuple(all) => all.iter().for_each(|a| self.argument(g, a)),
         }
     }
 
@@ -108,7 +114,11 @@ impl Live {
             Stmt::If(b) => self.branch(g, *b),
             Stmt::Loop(l) => self.looped(g, *l),
             Stmt::Pullback(c) => self.pullback(g, *c),
-            Stmt::Effect(..) | Stmt::Call(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => true,
+            Stmt::Effect(..)
+            | Stmt::Call(_)
+            | Stmt::Bind(..)
+            | Stmt::ReadTape(_)
+            | Stmt::ReadSaved(_) => true,
         }
     }
 
@@ -123,7 +133,9 @@ impl Live {
 
     fn branch(&self, g: &Graph, b: IfId) -> bool {
         let data = g.branch(b);
-        data.slots.iter().any(|s| self.has(g, s.out)) || self.any_in(g, data.then) || self.any_in(g, data.otherwise)
+        data.slots.iter().any(|s| self.has(g, s.out))
+            || self.any_in(g, data.then)
+            || self.any_in(g, data.otherwise)
     }
 
     /// Whether a carried scalar is needed.
@@ -133,12 +145,19 @@ impl Live {
 
     fn looped(&self, g: &Graph, l: LoopId) -> bool {
         let data = g.looped(l);
-        data.carried.iter().any(|c| self.has(g, c.out)) || data.end.is_some_and(|e| self.has(g, e)) || self.any_in(g, data.body)
+        data.carried.iter().any(|c| self.has(g, c.out))
+            || data.end.is_some_and(|e| self.has(g, e))
+            || self.any_in(g, data.body)
     }
 
     fn pullback(&self, g: &Graph, c: CallId) -> bool {
         let call = g.call(c);
-        call.gradients.iter().flatten().any(|&d| self.has(g, d)) || call.shadows.iter().flatten().any(|p| self.has_array(p.array))
+        call.gradients.iter().flatten().any(|&d| self.has(g, d))
+            || call
+                .shadows
+                .iter()
+                .flatten()
+                .any(|p| self.has_array(p.array))
     }
 
     fn region(&mut self, g: &Graph, region: RegionId) {

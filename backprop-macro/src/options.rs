@@ -17,6 +17,8 @@ pub struct Options {
     pub namespace: Option<Ident>,
     /// The function stands in an `impl` but has no `self`.
     pub associated: bool,
+    /// Generate `trace`: every node's value and gradient.
+    pub trace: Option<Ident>,
 }
 
 struct Argument {
@@ -39,7 +41,12 @@ impl Parse for Argument {
             let inner;
             parenthesized!(inner in input);
             match inner.fork().parse_terminated(Ident::parse, Token![,]) {
-                Ok(_) => Value::Names(inner.parse_terminated(Ident::parse, Token![,])?.into_iter().collect()),
+                Ok(_) => Value::Names(
+                    inner
+                        .parse_terminated(Ident::parse, Token![,])?
+                        .into_iter()
+                        .collect(),
+                ),
                 Err(_) => Value::Other(inner.parse()?),
             }
         } else if input.peek(Token![=]) {
@@ -84,10 +91,11 @@ impl Options {
                 ("wrt", Value::Names(names)) => options.wrt = Some(names),
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
-                ("wrt" | "as" | "associated", Value::Other(at)) if !at.is_empty() => {
+                ("trace", Value::Flag) => options.trace = Some(key),
+                ("wrt" | "as" | "associated" | "trace", Value::Other(at)) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated", _) => {
+                ("wrt" | "as" | "associated" | "trace", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

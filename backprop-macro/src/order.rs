@@ -10,7 +10,6 @@ pub struct Order {
     loops: HashMap<LoopId, (usize, usize)>,
     ifs: HashMap<IfId, (usize, usize)>,
     lets: HashMap<crate::graph::Id, usize>,
-    calls: HashMap<crate::graph::CallId, usize>,
     next: usize,
 }
 
@@ -22,7 +21,6 @@ impl Order {
             loops: HashMap::new(),
             ifs: HashMap::new(),
             lets: HashMap::new(),
-            calls: HashMap::new(),
             next: 0,
         };
         o.region(g, body);
@@ -36,9 +34,6 @@ impl Order {
             match stmt {
                 Stmt::Let(id) => {
                     self.lets.insert(*id, at);
-                }
-                Stmt::Call(c) => {
-                    self.calls.insert(*c, at);
                 }
                 Stmt::If(b) => {
                     self.region(g, g.branch(*b).then);
@@ -78,18 +73,18 @@ impl Order {
         self.lets.get(&id).copied()
     }
 
-    pub fn call_position(&self, c: crate::graph::CallId) -> Option<usize> {
-        self.calls.get(&c).copied()
-    }
-
     /// Whether an array is stored to at or after a position.
     pub fn stored_after(&self, array: ArrayId, at: usize) -> bool {
-        self.stores.get(&array).is_some_and(|all| all.iter().any(|&p| p >= at))
+        self.stores
+            .get(&array)
+            .is_some_and(|all| all.iter().any(|&p| p >= at))
     }
 
     /// Whether an array is stored to within a span.
     pub fn stored_within(&self, array: ArrayId, span: (usize, usize)) -> bool {
-        self.stores.get(&array).is_some_and(|all| all.iter().any(|&p| p >= span.0 && p < span.1))
+        self.stores
+            .get(&array)
+            .is_some_and(|all| all.iter().any(|&p| p >= span.0 && p < span.1))
     }
 
     /// How many statements store to an array.

@@ -7,13 +7,14 @@
 //! backwards, and whose adjoint is known before it runs, is *fused*: each iteration runs forward and backward at once.
 
 use crate::activity::Activity;
-use crate::graph::{ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step, Stmt};
+use crate::graph::{
+    ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
+    Stmt,
+};
 use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
 use crate::rules::Op;
-use crate::shape::Shape;
 use crate::signature::{Signature, local};
-use crate::types::Kind;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,8 @@ pub enum Mode {
     Upstream,
     /// In a function of its own, from the residuals.
     Split,
+    /// As `Unit`, rule by rule, with every node's adjoint recorded.
+    Trace,
 }
 
 /// How a region of the backward pass is run with respect to the one that it reverses.
@@ -60,7 +63,6 @@ pub struct ScalarGradient {
 /// The program with its backward pass.
 pub struct Gradient {
     pub graph: Graph,
-    pub mode: Mode,
     /// The forward pass, and where it is fused the backward pass too.
     pub body: RegionId,
     /// The backward pass of its own.
@@ -69,6 +71,8 @@ pub struct Gradient {
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
+    /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
+    pub trace: Vec<(Id, Id)>,
 }
 
 struct Frame {
@@ -86,6 +90,8 @@ struct Reverse<'a> {
     shadows: HashMap<ArrayId, ArrayId>,
     pairs: Vec<Pair>,
     reads: Vec<TokenStream>,
+    /// `Some` while every adjoint is recorded.
+    trace: Option<Vec<(Id, Id)>>,
 }
 
 struct Snapshot {
@@ -111,6 +117,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         shadows: HashMap::new(),
         pairs: Vec::new(),
         reads: primal.reads.clone(),
+        trace: (mode == Mode::Trace).then(Vec::new),
     };
     r.g.span = None;
     let split = mode == Mode::Split;
@@ -118,13 +125,22 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
     let region = if split {
         let back = r.g.open();
         r.g.remember(primal.body);
-        r.pairs.push(Pair { back, primal: primal.body, kind: PairKind::Function });
+        r.pairs.push(Pair {
+            back,
+            primal: primal.body,
+            kind: PairKind::Function,
+        });
         back
     } else {
         r.g.reopen(primal.body);
         primal.body
     };
-    r.frames.push(Frame { primal: primal.body, region, in_scope: !split, adjoint: BTreeMap::new() });
+    r.frames.push(Frame {
+        primal: primal.body,
+        region,
+        in_scope: !split,
+        adjoint: BTreeMap::new(),
+    });
     let copies = r.parameter_shadows(primal, sig);
     r.local_shadows();
     r.g.invalidate();
@@ -143,15 +159,25 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         }
     }
     r.g.close();
+    let mut trace = r.trace.unwrap_or_default();
+    trace.extend(
+        scalars
+            .iter()
+            .filter_map(|s| match &primal.params[s.param] {
+                Source::Scalar(id) => Some((*id, s.value)),
+                _ => None,
+            }),
+    );
+    trace.sort();
     Gradient {
         graph: r.g,
-        mode,
         body: primal.body,
         back: split.then_some(region),
         result: primal.result.clone(),
         reads: r.reads,
         scalars,
         pairs: r.pairs,
+        trace,
     }
 }
 
@@ -183,7 +209,12 @@ impl Reverse<'_> {
             array_leaves(source, quote!(#name), &mut arrays);
             for (array, tokens) in arrays {
                 let data = self.g.array(array).clone();
-                let given = self.g.new_array(&format!("d_{}", data.name), data.shape.clone(), Init::Given(tokens), Span::call_site());
+                let given = self.g.new_array(
+                    &format!("d_{}", data.name),
+                    data.shape.clone(),
+                    Init::Given(tokens),
+                    Span::call_site(),
+                );
                 self.g.array_mut(given).shadow = true;
                 if !data.mutated {
                     self.shadows.insert(array, given);
@@ -192,7 +223,10 @@ impl Reverse<'_> {
                 let own = self.new_shadow(array);
                 let here = self.g.here();
                 self.g.region_mut(here).stmts.insert(0, Stmt::Declare(own));
-                let whole = |array| Place { array, path: Vec::new() };
+                let whole = |array| Place {
+                    array,
+                    path: Vec::new(),
+                };
                 copies.push((whole(given), whole(own)));
             }
         }
@@ -201,7 +235,12 @@ impl Reverse<'_> {
 
     fn new_shadow(&mut self, array: ArrayId) -> ArrayId {
         let data = self.g.array(array).clone();
-        let shadow = self.g.new_array(&format!("d_{}", data.name), data.shape, Init::Zeros, data.span);
+        let shadow = self.g.new_array(
+            &format!("d_{}", data.name),
+            data.shape,
+            Init::Zeros,
+            data.span,
+        );
         let s = self.g.array_mut(shadow);
         s.shadow = true;
         s.len = data.len;
@@ -213,7 +252,11 @@ impl Reverse<'_> {
     /// Declares the shadows of the active arrays of the frame's region.
     fn local_shadows(&mut self) {
         let last = self.frames.len() - 1;
-        let (primal, region, in_scope) = (self.frames[last].primal, self.frames[last].region, self.frames[last].in_scope);
+        let (primal, region, in_scope) = (
+            self.frames[last].primal,
+            self.frames[last].region,
+            self.frames[last].in_scope,
+        );
         let arrays: Vec<ArrayId> = (0..self.g.arrays.len() as u32)
             .map(ArrayId)
             .filter(|&a| {
@@ -226,7 +269,10 @@ impl Reverse<'_> {
             if grows {
                 // Its length is known when the region has run.
                 let ty = self.g.usize_ty();
-                let place = Place { array, path: Vec::new() };
+                let place = Place {
+                    array,
+                    path: Vec::new(),
+                };
                 let len = self.g.bound(Node::Len(place, u32::MAX), ty, Some(primal));
                 self.g.array_mut(array).len = Some(len);
                 self.g.region_mut(primal).stmts.push(Stmt::Let(len));
@@ -235,19 +281,30 @@ impl Reverse<'_> {
             let at = if grows && in_scope {
                 self.g.region(region).stmts.len()
             } else if in_scope {
-                let declared = self.g.region(region).stmts.iter().position(|s| matches!(s, Stmt::Declare(a) if *a == array));
+                let declared = self
+                    .g
+                    .region(region)
+                    .stmts
+                    .iter()
+                    .position(|s| matches!(s, Stmt::Declare(a) if *a == array));
                 declared.map_or(0, |k| k + 1)
             } else {
                 0
             };
             self.g.array_mut(shadow).region = Some(region);
-            self.g.region_mut(region).stmts.insert(at, Stmt::Declare(shadow));
+            self.g
+                .region_mut(region)
+                .stmts
+                .insert(at, Stmt::Declare(shadow));
         }
     }
 
     fn shadow(&self, place: &Place) -> Option<Place> {
         let array = *self.shadows.get(&place.array)?;
-        Some(Place { array, path: place.path.clone() })
+        Some(Place {
+            array,
+            path: place.path.clone(),
+        })
     }
 
     // ---- the ends ----
@@ -259,7 +316,7 @@ impl Reverse<'_> {
                 if !self.active(id) {
                     return;
                 }
-                let seed = if mode == Mode::Unit {
+                let seed = if matches!(mode, Mode::Unit | Mode::Trace) {
                     self.g.lit_like(1.0, id)
                 } else {
                     let k = self.reads.len() as u32;
@@ -273,10 +330,21 @@ impl Reverse<'_> {
             }
             Output::Array(place) => {
                 let shape = self.g.shape_at(place);
-                let Some(shadow) = self.shadow(place) else { return };
-                let given = self.g.new_array("upstream", shape, Init::Given(upstream), Span::call_site());
+                let Some(shadow) = self.shadow(place) else {
+                    return;
+                };
+                let given =
+                    self.g
+                        .new_array("upstream", shape, Init::Given(upstream), Span::call_site());
                 self.g.array_mut(given).frozen = true;
-                self.g.copy(shadow, Place { array: given, path: Vec::new() }, true);
+                self.g.copy(
+                    shadow,
+                    Place {
+                        array: given,
+                        path: Vec::new(),
+                    },
+                    true,
+                );
             }
             Output::Tuple(all) => {
                 for (k, part) in all.iter().enumerate() {
@@ -287,14 +355,24 @@ impl Reverse<'_> {
         }
     }
 
-    fn collect(&mut self, param: usize, source: &Source, path: &mut Vec<u32>, out: &mut Vec<ScalarGradient>) {
+    fn collect(
+        &mut self,
+        param: usize,
+        source: &Source,
+        path: &mut Vec<u32>,
+        out: &mut Vec<ScalarGradient>,
+    ) {
         match source {
             Source::Scalar(id) => {
                 let value = match self.frame().adjoint.remove(id) {
                     Some(value) => value,
                     None => self.zero(*id),
                 };
-                out.push(ScalarGradient { param, path: path.clone(), value });
+                out.push(ScalarGradient {
+                    param,
+                    path: path.clone(),
+                    value,
+                });
             }
             Source::Tuple(all) => {
                 for (k, part) in all.iter().enumerate() {
@@ -327,7 +405,9 @@ impl Reverse<'_> {
         match stmt {
             Stmt::Let(id) => self.visit_node(*id),
             Stmt::Store { place, value, add } => {
-                let Some(shadow) = self.shadow(place) else { return };
+                let Some(shadow) = self.shadow(place) else {
+                    return;
+                };
                 if !self.activity.array(place.array) {
                     return;
                 }
@@ -346,14 +426,25 @@ impl Reverse<'_> {
             }
             Stmt::Copy { to, from, add } => {
                 let Some(d_to) = self.shadow(to) else { return };
-                let d_from = self.shadow(from).filter(|_| self.activity.array(from.array));
+                let d_from = self
+                    .shadow(from)
+                    .filter(|_| self.activity.array(from.array));
                 if let (Some(d_from), true) = (&d_from, from.array == to.array) {
                     // Parts of one array may be the same part.
                     let shape = self.g.shape_at(&d_to);
-                    let held = self.g.declare("held", shape, Init::Copy(d_to.clone()), Span::call_site());
+                    let held =
+                        self.g
+                            .declare("held", shape, Init::Copy(d_to.clone()), Span::call_site());
                     self.g.array_mut(held).shadow = true;
                     self.g.clear(d_to);
-                    self.g.copy(d_from.clone(), Place { array: held, path: Vec::new() }, true);
+                    self.g.copy(
+                        d_from.clone(),
+                        Place {
+                            array: held,
+                            path: Vec::new(),
+                        },
+                        true,
+                    );
                     return;
                 }
                 if let Some(d_from) = d_from {
@@ -369,12 +460,16 @@ impl Reverse<'_> {
                 }
             }
             Stmt::Push(array, value) => {
-                let Some(&shadow) = self.shadows.get(array) else { return };
+                let Some(&shadow) = self.shadows.get(array) else {
+                    return;
+                };
                 let d = self.pop_shadow(shadow, *value);
                 self.add(*value, d);
             }
             Stmt::Pop(array, id) => {
-                let Some(&shadow) = self.shadows.get(array) else { return };
+                let Some(&shadow) = self.shadows.get(array) else {
+                    return;
+                };
                 let d = match id {
                     Some(id) => match self.frame().adjoint.remove(id) {
                         Some(d) => d,
@@ -404,10 +499,17 @@ impl Reverse<'_> {
     }
 
     fn visit_node(&mut self, y: Id) {
-        let Some(dy) = self.frame().adjoint.remove(&y) else { return };
+        let Some(dy) = self.frame().adjoint.remove(&y) else {
+            return;
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.push((y, dy));
+        }
         match self.g.node(y).clone() {
             Node::Apply(op, args) => {
-                if let Some((operand, d)) = crate::stable::adjoint(&mut self.g, y, dy) {
+                if self.trace.is_none()
+                    && let Some((operand, d)) = crate::stable::adjoint(&mut self.g, y, dy)
+                {
                     self.add(operand, d);
                     return;
                 }
@@ -433,11 +535,16 @@ impl Reverse<'_> {
     }
 
     fn visit_declare(&mut self, array: ArrayId) {
-        let Some(&shadow) = self.shadows.get(&array) else { return };
+        let Some(&shadow) = self.shadows.get(&array) else {
+            return;
+        };
         if !self.activity.array(array) {
             return;
         }
-        let at = |k: Id| Place { array: shadow, path: vec![Step::Index(k)] };
+        let at = |k: Id| Place {
+            array: shadow,
+            path: vec![Step::Index(k)],
+        };
         match self.g.array(array).init.clone() {
             Init::List(all) => {
                 for (k, e) in all.iter().enumerate() {
@@ -449,7 +556,10 @@ impl Reverse<'_> {
                 if !self.element_active(&e) {
                     return;
                 }
-                let whole = Place { array, path: Vec::new() };
+                let whole = Place {
+                    array,
+                    path: Vec::new(),
+                };
                 self.g.invalidate();
                 let len = match self.g.array(array).len {
                     Some(len) => len,
@@ -458,16 +568,31 @@ impl Reverse<'_> {
                 // Every element had the same value: their adjoints are summed, in a loop like any other.
                 let region = self.g.open();
                 let ty = self.g.usize_ty();
-                let index = self.g.bound(Node::Index(LoopId(u32::MAX)), ty, Some(region));
-                self.frames.push(Frame { primal: region, region, in_scope: false, adjoint: BTreeMap::new() });
+                let index = self
+                    .g
+                    .bound(Node::Index(LoopId(u32::MAX)), ty, Some(region));
+                self.frames.push(Frame {
+                    primal: region,
+                    region,
+                    in_scope: false,
+                    adjoint: BTreeMap::new(),
+                });
                 self.element(&e, at(index));
                 let frame = self.frames.pop();
                 let lo = self.g.usize_const(0);
-                let count = Count::Range { index, lo, hi: len, inclusive: false, rev: false };
+                let count = Count::Range {
+                    index,
+                    lo,
+                    hi: len,
+                    inclusive: false,
+                    rev: false,
+                };
                 let mut sums = Vec::new();
                 for (n, v) in frame.map(|f| f.adjoint).unwrap_or_default() {
                     let ty = self.g.ty(v);
-                    let phi = self.g.bound(Node::Phi(LoopId(u32::MAX), 0), ty, Some(region));
+                    let phi = self
+                        .g
+                        .bound(Node::Phi(LoopId(u32::MAX), 0), ty, Some(region));
                     let next = self.g.apply(Op::Add, &[phi, v]);
                     sums.push((n, phi, next));
                 }
@@ -486,8 +611,18 @@ impl Reverse<'_> {
                 }
             }
             Init::Copy(from) => {
-                if let Some(d_from) = self.shadow(&from).filter(|_| self.activity.array(from.array)) {
-                    self.g.copy(d_from, Place { array: shadow, path: Vec::new() }, true);
+                if let Some(d_from) = self
+                    .shadow(&from)
+                    .filter(|_| self.activity.array(from.array))
+                {
+                    self.g.copy(
+                        d_from,
+                        Place {
+                            array: shadow,
+                            path: Vec::new(),
+                        },
+                        true,
+                    );
                 }
             }
             _ => {}
@@ -528,7 +663,13 @@ impl Reverse<'_> {
 
     fn visit_call(&mut self, call: CallId) {
         let data = self.g.call(call).clone();
-        let Some(dy) = data.outs.first().and_then(|o| self.frame().adjoint.remove(o)) else { return };
+        let Some(dy) = data
+            .outs
+            .first()
+            .and_then(|o| self.frame().adjoint.remove(o))
+        else {
+            return;
+        };
         let mut gradients = Vec::new();
         let mut shadows = Vec::new();
         for (k, arg) in data.args.iter().enumerate() {
@@ -537,10 +678,14 @@ impl Reverse<'_> {
                 crate::graph::Argument::Scalar { value, .. } if self.active(*value) => {
                     let ty = self.g.ty(*value);
                     let here = self.g.here();
-                    let d = self.g.bound(Node::CallOut(call, k as u32 + 1), ty, Some(here));
+                    let d = self
+                        .g
+                        .bound(Node::CallOut(call, k as u32 + 1), ty, Some(here));
                     node = Some(d);
                 }
-                crate::graph::Argument::Array { place: p, .. } if self.activity.array(p.array) => place = self.shadow(p),
+                crate::graph::Argument::Array { place: p, .. } if self.activity.array(p.array) => {
+                    place = self.shadow(p)
+                }
                 _ => {}
             }
             gradients.push(node);
@@ -578,7 +723,9 @@ impl Reverse<'_> {
         }
         let span = self.order.branch_span(branch);
         let seeds: Vec<Id> = upstream.iter().map(|u| u.2).collect();
-        let outer_stores = stored.iter().any(|&a| self.activity.array(a) && !self.declared_inside(a, &[data.then, data.otherwise]));
+        let outer_stores = stored.iter().any(|&a| {
+            self.activity.array(a) && !self.declared_inside(a, &[data.then, data.otherwise])
+        });
         if !outer_stores
             && self.in_scope()
             && self.loads_settled(&[data.then, data.otherwise], span)
@@ -586,13 +733,26 @@ impl Reverse<'_> {
         {
             self.move_before(&moves, &Stmt::If(branch));
             let a = self.fused_side(data.then, upstream.iter().map(|u| (u.0, u.2)).collect());
-            let b = self.fused_side(data.otherwise, upstream.iter().map(|u| (u.1, u.2)).collect());
+            let b = self.fused_side(
+                data.otherwise,
+                upstream.iter().map(|u| (u.1, u.2)).collect(),
+            );
             self.join(branch, a, b);
             return;
         }
         self.g.invalidate();
-        let a = self.side(branch, data.then, true, upstream.iter().map(|u| (u.0, u.2)).collect());
-        let b = self.side(branch, data.otherwise, false, upstream.iter().map(|u| (u.1, u.2)).collect());
+        let a = self.side(
+            branch,
+            data.then,
+            true,
+            upstream.iter().map(|u| (u.0, u.2)).collect(),
+        );
+        let b = self.side(
+            branch,
+            data.otherwise,
+            false,
+            upstream.iter().map(|u| (u.1, u.2)).collect(),
+        );
         let back = self.g.new_if(data.cond, a.0, b.0);
         self.g.push(Stmt::If(back));
         self.g.invalidate();
@@ -602,17 +762,37 @@ impl Reverse<'_> {
     fn fused_side(&mut self, region: RegionId, seeds: Vec<(Id, Id)>) -> BTreeMap<Id, Id> {
         let stmts = self.g.region(region).stmts.clone();
         self.g.reopen(region);
-        self.frames.push(Frame { primal: region, region, in_scope: true, adjoint: BTreeMap::new() });
+        self.frames.push(Frame {
+            primal: region,
+            region,
+            in_scope: true,
+            adjoint: BTreeMap::new(),
+        });
         self.local_shadows();
         self.run_side(&stmts, seeds)
     }
 
-    fn side(&mut self, branch: IfId, primal: RegionId, then: bool, seeds: Vec<(Id, Id)>) -> (RegionId, BTreeMap<Id, Id>) {
+    fn side(
+        &mut self,
+        branch: IfId,
+        primal: RegionId,
+        then: bool,
+        seeds: Vec<(Id, Id)>,
+    ) -> (RegionId, BTreeMap<Id, Id>) {
         let stmts = self.g.region(primal).stmts.clone();
         let back = self.g.open();
         self.g.remember(primal);
-        self.pairs.push(Pair { back, primal, kind: PairKind::Branch(branch, then) });
-        self.frames.push(Frame { primal, region: back, in_scope: false, adjoint: BTreeMap::new() });
+        self.pairs.push(Pair {
+            back,
+            primal,
+            kind: PairKind::Branch(branch, then),
+        });
+        self.frames.push(Frame {
+            primal,
+            region: back,
+            in_scope: false,
+            adjoint: BTreeMap::new(),
+        });
         self.local_shadows();
         let left = self.run_side(&stmts, seeds);
         (back, left)
@@ -637,7 +817,9 @@ impl Reverse<'_> {
             let y = b.get(&n).copied();
             let zero = self.zero(n);
             let (x, y) = (x.unwrap_or(zero), y.unwrap_or(zero));
-            let total = if x == y || self.g.constant(x).is_some() && self.g.constant(x) == self.g.constant(y) {
+            let total = if x == y
+                || self.g.constant(x).is_some() && self.g.constant(x) == self.g.constant(y)
+            {
                 x
             } else {
                 self.g.yield_from(branch, x, y)
@@ -660,7 +842,9 @@ impl Reverse<'_> {
             }
         }
         let stored = self.order.stored_in_loop(&self.g, looped);
-        let stores = stored.iter().any(|&a| self.activity.array(a) && !self.declared_inside(a, &[data.body]));
+        let stores = stored
+            .iter()
+            .any(|&a| self.activity.array(a) && !self.declared_inside(a, &[data.body]));
         if !any && !stores {
             return;
         }
@@ -668,13 +852,25 @@ impl Reverse<'_> {
             let out = data.carried[*k].out;
             self.frame().adjoint.remove(&out);
         }
-        let linear = |r: &Self, k: usize| r.reaches(data.carried[k].next, data.carried[k].phi, &mut Default::default());
-        let all_linear = slots.iter().all(|(k, d)| d.is_none() && !self.active(data.carried[*k].phi) || linear(self, *k));
+        let linear = |r: &Self, k: usize| {
+            r.reaches(
+                data.carried[k].next,
+                data.carried[k].phi,
+                &mut Default::default(),
+            )
+        };
+        let all_linear = slots
+            .iter()
+            .all(|(k, d)| d.is_none() && !self.active(data.carried[*k].phi) || linear(self, *k));
         if !stores && all_linear && self.in_scope() && self.fused_loop(looped, &data, &slots) {
             return;
         }
         // Try with every linear slot's adjoint as a constant of the loop; then only with those for which that held.
-        let mut constant: Vec<usize> = slots.iter().filter(|(k, d)| d.is_some() && linear(self, *k)).map(|(k, _)| *k).collect();
+        let mut constant: Vec<usize> = slots
+            .iter()
+            .filter(|(k, d)| d.is_some() && linear(self, *k))
+            .map(|(k, _)| *k)
+            .collect();
         loop {
             let snapshot = self.snapshot();
             let failed = self.separate_loop(looped, &data, &slots, &constant);
@@ -696,7 +892,9 @@ impl Reverse<'_> {
             return true;
         }
         match self.g.node(from) {
-            Node::Apply(Op::Add, a) => self.reaches(a[0], phi, &mut seen.clone()) || self.reaches(a[1], phi, seen),
+            Node::Apply(Op::Add, a) => {
+                self.reaches(a[0], phi, &mut seen.clone()) || self.reaches(a[1], phi, seen)
+            }
             Node::Apply(Op::Sub, a) => self.reaches(a[0], phi, seen),
             Node::IfOut(b, k) => {
                 let s = &self.g.branch(*b).slots[*k as usize];
@@ -704,25 +902,38 @@ impl Reverse<'_> {
             }
             Node::LoopOut(l, k) => {
                 let c = &self.g.looped(*l).carried[*k as usize];
-                self.reaches(c.init, phi, seen) && self.reaches(c.next, c.phi, &mut Default::default())
+                self.reaches(c.init, phi, seen)
+                    && self.reaches(c.next, c.phi, &mut Default::default())
             }
             _ => false,
         }
     }
 
-    fn fused_loop(&mut self, looped: LoopId, data: &crate::graph::Loop, slots: &[(usize, Option<Id>)]) -> bool {
+    fn fused_loop(
+        &mut self,
+        looped: LoopId,
+        data: &crate::graph::Loop,
+        slots: &[(usize, Option<Id>)],
+    ) -> bool {
         let span = self.order.loop_span(looped);
         if !self.loads_settled(&[data.body], span) {
             return false;
         }
         let seeds: Vec<Id> = slots.iter().filter_map(|s| s.1).collect();
         let here = Stmt::Loop(looped);
-        let Some(moves) = self.available_before(&seeds, &here) else { return false };
+        let Some(moves) = self.available_before(&seeds, &here) else {
+            return false;
+        };
         let snapshot = self.snapshot();
         self.move_before(&moves, &here);
         let stmts = self.g.region(data.body).stmts.clone();
         self.g.reopen(data.body);
-        self.frames.push(Frame { primal: data.body, region: data.body, in_scope: true, adjoint: BTreeMap::new() });
+        self.frames.push(Frame {
+            primal: data.body,
+            region: data.body,
+            in_scope: true,
+            adjoint: BTreeMap::new(),
+        });
         self.local_shadows();
         for (k, d) in slots {
             if let Some(d) = d {
@@ -772,7 +983,13 @@ impl Reverse<'_> {
     }
 
     /// The loop that runs backwards; the slots whose adjoint turned out not to be constant, if any.
-    fn separate_loop(&mut self, looped: LoopId, data: &crate::graph::Loop, slots: &[(usize, Option<Id>)], constant: &[usize]) -> Vec<usize> {
+    fn separate_loop(
+        &mut self,
+        looped: LoopId,
+        data: &crate::graph::Loop,
+        slots: &[(usize, Option<Id>)],
+        constant: &[usize],
+    ) -> Vec<usize> {
         self.g.invalidate();
         let stmts = self.g.region(data.body).stmts.clone();
         let back = self.g.open();
@@ -781,8 +998,17 @@ impl Reverse<'_> {
         let count = self.reversed_count(looped, data);
         self.g.new_loop(count, back, data.span);
         self.g.looped_mut(reversed).reverses = Some(looped);
-        self.pairs.push(Pair { back, primal: data.body, kind: PairKind::Loop(looped, reversed) });
-        self.frames.push(Frame { primal: data.body, region: back, in_scope: false, adjoint: BTreeMap::new() });
+        self.pairs.push(Pair {
+            back,
+            primal: data.body,
+            kind: PairKind::Loop(looped, reversed),
+        });
+        self.frames.push(Frame {
+            primal: data.body,
+            region: back,
+            in_scope: false,
+            adjoint: BTreeMap::new(),
+        });
         self.local_shadows();
         let mut carried = Vec::new();
         for (k, d) in slots {
@@ -827,7 +1053,10 @@ impl Reverse<'_> {
         }
         let mut outs = Vec::new();
         for (k, phi, init, next) in nexts {
-            outs.push((data.carried[k].init, self.g.carry(reversed, phi, init, next)));
+            outs.push((
+                data.carried[k].init,
+                self.g.carry(reversed, phi, init, next),
+            ));
         }
         for (n, phi, next) in sums {
             let init = match self.frame().adjoint.remove(&n) {
@@ -851,7 +1080,13 @@ impl Reverse<'_> {
 
     fn reversed_count(&mut self, looped: LoopId, data: &crate::graph::Loop) -> Count {
         match data.count.clone() {
-            Count::Range { index, lo, hi, inclusive, rev } => {
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                rev,
+            } => {
                 let (mut lo, mut hi) = (lo, hi);
                 if data.again.is_some() {
                     let end = match data.end {
@@ -870,7 +1105,13 @@ impl Reverse<'_> {
                         hi = end;
                     }
                 }
-                Count::Range { index, lo, hi, inclusive, rev: !rev }
+                Count::Range {
+                    index,
+                    lo,
+                    hi,
+                    inclusive,
+                    rev: !rev,
+                }
             }
             _ => {
                 // What is replayed is counted.
@@ -892,7 +1133,10 @@ impl Reverse<'_> {
     }
 
     fn declared_inside(&self, array: ArrayId, regions: &[RegionId]) -> bool {
-        self.g.array(array).region.is_some_and(|r| regions.iter().any(|&outer| self.g.encloses(outer, r)))
+        self.g
+            .array(array)
+            .region
+            .is_some_and(|r| regions.iter().any(|&outer| self.g.encloses(outer, r)))
     }
 
     /// Whether no active array loaded in the regions is stored to afterwards: only then may its shadow be added to early.
@@ -901,7 +1145,11 @@ impl Reverse<'_> {
         for &r in regions {
             self.order.loaded_in(&self.g, r, &mut arrays);
         }
-        arrays.into_iter().all(|a| !self.activity.array(a) || self.declared_inside(a, regions) || !self.order.grows(a) && !self.order.stored_after(a, span.1))
+        arrays.into_iter().all(|a| {
+            !self.activity.array(a)
+                || self.declared_inside(a, regions)
+                || !self.order.grows(a) && !self.order.stored_after(a, span.1)
+        })
     }
 
     /// The statements to move so that the values are known before a statement of the frame's region; `None` if they
@@ -932,7 +1180,9 @@ impl Reverse<'_> {
             let before = stmts[..at].iter().any(|s| match s {
                 Stmt::Let(x) => *x == id,
                 Stmt::If(b) => matches!(data.node, Node::IfOut(i, _) if i == *b),
-                Stmt::Loop(l) => matches!(data.node, Node::LoopOut(i, _) | Node::LoopEnd(i) if i == *l),
+                Stmt::Loop(l) => {
+                    matches!(data.node, Node::LoopOut(i, _) | Node::LoopEnd(i) if i == *l)
+                }
                 Stmt::Call(c) => matches!(data.node, Node::CallOut(i, 0) if i == *c),
                 Stmt::Pop(_, Some(x)) => *x == id,
                 _ => false,
@@ -967,7 +1217,12 @@ impl Reverse<'_> {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot { regions: self.g.regions.clone(), pairs: self.pairs.len(), loops: self.g.loops.clone(), ifs: self.g.ifs.clone() }
+        Snapshot {
+            regions: self.g.regions.clone(),
+            pairs: self.pairs.len(),
+            loops: self.g.loops.clone(),
+            ifs: self.g.ifs.clone(),
+        }
     }
 
     fn restore(&mut self, s: Snapshot) {

@@ -138,7 +138,11 @@ fn powi_adjoint<'g>(a: Ex<'g>, n: Ex<'g>, dy: Ex<'g>) -> Ex<'g> {
 
 /// What the winner of `max` or `min` gets: all of it, half at a tie, all of it where the other is NaN.
 fn wins<'g>(wins: Ex<'g>, tie: Ex<'g>, other_is_nan: Ex<'g>, dy: Ex<'g>) -> Ex<'g> {
-    select(wins, dy, select(tie, 0.5 * dy, select(other_is_nan, dy, 0.0)))
+    select(
+        wins,
+        dy,
+        select(tie, 0.5 * dy, select(other_is_nan, dy, 0.0)),
+    )
 }
 
 fn select<'g>(cond: Ex<'g>, a: impl IntoEx<'g>, b: impl IntoEx<'g>) -> Ex<'g> {
@@ -157,7 +161,11 @@ impl Op {
         let cell = RefCell::new(std::mem::take(graph));
         let ex = |id| Ex { graph: &cell, id };
         let args: Vec<Ex> = args.iter().map(|&a| ex(a)).collect();
-        let out = self.columns(&args, ex(y), ex(dy)).into_iter().map(|e| e.id).collect();
+        let out = self
+            .columns(&args, ex(y), ex(dy))
+            .into_iter()
+            .map(|e| e.id)
+            .collect();
         *graph = cell.into_inner();
         out
     }
@@ -183,7 +191,9 @@ impl Op {
 
     /// The primitive behind a method of the float types.
     pub fn from_method(name: &str, operands: usize) -> Option<Op> {
-        Op::ALL.iter().copied().find(|op| op.syntax() == Syntax::Method(name_of(name)) && op.domain().len() == operands)
+        Op::ALL.iter().copied().find(|op| {
+            op.syntax() == Syntax::Method(name_of(name)) && op.domain().len() == operands
+        })
     }
 
     /// Whether a value of it is worth keeping rather than computing again.
@@ -211,7 +221,10 @@ pub struct Ex<'g> {
 
 impl<'g> Ex<'g> {
     fn with(self, f: impl FnOnce(&mut Graph, Id) -> Id) -> Ex<'g> {
-        Ex { graph: self.graph, id: f(&mut self.graph.borrow_mut(), self.id) }
+        Ex {
+            graph: self.graph,
+            id: f(&mut self.graph.borrow_mut(), self.id),
+        }
     }
     fn apply(self, op: Op, args: &[Ex<'g>]) -> Ex<'g> {
         let ids: Vec<Id> = args.iter().map(|a| a.id).collect();
@@ -282,7 +295,10 @@ impl<'g> Ex<'g> {
     }
     fn and(self, other: Ex<'g>) -> Ex<'g> {
         self.with(|g, a| {
-            match (g.opaque_text(a).as_deref(), g.opaque_text(other.id).as_deref()) {
+            match (
+                g.opaque_text(a).as_deref(),
+                g.opaque_text(other.id).as_deref(),
+            ) {
                 (Some("true"), _) | (_, Some("false")) => return other.id,
                 (Some("false"), _) | (_, Some("true")) => return a,
                 _ => {}

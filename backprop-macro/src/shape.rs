@@ -3,7 +3,7 @@
 //! In: a `syn::Type` (by [`Shape::parse`]) or what an array literal showed. Out: which scalars carry gradients, and how
 //! the gradient's type, zeros and loops over all elements are written.
 
-use crate::graph::{Id, Step};
+use crate::graph::Step;
 use crate::types::{FloatTy, INTEGERS, Ty};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -29,8 +29,6 @@ pub enum Length {
     Known(usize),
     /// A constant expression: `N`, `2 * K`.
     Tokens(TokenStream),
-    /// Of a local `vec![x; n]`.
-    Node(Id),
 }
 
 impl ToTokens for Length {
@@ -38,7 +36,6 @@ impl ToTokens for Length {
         match self {
             Length::Known(n) => proc_macro2::Literal::usize_unsuffixed(*n).to_tokens(out),
             Length::Tokens(t) => out.extend(t.clone()),
-            Length::Node(_) => {}
         }
     }
 }
@@ -54,15 +51,26 @@ pub fn peel(ty: &syn::Type) -> &syn::Type {
 
 /// The last segment of a primitive's path: `f64`, `core::primitive::f64`.
 pub fn primitive(ty: &syn::Type) -> Option<String> {
-    let syn::Type::Path(p) = peel(ty) else { return None };
+    let syn::Type::Path(p) = peel(ty) else {
+        return None;
+    };
     if p.qself.is_some() {
         return None;
     }
-    let names: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+    let names: Vec<String> = p
+        .path
+        .segments
+        .iter()
+        .map(|s| s.ident.to_string())
+        .collect();
     let plain = p.path.segments.iter().all(|s| s.arguments.is_none());
     match names.as_slice() {
         [one] if plain => Some(one.clone()),
-        [root, module, one] if plain && module == "primitive" && (root == "core" || root == "std") => Some(one.clone()),
+        [root, module, one]
+            if plain && module == "primitive" && (root == "core" || root == "std") =>
+        {
+            Some(one.clone())
+        }
         _ => None,
     }
 }
@@ -74,20 +82,29 @@ impl Shape {
             syn::Type::Reference(r) => Shape::parse(&r.elem, generics),
             syn::Type::Array(a) => {
                 let len = match &a.len {
-                    syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse().ok().map(Length::Known),
+                    syn::Expr::Lit(syn::ExprLit {
+                        lit: syn::Lit::Int(n),
+                        ..
+                    }) => n.base10_parse().ok().map(Length::Known),
                     _ => None,
                 };
                 let len = len.unwrap_or_else(|| Length::Tokens(a.len.to_token_stream()));
                 Shape::Array(Box::new(Shape::parse(&a.elem, generics)), len)
             }
             syn::Type::Slice(s) => Shape::Slice(Box::new(Shape::parse(&s.elem, generics))),
-            syn::Type::Tuple(t) => Shape::Tuple(t.elems.iter().map(|t| Shape::parse(t, generics)).collect()),
+            syn::Type::Tuple(t) => {
+                Shape::Tuple(t.elems.iter().map(|t| Shape::parse(t, generics)).collect())
+            }
             syn::Type::Path(p) => {
                 match primitive(ty).as_deref() {
                     Some("f64") => return Shape::Float(FloatTy::F64),
                     Some("f32") => return Shape::Float(FloatTy::F32),
-                    Some("bool" | "char" | "str" | "String") => return Shape::Constant(Box::new(ty.clone())),
-                    Some(name) if INTEGERS.contains(&name) => return Shape::Constant(Box::new(ty.clone())),
+                    Some("bool" | "char" | "str" | "String") => {
+                        return Shape::Constant(Box::new(ty.clone()));
+                    }
+                    Some(name) if INTEGERS.contains(&name) => {
+                        return Shape::Constant(Box::new(ty.clone()));
+                    }
                     Some(name) => {
                         if let Some(t) = generics.iter().find(|g| *g == name) {
                             return Shape::Float(FloatTy::Generic(t.clone()));
@@ -146,7 +163,9 @@ impl Shape {
     /// What one step leads to.
     pub fn step(&self, step: &Step) -> Option<Shape> {
         match (self, step) {
-            (Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s), Step::Index(_)) => Some((**s).clone()),
+            (Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s), Step::Index(_)) => {
+                Some((**s).clone())
+            }
             (Shape::Tuple(all), Step::Field(k)) => all.get(*k as usize).cloned(),
             _ => None,
         }

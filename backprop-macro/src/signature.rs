@@ -105,7 +105,10 @@ impl Signature {
         if !errors.is_empty() {
             return None;
         }
-        let namespace = options.namespace.clone().unwrap_or_else(|| sig.ident.clone());
+        let namespace = options
+            .namespace
+            .clone()
+            .unwrap_or_else(|| sig.ident.clone());
         let camel = camel_case(&namespace.unraw().to_string());
         let span = namespace.span();
         let associated = receiver.is_some() || options.associated;
@@ -130,11 +133,21 @@ impl Signature {
 
     /// `energy_gradient` beside the method `energy`.
     pub fn sibling(&self, suffix: &str) -> Ident {
-        format_ident!("{}_{}", self.namespace.unraw(), suffix, span = self.namespace.span())
+        format_ident!(
+            "{}_{}",
+            self.namespace.unraw(),
+            suffix,
+            span = self.namespace.span()
+        )
     }
 }
 
-fn read_param(p: &syn::PatType, options: &Options, floats: &[Ident], errors: &Errors) -> Option<Param> {
+fn read_param(
+    p: &syn::PatType,
+    options: &Options,
+    floats: &[Ident],
+    errors: &Errors,
+) -> Option<Param> {
     let syn::Pat::Ident(pat) = &*p.pat else {
         errors.reject(&p.pat, &errors::PARAM_PATTERN);
         return None;
@@ -155,7 +168,10 @@ fn read_param(p: &syn::PatType, options: &Options, floats: &[Ident], errors: &Er
         return None;
     }
     let shape = Shape::parse(ty, floats);
-    let named = options.wrt.as_ref().map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+    let named = options
+        .wrt
+        .as_ref()
+        .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
     if !shape.is_known() && named != Some(false) {
         errors.reject(&p.ty, &errors::PARAM_TYPE);
         return None;
@@ -184,12 +200,17 @@ fn output_supported(shape: &Shape) -> bool {
 fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     let is_float = |bounds: &syn::punctuated::Punctuated<syn::TypeParamBound, syn::Token![+]>| {
         bounds.iter().any(|b| match b {
-            syn::TypeParamBound::Trait(t) => t.path.segments.last().is_some_and(|s| s.ident == "Float"),
+            syn::TypeParamBound::Trait(t) => {
+                t.path.segments.last().is_some_and(|s| s.ident == "Float")
+            }
             _ => false,
         })
     };
-    let mut out: Vec<Ident> =
-        generics.type_params().filter(|t| is_float(&t.bounds)).map(|t| t.ident.clone()).collect();
+    let mut out: Vec<Ident> = generics
+        .type_params()
+        .filter(|t| is_float(&t.bounds))
+        .map(|t| t.ident.clone())
+        .collect();
     for predicate in generics.where_clause.iter().flat_map(|w| &w.predicates) {
         if let syn::WherePredicate::Type(t) = predicate
             && is_float(&t.bounds)
@@ -224,7 +245,11 @@ fn camel_case(name: &str) -> String {
             out.push(c);
         }
     }
-    if out.is_empty() { "Function".into() } else { out }
+    if out.is_empty() {
+        "Function".into()
+    } else {
+        out
+    }
 }
 
 /// A name for generated locals that no constant or unit struct in scope has: hygiene does not protect patterns.

@@ -20,8 +20,15 @@ thread_local! {
 
 /// Whether the file defines the function without annotating it.
 pub fn unannotated(file: Option<PathBuf>, path: &syn::Path) -> bool {
-    let (Some(file), Some(ident)) = (file, path.get_ident()) else { return false };
-    let known = FILES.with_borrow_mut(|files| files.entry(file.clone()).or_insert_with(|| Rc::new(read(&file))).clone());
+    let (Some(file), Some(ident)) = (file, path.get_ident()) else {
+        return false;
+    };
+    let known = FILES.with_borrow_mut(|files| {
+        files
+            .entry(file.clone())
+            .or_insert_with(|| Rc::new(read(&file)))
+            .clone()
+    });
     let name = ident.to_string();
     known.plain.contains(&name) && !known.annotated.contains(&name)
 }
@@ -32,9 +39,15 @@ fn read(file: &PathBuf) -> Known {
         fn visit_item_fn(&mut self, f: &'ast syn::ItemFn) {
             let annotated = f.attrs.iter().any(|a| {
                 let text = quote::ToTokens::to_token_stream(a).to_string();
-                text.contains("backprop") || text.contains("autodiff") || a.path().is_ident("cfg_attr")
+                text.contains("backprop")
+                    || text.contains("autodiff")
+                    || a.path().is_ident("cfg_attr")
             });
-            let names = if annotated { &mut self.0.annotated } else { &mut self.0.plain };
+            let names = if annotated {
+                &mut self.0.annotated
+            } else {
+                &mut self.0.plain
+            };
             names.insert(f.sig.ident.to_string());
             syn::visit::visit_item_fn(self, f);
         }
@@ -51,7 +64,10 @@ fn read(file: &PathBuf) -> Known {
         }
     }
     let mut visitor = Visitor(Known::default());
-    if let Some(parsed) = std::fs::read_to_string(file).ok().and_then(|text| syn::parse_file(&text).ok()) {
+    if let Some(parsed) = std::fs::read_to_string(file)
+        .ok()
+        .and_then(|text| syn::parse_file(&text).ok())
+    {
         syn::visit::Visit::visit_file(&mut visitor, &parsed);
     }
     visitor.0

@@ -12,7 +12,8 @@ pub fn adjoint(g: &mut Graph, y: Id, dy: Id) -> Option<(Id, Id)> {
     let args = applied(g, y, Op::Div).or_else(|| applied(g, y, Op::Recip).map(|a| vec![y, a[0]]));
     if let Some(args) = args {
         // 1 / (1 + exp(u)): falls with u.
-        let unit = g.node(y) != g.node(args[0]) && g.constant(args[0]) == Some(1.0) || applied(g, y, Op::Recip).is_some();
+        let unit = g.node(y) != g.node(args[0]) && g.constant(args[0]) == Some(1.0)
+            || applied(g, y, Op::Recip).is_some();
         if unit && let Some((u, e)) = one_plus_exp(g, args[1]) {
             let rest = {
                 let one = g.lit_like(1.0, y);
@@ -39,12 +40,16 @@ pub fn adjoint(g: &mut Graph, y: Id, dy: Id) -> Option<(Id, Id)> {
             if g.constant(half) != Some(0.5) {
                 continue;
             }
-            let Some(terms) = applied(g, sum, Op::Add) else { continue };
+            let Some(terms) = applied(g, sum, Op::Add) else {
+                continue;
+            };
             for (one, t) in [(terms[0], terms[1]), (terms[1], terms[0])] {
                 if g.constant(one) != Some(1.0) {
                     continue;
                 }
-                let Some(inner) = applied(g, t, Op::Tanh) else { continue };
+                let Some(inner) = applied(g, t, Op::Tanh) else {
+                    continue;
+                };
                 let u = inner[0];
                 let size = g.apply(Op::Abs, &[u]);
                 let minus_two = g.lit_like(-2.0, u);

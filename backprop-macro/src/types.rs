@@ -51,8 +51,9 @@ impl FloatTy {
 }
 
 /// The names of the primitive integer types.
-pub const INTEGERS: [&str; 12] =
-    ["usize", "isize", "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128"];
+pub const INTEGERS: [&str; 12] = [
+    "usize", "isize", "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128",
+];
 
 /// The union-find over all type variables of one function.
 #[derive(Clone, Default, Debug)]
@@ -88,7 +89,11 @@ impl Types {
         if a == b {
             return;
         }
-        let winner = if strength(&self.kind[a]) >= strength(&self.kind[b]) { a } else { b };
+        let winner = if strength(&self.kind[a]) >= strength(&self.kind[b]) {
+            a
+        } else {
+            b
+        };
         let loser = a + b - winner;
         self.parent[loser] = winner as u32;
     }

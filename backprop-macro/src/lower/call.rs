@@ -1,9 +1,9 @@
 //! Calls: of other annotated functions, of the standard library's, of closures and nested functions, and macros.
 
+use super::Lower;
+use super::control::TargetKind;
 use super::place::Destination;
 use super::value::{Closure, Val, View};
-use super::control::TargetKind;
-use super::Lower;
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Argument, Call, CallId, Id, Init, Node, Opaque, OpaqueForm, Stmt};
 use crate::shape::{Length, Shape};
@@ -34,7 +34,10 @@ impl Lower<'_> {
             return Ok(val);
         }
         let vals = self.operands(&args)?;
-        let by_ref: Vec<bool> = args.iter().map(|e| matches!(strip(e), syn::Expr::Reference(_))).collect();
+        let by_ref: Vec<bool> = args
+            .iter()
+            .map(|e| matches!(strip(e), syn::Expr::Reference(_)))
+            .collect();
         self.call_path(path, vals, &by_ref, x)
     }
 
@@ -45,7 +48,12 @@ impl Lower<'_> {
     }
 
     /// Applies a function value: a closure, a nested function, or a path given as an argument.
-    pub(super) fn apply(&mut self, f: &Val, args: Vec<Val>, at: &syn::ExprMethodCall) -> Result<Val> {
+    pub(super) fn apply(
+        &mut self,
+        f: &Val,
+        args: Vec<Val>,
+        at: &syn::ExprMethodCall,
+    ) -> Result<Val> {
         self.apply_at(f, args, at)
     }
 
@@ -115,11 +123,16 @@ impl Lower<'_> {
                     for (context, var) in entries {
                         let item = match &self.vars[var.0].val {
                             Val::Closure(c) => c.scopes.is_empty(),
-                            Val::Num(id) => matches!(self.g.node(*id), Node::Opaque(_, args) if args.is_empty()) && !self.vars[var.0].mutable,
+                            Val::Num(id) => {
+                                matches!(self.g.node(*id), Node::Opaque(_, args) if args.is_empty())
+                                    && !self.vars[var.0].mutable
+                            }
                             _ => false,
                         };
                         if item {
-                            out.entry(name.clone()).or_default().push((context.clone(), *var));
+                            out.entry(name.clone())
+                                .or_default()
+                                .push((context.clone(), *var));
                         }
                     }
                 }
@@ -135,10 +148,19 @@ impl Lower<'_> {
             Some(q) if p.path.segments.len() == 1 => crate::shape::primitive(&q.ty)?,
             Some(_) => return None,
             None => {
-                let names: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+                let names: Vec<String> = p
+                    .path
+                    .segments
+                    .iter()
+                    .map(|s| s.ident.to_string())
+                    .collect();
                 match names.as_slice() {
                     [ty, _] => ty.clone(),
-                    [root, module, ty, _] if module == "primitive" && (root == "core" || root == "std") => ty.clone(),
+                    [root, module, ty, _]
+                        if module == "primitive" && (root == "core" || root == "std") =>
+                    {
+                        ty.clone()
+                    }
                     _ => return None,
                 }
             }
@@ -153,26 +175,57 @@ impl Lower<'_> {
 
     /// `T::one()`, `T::from(0.5).unwrap()`: constants of a generic float type.
     pub(super) fn generic_constant(&mut self, c: &syn::ExprCall) -> Result<Option<Val>> {
-        let syn::Expr::Path(p) = strip(&c.func) else { return Ok(None) };
-        let Some((FloatTy::Generic(t), method)) = self.float_path(p) else { return Ok(None) };
-        if !(method == "from" || method == "from_f64" || method == "from_f32" || method == "from_usize") || c.args.len() != 1 {
+        let syn::Expr::Path(p) = strip(&c.func) else {
+            return Ok(None);
+        };
+        let Some((FloatTy::Generic(t), method)) = self.float_path(p) else {
+            return Ok(None);
+        };
+        if !(method == "from"
+            || method == "from_f64"
+            || method == "from_f32"
+            || method == "from_usize")
+            || c.args.len() != 1
+        {
             return Ok(None);
         }
         let arg = self.scalar(&c.args[0])?;
-        if let (Some(value), "from" | "from_f64") = (self.g.constant(arg), method.to_string().as_str()) {
+        if let (Some(value), "from" | "from_f64") =
+            (self.g.constant(arg), method.to_string().as_str())
+        {
             let ty = self.g.types.fresh(Kind::Float(FloatTy::Generic(t)));
             return Ok(Some(Val::Num(self.g.lit(value, ty))));
         }
         let ty = self.g.types.fresh(Kind::Unknown);
         let func = p.to_token_stream();
-        let inner = self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[arg], ty);
+        let inner = self.g.opaque(
+            Opaque {
+                key: format!("call {func}"),
+                form: OpaqueForm::Call(func),
+                discrete: false,
+            },
+            &[arg],
+            ty,
+        );
         let ty = self.g.types.fresh(Kind::Float(FloatTy::Generic(t)));
-        Ok(Some(self.pinned(|g| g.opaque_method("unwrap", &[inner], ty))))
+        Ok(Some(
+            self.pinned(|g| g.opaque_method("unwrap", &[inner], ty)),
+        ))
     }
 
     /// Functions of the standard library that the macro knows.
-    fn standard(&mut self, x: &syn::ExprCall, p: &syn::ExprPath, args: &[&syn::Expr]) -> Result<Option<Val>> {
-        let names: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+    fn standard(
+        &mut self,
+        x: &syn::ExprCall,
+        p: &syn::ExprPath,
+        args: &[&syn::Expr],
+    ) -> Result<Option<Val>> {
+        let names: Vec<String> = p
+            .path
+            .segments
+            .iter()
+            .map(|s| s.ident.to_string())
+            .collect();
         let last = names.last().map_or("", String::as_str);
         if let Some((ty, method)) = self.float_path(p) {
             let name = method.to_string();
@@ -187,7 +240,15 @@ impl Lower<'_> {
                     return Ok(Some(Val::Num(self.g.compute(Node::Cast(a, Some(ty)), t))));
                 }
                 let func = p.to_token_stream();
-                return Ok(Some(Val::Num(self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a], t))));
+                return Ok(Some(Val::Num(self.g.opaque(
+                    Opaque {
+                        key: format!("call {func}"),
+                        form: OpaqueForm::Call(func),
+                        discrete: false,
+                    },
+                    &[a],
+                    t,
+                ))));
             }
             if name.starts_with("from_") {
                 return self.reject(&method, &errors::BITS);
@@ -220,7 +281,12 @@ impl Lower<'_> {
             },
             ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {
                 let ty = self.g.types.fresh(Kind::Unknown);
-                let array = self.g.declare("vec", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+                let array = self.g.declare(
+                    "vec",
+                    Shape::Vec(Box::new(Shape::Scalar(ty))),
+                    Init::Empty,
+                    Span::call_site(),
+                );
                 Ok(Some(super::expr::fresh_view(array)))
             }
             ("mem", "swap", [a, b]) => {
@@ -238,7 +304,9 @@ impl Lower<'_> {
             ("mem", "take", [a]) => {
                 let to = self.behind(a)?;
                 let old = self.taken(&to, x)?;
-                let Val::Num(id) = old else { return self.reject(x, &errors::REFERENCE) };
+                let Val::Num(id) = old else {
+                    return self.reject(x, &errors::REFERENCE);
+                };
                 let zero = self.g.lit_like(0.0, id);
                 self.put(to, Val::Num(zero), args[0], args[0])?;
                 Ok(Some(Val::Num(id)))
@@ -246,11 +314,18 @@ impl Lower<'_> {
             ("mem", "drop", [_]) | ("", "drop", [_]) => Ok(Some(Val::Unit)),
             ("array", "from_fn", [f]) => {
                 let turbofish = p.path.segments.last().and_then(|s| match &s.arguments {
-                    syn::PathArguments::AngleBracketed(a) => a.args.iter().nth(1).map(ToTokens::to_token_stream),
+                    syn::PathArguments::AngleBracketed(a) => {
+                        a.args.iter().nth(1).map(ToTokens::to_token_stream)
+                    }
                     _ => None,
                 });
-                let Some(n) = turbofish else { return self.reject(x, &errors::UNKNOWN_CALL) };
-                let len = match syn::parse2::<syn::LitInt>(n.clone()).ok().and_then(|l| l.base10_parse().ok()) {
+                let Some(n) = turbofish else {
+                    return self.reject(x, &errors::UNKNOWN_CALL);
+                };
+                let len = match syn::parse2::<syn::LitInt>(n.clone())
+                    .ok()
+                    .and_then(|l| l.base10_parse().ok())
+                {
                     Some(k) => Length::Known(k),
                     None => Length::Tokens(n),
                 };
@@ -263,29 +338,57 @@ impl Lower<'_> {
                         self.g.opaque_tokens(t, ty)
                     }
                 };
-                self.tabulate(count, Some(len), |l, k| l.apply_at(&f, vec![Val::Num(k)], x)).map(Some)
+                self.tabulate(count, Some(len), |l, k| {
+                    l.apply_at(&f, vec![Val::Num(k)], x)
+                })
+                .map(Some)
             }
             ("cmp", "min" | "max", [_, _]) => {
                 let (a, b) = (self.scalar(args[0])?, self.scalar(args[1])?);
                 let (ta, tb) = (self.g.ty(a), self.g.ty(b));
                 self.g.types.unify(ta, tb);
                 let func = p.to_token_stream();
-                Ok(Some(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a, b], ta))))
+                Ok(Some(self.pinned(|g| {
+                    g.opaque(
+                        Opaque {
+                            key: format!("call {func}"),
+                            form: OpaqueForm::Call(func),
+                            discrete: false,
+                        },
+                        &[a, b],
+                        ta,
+                    )
+                })))
             }
             ("mem", "size_of", []) | ("", "size_of", []) => {
                 let ty = self.g.usize_ty();
-                Ok(Some(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty))))
+                Ok(Some(Val::Num(
+                    self.g.opaque_tokens(x.to_token_stream(), ty),
+                )))
             }
-            (int, "from" | "pow" | "abs" | "min" | "max" | "rem_euclid" | "wrapping_add" | "wrapping_mul" | "wrapping_sub", _)
-                if INTEGERS.contains(&int) && !args.is_empty() =>
-            {
+            (
+                int,
+                "from" | "pow" | "abs" | "min" | "max" | "rem_euclid" | "wrapping_add"
+                | "wrapping_mul" | "wrapping_sub",
+                _,
+            ) if INTEGERS.contains(&int) && !args.is_empty() => {
                 let mut ids = Vec::new();
                 for e in args {
                     ids.push(self.scalar(e)?);
                 }
                 let ty = self.g.types.fresh(Kind::Int(int.to_string()));
                 let func = p.to_token_stream();
-                Ok(Some(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &ids, ty))))
+                Ok(Some(self.pinned(|g| {
+                    g.opaque(
+                        Opaque {
+                            key: format!("call {func}"),
+                            form: OpaqueForm::Call(func),
+                            discrete: false,
+                        },
+                        &ids,
+                        ty,
+                    )
+                })))
             }
             _ => Ok(None),
         }
@@ -313,23 +416,52 @@ impl Lower<'_> {
     }
 
     /// A call of another function by path.
-    fn call_path(&mut self, p: &syn::ExprPath, vals: Vec<Val>, by_ref: &[bool], at: impl ToTokens) -> Result<Val> {
-        let name = p.path.segments.last().map_or(String::new(), |s| s.ident.to_string());
+    fn call_path(
+        &mut self,
+        p: &syn::ExprPath,
+        vals: Vec<Val>,
+        by_ref: &[bool],
+        at: impl ToTokens,
+    ) -> Result<Val> {
+        let name = p
+            .path
+            .segments
+            .last()
+            .map_or(String::new(), |s| s.ident.to_string());
         if vals.is_empty() || p.qself.is_some() {
             return self.reject(at, &errors::UNKNOWN_CALL);
         }
-        let constant = vals.iter().all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
+        let constant = vals
+            .iter()
+            .all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
         let func = p.to_token_stream();
         // Tuple structs, and associated functions of types, which have no namespace of derivatives.
         let upper = |s: &str| s.chars().next().is_some_and(char::is_uppercase);
-        if upper(&name) || p.path.segments.iter().rev().nth(1).is_some_and(|s| upper(&s.ident.to_string())) {
+        if upper(&name)
+            || p.path
+                .segments
+                .iter()
+                .rev()
+                .nth(1)
+                .is_some_and(|s| upper(&s.ident.to_string()))
+        {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         let itself = p.path.get_ident().is_some_and(|i| *i == self.sig.ident);
         if constant && !itself {
             let ids: Vec<Id> = vals.iter().flat_map(Val::leaves).collect();
             let ty = self.g.types.fresh(Kind::Unknown);
-            return Ok(self.pinned(|g| g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &ids, ty)));
+            return Ok(self.pinned(|g| {
+                g.opaque(
+                    Opaque {
+                        key: format!("call {func}"),
+                        form: OpaqueForm::Call(func),
+                        discrete: false,
+                    },
+                    &ids,
+                    ty,
+                )
+            }));
         }
         if !itself && (self.unannotated)(&p.path) {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
@@ -362,7 +494,6 @@ impl Lower<'_> {
             gradients: vec![None; n],
             shadows: vec![None; n],
             recursive: itself,
-            span: self.g.span.unwrap_or_else(Span::call_site),
         });
         self.g.push(Stmt::Call(call));
         Ok(Val::Num(out))
@@ -370,8 +501,15 @@ impl Lower<'_> {
 
     fn argument(&mut self, val: Val, at: &impl ToTokens) -> Result<Argument> {
         match val {
-            Val::Num(value) => Ok(Argument::Scalar { value, by_ref: false }),
-            Val::View(View { place, window: None, by_ref }) => Ok(Argument::Array { place, by_ref }),
+            Val::Num(value) => Ok(Argument::Scalar {
+                value,
+                by_ref: false,
+            }),
+            Val::View(View {
+                place,
+                window: None,
+                by_ref,
+            }) => Ok(Argument::Array { place, by_ref }),
             Val::Poison => Err(Rejected),
             _ => self.reject(at, &errors::CALL_ARGUMENT),
         }
@@ -380,11 +518,15 @@ impl Lower<'_> {
     // ---- macros ----
 
     pub(super) fn macro_call(&mut self, m: &syn::Macro) -> Result<Val> {
-        let name = m.path.segments.last().map_or(String::new(), |s| s.ident.to_string());
+        let name = m
+            .path
+            .segments
+            .last()
+            .map_or(String::new(), |s| s.ident.to_string());
         match name.as_str() {
             "vec" => self.vec_macro(m),
-            "assert" | "debug_assert" | "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" | "println" | "eprintln" | "print"
-            | "eprint" => {
+            "assert" | "debug_assert" | "assert_eq" | "assert_ne" | "debug_assert_eq"
+            | "debug_assert_ne" | "println" | "eprintln" | "print" | "eprint" => {
                 let conditions = match name.as_str() {
                     "assert" | "debug_assert" => 1,
                     "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" => 2,
@@ -407,7 +549,9 @@ impl Lower<'_> {
                     let _: TokenStream = input.parse()?;
                     Ok((e, p, guard))
                 };
-                let Ok((e, pat, false)) = parser.parse2(m.tokens.clone()) else { return self.reject(m, &errors::PATTERN) };
+                let Ok((e, pat, false)) = parser.parse2(m.tokens.clone()) else {
+                    return self.reject(m, &errors::PATTERN);
+                };
                 let val = self.operand(&e)?;
                 Ok(Val::Num(match self.condition(&pat, &val)? {
                     Some(cond) => cond,
@@ -433,10 +577,17 @@ impl Lower<'_> {
             return self.repeat(&elem, &len, true);
         }
         let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        let Ok(elems) = list.parse2(m.tokens.clone()) else { return self.reject(m, &errors::EXPRESSION) };
+        let Ok(elems) = list.parse2(m.tokens.clone()) else {
+            return self.reject(m, &errors::EXPRESSION);
+        };
         if elems.is_empty() {
             let ty = self.g.types.fresh(Kind::Unknown);
-            let array = self.g.declare("vec", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+            let array = self.g.declare(
+                "vec",
+                Shape::Vec(Box::new(Shape::Scalar(ty))),
+                Init::Empty,
+                Span::call_site(),
+            );
             return Ok(super::expr::fresh_view(array));
         }
         let elems: Vec<&syn::Expr> = elems.iter().collect();
@@ -446,7 +597,9 @@ impl Lower<'_> {
     /// A macro kept in the forward pass: its conditions and the values that it prints are operands.
     fn message_macro(&mut self, m: &syn::Macro, name: &str, conditions: usize) -> Result<()> {
         let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        let Ok(exprs) = list.parse2(m.tokens.clone()) else { return self.reject(m, &errors::EXPRESSION) };
+        let Ok(exprs) = list.parse2(m.tokens.clone()) else {
+            return self.reject(m, &errors::EXPRESSION);
+        };
         let exprs: Vec<syn::Expr> = exprs.into_iter().collect();
         let mut ids: Vec<Id> = Vec::new();
         let mut pieces: Vec<TokenStream> = Vec::new();
@@ -455,7 +608,10 @@ impl Lower<'_> {
         let mut format = None;
         for (k, e) in exprs.iter().enumerate() {
             if k == conditions
-                && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(s), .. }) = e
+                && let syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Str(s),
+                    ..
+                }) = e
             {
                 format = Some(s.value());
                 pieces.push(quote!(#s));
@@ -463,7 +619,9 @@ impl Lower<'_> {
             }
             let (key, e) = match e {
                 syn::Expr::Assign(a) => match &*a.left {
-                    syn::Expr::Path(p) if p.path.get_ident().is_some() => (p.path.get_ident().cloned(), &*a.right),
+                    syn::Expr::Path(p) if p.path.get_ident().is_some() => {
+                        (p.path.get_ident().cloned(), &*a.right)
+                    }
                     _ => (None, e),
                 },
                 _ => (None, e),
@@ -489,11 +647,23 @@ impl Lower<'_> {
                 if named.contains(&captured) {
                     continue;
                 }
-                let Ok(e) = syn::parse_str::<syn::ExprPath>(&captured) else { continue };
-                let Some(ident) = e.path.get_ident() else { continue };
+                let Ok(e) = syn::parse_str::<syn::ExprPath>(&captured) else {
+                    continue;
+                };
+                let Some(ident) = e.path.get_ident() else {
+                    continue;
+                };
                 // The name is inside a string: any variable of that text will do.
-                let ident = proc_macro2::Ident::new(&ident.to_string(), m.path.segments.last().map_or_else(Span::call_site, |s| s.ident.span()));
-                let Some(var) = self.find(&ident)? else { continue };
+                let ident = proc_macro2::Ident::new(
+                    &ident.to_string(),
+                    m.path
+                        .segments
+                        .last()
+                        .map_or_else(Span::call_site, |s| s.ident.span()),
+                );
+                let Some(var) = self.find(&ident)? else {
+                    continue;
+                };
                 let val = self.read(var);
                 if !matches!(val, Val::Num(_)) {
                     return self.reject(m, &errors::STRING);
@@ -506,7 +676,11 @@ impl Lower<'_> {
             }
         }
         let macro_name = proc_macro2::Ident::new(name, Span::mixed_site());
-        let root = if name.ends_with("print") || name.ends_with("println") { quote!(::std) } else { quote!(::core) };
+        let root = if name.ends_with("print") || name.ends_with("println") {
+            quote!(::std)
+        } else {
+            quote!(::core)
+        };
         self.effect(quote!(#root::#macro_name!(#(#pieces),*)), &ids);
         Ok(())
     }
@@ -523,9 +697,17 @@ fn captures(format: &str) -> Vec<String> {
         let inside = &rest[..close];
         rest = &rest[close + 1..];
         let name = inside.split(':').next().unwrap_or("");
-        let widths = inside.split(':').nth(1).unwrap_or("").split(['.', '<', '>', '^', '+']).filter_map(|w| w.strip_suffix('$'));
+        let widths = inside
+            .split(':')
+            .nth(1)
+            .unwrap_or("")
+            .split(['.', '<', '>', '^', '+'])
+            .filter_map(|w| w.strip_suffix('$'));
         for name in std::iter::once(name).chain(widths) {
-            let ident = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+            let ident = name
+                .chars()
+                .next()
+                .is_some_and(|c| c.is_alphabetic() || c == '_');
             if ident && !out.contains(&name.to_string()) {
                 out.push(name.to_string());
             }
@@ -550,7 +732,11 @@ pub fn fill(tokens: &TokenStream, operands: &[TokenStream]) -> TokenStream {
         .map(|tree| match tree {
             TokenTree::Ident(ident) => {
                 let text = ident.to_string();
-                match text.strip_prefix("__h").and_then(|k| k.parse::<usize>().ok()).and_then(|k| operands.get(k)) {
+                match text
+                    .strip_prefix("__h")
+                    .and_then(|k| k.parse::<usize>().ok())
+                    .and_then(|k| operands.get(k))
+                {
                     Some(operand) => operand.clone(),
                     None => quote!(#ident),
                 }

@@ -59,7 +59,9 @@ impl Lower<'_> {
             let phi = before.map(&mut |id| {
                 let ty = self.g.ty(id);
                 // The loop is not made yet: `carry` says later which it is.
-                let phi = self.g.bound(Node::Phi(crate::graph::LoopId(u32::MAX), 0), ty, Some(body));
+                let phi =
+                    self.g
+                        .bound(Node::Phi(crate::graph::LoopId(u32::MAX), 0), ty, Some(body));
                 self.g.nodes[phi.0 as usize].name = Some(name.clone());
                 phi
             });
@@ -74,14 +76,14 @@ impl Lower<'_> {
         let no = self.g.bool_const(false);
         let flag = self.new_var("left".into(), Val::Num(no), true);
         let result = self.new_var("result".into(), Val::Uninit, true);
-        self.targets.push(Target { kind, label, flag, result, array: None });
+        self.targets.push(Target {
+            kind,
+            label,
+            flag,
+            result,
+            array: None,
+        });
         self.targets.len() - 1
-    }
-
-    pub(super) fn pop_target(&mut self) -> Option<Target> {
-        let at = self.targets.len().saturating_sub(1);
-        self.exits.remove(&at);
-        self.targets.pop()
     }
 
     /// Leaves to a target.
@@ -108,7 +110,9 @@ impl Lower<'_> {
         let mut here: Option<Id> = None;
         for &t in exits {
             let flag = self.targets[t].flag;
-            let Val::Num(left) = self.read(flag) else { continue };
+            let Val::Num(left) = self.read(flag) else {
+                continue;
+            };
             let stayed = self.g.not(left);
             here = Some(match here {
                 None => stayed,
@@ -153,13 +157,17 @@ impl Lower<'_> {
                     Some(to) => Val::View(to.clone()),
                     None => self.result_value(result),
                 };
-                self.branch(left, |_| Ok(given), |l| match (val, array) {
-                    (Val::View(from), Some(to)) => {
-                        l.copy_view(&to, &from)?;
-                        Ok(Val::View(to))
-                    }
-                    (val, _) => Ok(val),
-                })
+                self.branch(
+                    left,
+                    |_| Ok(given),
+                    |l| match (val, array) {
+                        (Val::View(from), Some(to)) => {
+                            l.copy_view(&to, &from)?;
+                            Ok(Val::View(to))
+                        }
+                        (val, _) => Ok(val),
+                    },
+                )
             }
         };
         self.targets.truncate(target);
@@ -177,9 +185,18 @@ impl Lower<'_> {
     pub(super) fn function_body(&mut self, block: &syn::Block, output: &Shape) -> Result<Val> {
         let target = self.push_target(TargetKind::Function, None);
         if output.is_array() && output.is_fixed() && returns_early(block) {
-            let array = self.g.declare("result", output.clone(), Init::Zeros, Span::call_site());
-            let place = crate::graph::Place { array, path: Vec::new() };
-            self.targets[target].array = Some(View { place, window: None, by_ref: false });
+            let array = self
+                .g
+                .declare("result", output.clone(), Init::Zeros, Span::call_site());
+            let place = crate::graph::Place {
+                array,
+                path: Vec::new(),
+            };
+            self.targets[target].array = Some(View {
+                place,
+                window: None,
+                by_ref: false,
+            });
         }
         let val = self.block(block);
         self.join_target(target, val)
@@ -215,7 +232,10 @@ impl Lower<'_> {
         }
         let result = match (a, b) {
             (Ok(a), Ok(b)) => {
-                let (a, b) = (if a_dead { Val::Uninit } else { a }, if b_dead { Val::Uninit } else { b });
+                let (a, b) = (
+                    if a_dead { Val::Uninit } else { a },
+                    if b_dead { Val::Uninit } else { b },
+                );
                 self.merge_result(branch, cond, &a, &b)
             }
             _ => Err(Rejected),
@@ -237,7 +257,13 @@ impl Lower<'_> {
     fn side(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<Val>,
-    ) -> (crate::graph::RegionId, Result<Val>, BTreeMap<VarId, Val>, bool, BTreeSet<usize>) {
+    ) -> (
+        crate::graph::RegionId,
+        Result<Val>,
+        BTreeMap<VarId, Val>,
+        bool,
+        BTreeSet<usize>,
+    ) {
         let region = self.g.open();
         self.journals.push(BTreeMap::new());
         self.dead = false;
@@ -248,14 +274,27 @@ impl Lower<'_> {
             writes.insert(var, std::mem::replace(&mut self.vars[var.0].val, old));
         }
         self.g.close();
-        (region, val, writes, std::mem::take(&mut self.dead), std::mem::take(&mut self.exits))
+        (
+            region,
+            val,
+            writes,
+            std::mem::take(&mut self.dead),
+            std::mem::take(&mut self.exits),
+        )
     }
 
     /// Whether a region, or one inside it, stores to an array.
     pub(super) fn stores(&self, region: crate::graph::RegionId) -> bool {
         self.g.region(region).stmts.iter().any(|s| match s {
-            Stmt::Store { .. } | Stmt::Copy { .. } | Stmt::Clear(_) | Stmt::Swap(..) | Stmt::Push(..) | Stmt::Pop(..) => true,
-            Stmt::If(i) => self.stores(self.g.branch(*i).then) || self.stores(self.g.branch(*i).otherwise),
+            Stmt::Store { .. }
+            | Stmt::Copy { .. }
+            | Stmt::Clear(_)
+            | Stmt::Swap(..)
+            | Stmt::Push(..)
+            | Stmt::Pop(..) => true,
+            Stmt::If(i) => {
+                self.stores(self.g.branch(*i).then) || self.stores(self.g.branch(*i).otherwise)
+            }
             Stmt::Loop(l) => self.stores(self.g.looped(*l).body),
             _ => false,
         })
@@ -268,7 +307,11 @@ impl Lower<'_> {
             (Val::Uninit, Val::Uninit) => Val::Uninit,
             (Val::Unit, _) | (_, Val::Unit) => Val::Unit,
             (Val::Tuple(xs), Val::Tuple(ys)) if xs.len() == ys.len() => {
-                let all: Result<Vec<Val>> = xs.iter().zip(ys).map(|(x, y)| self.merge(branch, cond, x, y)).collect();
+                let all: Result<Vec<Val>> = xs
+                    .iter()
+                    .zip(ys)
+                    .map(|(x, y)| self.merge(branch, cond, x, y))
+                    .collect();
                 Val::Tuple(all?)
             }
             (Val::Opt(s, x), Val::Opt(t, y)) => {
@@ -283,10 +326,20 @@ impl Lower<'_> {
                 let from_a = matches!(b, Val::Uninit);
                 other.map(&mut |id| {
                     let undef = self.undef(id);
-                    if from_a { self.merge_scalar(branch, cond, id, undef) } else { self.merge_scalar(branch, cond, undef, id) }
+                    if from_a {
+                        self.merge_scalar(branch, cond, id, undef)
+                    } else {
+                        self.merge_scalar(branch, cond, undef, id)
+                    }
                 })
             }
-            _ => return Err(self.errors.reject_at(self.g.span.unwrap_or_else(Span::call_site), &errors::BRANCH_ARRAY, "")),
+            _ => {
+                return Err(self.errors.reject_at(
+                    self.g.span.unwrap_or_else(Span::call_site),
+                    &errors::BRANCH_ARRAY,
+                    "",
+                ));
+            }
         })
     }
 
@@ -303,21 +356,37 @@ impl Lower<'_> {
             self.g.types.unify(ta, tb);
             return x;
         }
-        match (self.g.opaque_text(x).as_deref(), self.g.opaque_text(y).as_deref()) {
+        match (
+            self.g.opaque_text(x).as_deref(),
+            self.g.opaque_text(y).as_deref(),
+        ) {
             (Some("true"), Some("false")) => return cond,
             (Some("false"), Some("true")) => return self.g.not(cond),
             (Some("true"), Some("true")) | (Some("false"), Some("false")) => return x,
             _ => {}
         }
         let out = self.g.yield_from(branch, x, y);
-        let name = self.g.data(x).name.clone().or_else(|| self.g.data(y).name.clone());
+        let name = self
+            .g
+            .data(x)
+            .name
+            .clone()
+            .or_else(|| self.g.data(y).name.clone());
         self.g.nodes[out.0 as usize].name = name;
         out
     }
 
     /// The value of a branch; arrays are copied into one that outlives it.
-    fn merge_result(&mut self, branch: crate::graph::IfId, cond: Id, a: &Val, b: &Val) -> Result<Val> {
-        let (Val::View(x), Val::View(y)) = (a, b) else { return self.merge(branch, cond, a, b) };
+    fn merge_result(
+        &mut self,
+        branch: crate::graph::IfId,
+        cond: Id,
+        a: &Val,
+        b: &Val,
+    ) -> Result<Val> {
+        let (Val::View(x), Val::View(y)) = (a, b) else {
+            return self.merge(branch, cond, a, b);
+        };
         if x.place == y.place && x.window == y.window {
             return Ok(a.clone());
         }
@@ -325,15 +394,35 @@ impl Lower<'_> {
         let other = self.view_shape(y);
         self.unify_shapes(&shape, &other);
         if !shape.is_fixed() || x.window.is_some() || y.window.is_some() {
-            return Err(self.errors.reject_at(self.g.span.unwrap_or_else(Span::call_site), &errors::BRANCH_ARRAY, ""));
+            return Err(self.errors.reject_at(
+                self.g.span.unwrap_or_else(Span::call_site),
+                &errors::BRANCH_ARRAY,
+                "",
+            ));
         }
-        let array = self.g.declare("chosen", shape, Init::Zeros, Span::call_site());
-        let to = crate::graph::Place { array, path: Vec::new() };
-        for (region, from) in [(self.g.branch(branch).then, x), (self.g.branch(branch).otherwise, y)] {
+        let array = self
+            .g
+            .declare("chosen", shape, Init::Zeros, Span::call_site());
+        let to = crate::graph::Place {
+            array,
+            path: Vec::new(),
+        };
+        for (region, from) in [
+            (self.g.branch(branch).then, x),
+            (self.g.branch(branch).otherwise, y),
+        ] {
             self.g.array_mut(array).mutated = true;
-            self.g.region_mut(region).stmts.push(Stmt::Copy { to: to.clone(), from: from.place.clone(), add: false });
+            self.g.region_mut(region).stmts.push(Stmt::Copy {
+                to: to.clone(),
+                from: from.place.clone(),
+                add: false,
+            });
         }
-        Ok(Val::View(View { place: to, window: None, by_ref: false }))
+        Ok(Val::View(View {
+            place: to,
+            window: None,
+            by_ref: false,
+        }))
     }
 
     /// A value that is never read, of the type of another.
@@ -363,12 +452,17 @@ impl Lower<'_> {
         let (count, index) = count(self);
         // No path that gets here has left: every flag is false when an iteration starts.
         let no = self.g.bool_const(false);
-        let flags: Vec<(VarId, Val, usize)> = self.targets.iter().map(|t| t.flag).map(|f| {
-            let v = &mut self.vars[f.0];
-            let saved = (f, std::mem::replace(&mut v.val, Val::Num(no)), v.frame);
-            v.frame = self.frames.len();
-            saved
-        }).collect();
+        let flags: Vec<(VarId, Val, usize)> = self
+            .targets
+            .iter()
+            .map(|t| t.flag)
+            .map(|f| {
+                let v = &mut self.vars[f.0];
+                let saved = (f, std::mem::replace(&mut v.val, Val::Num(no)), v.frame);
+                v.frame = self.frames.len();
+                saved
+            })
+            .collect();
         let inner = self.push_target(TargetKind::Continue, label);
         let done = self.scoped(|l| body(l, index));
         let mut leaving = std::mem::take(&mut self.exits);
@@ -429,13 +523,24 @@ impl Lower<'_> {
             self.dead = !broke;
         }
         let result = self.targets[target].result;
-        let val = if broke { self.result_value(result) } else { Val::Unit };
+        let val = if broke {
+            self.result_value(result)
+        } else {
+            Val::Unit
+        };
         self.targets.truncate(target);
         done.map(|()| val)
     }
 
     /// Completes the phis of one variable; its value after the loop, or `None` if the loop never changes it.
-    fn close_phi(&mut self, looped: crate::graph::LoopId, region: crate::graph::RegionId, before: &Val, phi: &Val, now: &Val) -> Option<Val> {
+    fn close_phi(
+        &mut self,
+        looped: crate::graph::LoopId,
+        region: crate::graph::RegionId,
+        before: &Val,
+        phi: &Val,
+        now: &Val,
+    ) -> Option<Val> {
         match (before, phi, now) {
             (_, _, Val::Poison) => Some(Val::Poison),
             (Val::Num(init), Val::Num(phi), Val::Num(next)) => {
@@ -450,18 +555,21 @@ impl Lower<'_> {
             }
             (Val::Tuple(xs), Val::Tuple(ps), Val::Tuple(ns)) if xs.len() == ns.len() => {
                 let mut changed = false;
-                let outs = xs.iter().zip(ps).zip(ns).map(|((x, p), n)| match self.close_phi(looped, region, x, p, n) {
-                    Some(out) => {
-                        changed = true;
-                        out
+                let outs = xs.iter().zip(ps).zip(ns).map(|((x, p), n)| {
+                    match self.close_phi(looped, region, x, p, n) {
+                        Some(out) => {
+                            changed = true;
+                            out
+                        }
+                        None => x.clone(),
                     }
-                    None => x.clone(),
                 });
                 let outs = outs.collect();
                 changed.then_some(Val::Tuple(outs))
             }
             (Val::Opt(s, x), Val::Opt(t, p), Val::Opt(u, n)) => {
-                let some = self.close_phi(looped, region, &Val::Num(*s), &Val::Num(*t), &Val::Num(*u));
+                let some =
+                    self.close_phi(looped, region, &Val::Num(*s), &Val::Num(*t), &Val::Num(*u));
                 let val = self.close_phi(looped, region, x, p, n);
                 if some.is_none() && val.is_none() {
                     return None;
@@ -470,7 +578,10 @@ impl Lower<'_> {
                     Some(Val::Num(id)) => id,
                     _ => *s,
                 };
-                Some(Val::Opt(some, Box::new(val.unwrap_or_else(|| (**x).clone()))))
+                Some(Val::Opt(
+                    some,
+                    Box::new(val.unwrap_or_else(|| (**x).clone())),
+                ))
             }
             (Val::Uninit, _, Val::Uninit) => None,
             (Val::Uninit, _, now) => Some(now.map(&mut |next| {
@@ -487,7 +598,9 @@ impl Lower<'_> {
     pub(super) fn index(&mut self, kind: Kind, name: &str) -> Id {
         let ty = self.g.types.fresh(kind);
         let here = self.g.here();
-        let id = self.g.bound(Node::Index(crate::graph::LoopId(u32::MAX)), ty, Some(here));
+        let id = self
+            .g
+            .bound(Node::Index(crate::graph::LoopId(u32::MAX)), ty, Some(here));
         self.g.nodes[id.0 as usize].name = Some(name.into());
         id
     }

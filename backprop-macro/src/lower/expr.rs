@@ -1,8 +1,8 @@
 //! Blocks, statements and expressions.
 
+use super::control::TargetKind;
 use super::place::Destination;
 use super::value::{Closure, RangeVal, Val, View};
-use super::control::TargetKind;
 use super::{Lower, Scope};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Element, Id, Init, Node, Opaque, OpaqueForm, Place, Stmt};
@@ -30,8 +30,16 @@ impl Lower<'_> {
                     syn::FnArg::Typed(p) => Some(syn::Pat::Type(p.clone())),
                     syn::FnArg::Receiver(_) => None,
                 });
-                let body = syn::Expr::Block(syn::ExprBlock { attrs: Vec::new(), label: None, block: (*f.block).clone() });
-                let closure = Closure { inputs: inputs.collect(), body, scopes: Vec::new(), captured: Vec::new() };
+                let body = syn::Expr::Block(syn::ExprBlock {
+                    attrs: Vec::new(),
+                    label: None,
+                    block: (*f.block).clone(),
+                });
+                let closure = Closure {
+                    inputs: inputs.collect(),
+                    body,
+                    scopes: Vec::new(),
+                };
                 self.declare(&f.sig.ident, Val::Closure(Rc::new(closure)), false);
             }
         }
@@ -89,12 +97,20 @@ impl Lower<'_> {
             }
             syn::Stmt::Expr(e, semi) => {
                 let val = self.expr(e)?;
-                Ok(if last && semi.is_none() { val } else { Val::Unit })
+                Ok(if last && semi.is_none() {
+                    val
+                } else {
+                    Val::Unit
+                })
             }
             syn::Stmt::Macro(m) => {
                 crate::signature::cfg_free(&m.attrs, self.errors);
                 let val = self.macro_call(&m.mac)?;
-                Ok(if last && m.semi_token.is_none() { val } else { Val::Unit })
+                Ok(if last && m.semi_token.is_none() {
+                    val
+                } else {
+                    Val::Unit
+                })
             }
         }
     }
@@ -132,7 +148,9 @@ impl Lower<'_> {
             pat => (pat, None),
         };
         let Some(init) = &local.init else {
-            let syn::Pat::Ident(p) = pat else { return self.reject(pat, &errors::PATTERN) };
+            let syn::Pat::Ident(p) = pat else {
+                return self.reject(pat, &errors::PATTERN);
+            };
             self.declare(&p.ident, Val::Uninit, true);
             return Ok(());
         };
@@ -156,9 +174,13 @@ impl Lower<'_> {
         {
             data.name = name.trim_start_matches("r#").into();
         }
-        let Some((_, other)) = &init.diverge else { return self.bind(pat, val) };
+        let Some((_, other)) = &init.diverge else {
+            return self.bind(pat, val);
+        };
         // `let … else`: the other side leaves.
-        let Some(cond) = self.condition(pat, &val)? else { return self.bind(pat, val) };
+        let Some(cond) = self.condition(pat, &val)? else {
+            return self.bind(pat, val);
+        };
         let not = self.g.not(cond);
         self.branch(
             not,
@@ -202,7 +224,11 @@ impl Lower<'_> {
     pub(super) fn expr(&mut self, e: &syn::Expr) -> Result<Val> {
         self.depth += 1;
         let val = if self.depth > 400 || self.g.nodes.len() > super::MAX_NODES {
-            let message = if self.depth > 400 { &errors::TOO_DEEP } else { &errors::TOO_LARGE };
+            let message = if self.depth > 400 {
+                &errors::TOO_DEEP
+            } else {
+                &errors::TOO_LARGE
+            };
             self.reject(e, message)
         } else {
             self.expr_inner(e)
@@ -241,28 +267,38 @@ impl Lower<'_> {
             syn::Expr::Block(x) => self.labelled_block(x),
             syn::Expr::Loop(x) => {
                 let label = label_of(&x.label);
-                self.looped(label, x.loop_token.span, |_| (Count::Forever, None), |l, _| {
-                    l.block(&x.body)?;
-                    Ok(())
-                })
+                self.looped(
+                    label,
+                    x.loop_token.span,
+                    |_| (Count::Forever, None),
+                    |l, _| {
+                        l.block(&x.body)?;
+                        Ok(())
+                    },
+                )
             }
             syn::Expr::While(x) => {
                 let label = label_of(&x.label);
-                self.looped(label, x.while_token.span, |_| (Count::Forever, None), |l, _| {
-                    let target = l.targets.len() - 2;
-                    l.test(
-                        &x.cond,
-                        |l| {
-                            l.block(&x.body)?;
-                            Ok(Val::Unit)
-                        },
-                        |l| {
-                            l.leave(target, None)?;
-                            Ok(Val::Unit)
-                        },
-                    )?;
-                    Ok(())
-                })?;
+                self.looped(
+                    label,
+                    x.while_token.span,
+                    |_| (Count::Forever, None),
+                    |l, _| {
+                        let target = l.targets.len() - 2;
+                        l.test(
+                            &x.cond,
+                            |l| {
+                                l.block(&x.body)?;
+                                Ok(Val::Unit)
+                            },
+                            |l| {
+                                l.leave(target, None)?;
+                                Ok(Val::Unit)
+                            },
+                        )?;
+                        Ok(())
+                    },
+                )?;
                 Ok(Val::Unit)
             }
             syn::Expr::ForLoop(x) => self.for_(x),
@@ -281,8 +317,13 @@ impl Lower<'_> {
                 Ok(Val::Uninit)
             }
             syn::Expr::Return(x) => {
-                let target = self.targets.iter().rposition(|t| t.kind == TargetKind::Function);
-                let Some(target) = target else { return self.reject(e, &errors::EXPRESSION) };
+                let target = self
+                    .targets
+                    .iter()
+                    .rposition(|t| t.kind == TargetKind::Function);
+                let Some(target) = target else {
+                    return self.reject(e, &errors::EXPRESSION);
+                };
                 let val = match &x.expr {
                     Some(v) => {
                         let val = self.expr(v)?;
@@ -290,7 +331,9 @@ impl Lower<'_> {
                             return Ok(Val::Uninit);
                         }
                         match val {
-                            Val::View(_) if self.targets[target].array.is_none() => return self.reject(e, &errors::BRANCH_ARRAY),
+                            Val::View(_) if self.targets[target].array.is_none() => {
+                                return self.reject(e, &errors::BRANCH_ARRAY);
+                            }
                             val => Some(self.bound_value(val, v, "result")),
                         }
                     }
@@ -309,7 +352,11 @@ impl Lower<'_> {
                     })
                     .collect();
                 let all = all?;
-                Ok(if all.is_empty() { Val::Unit } else { Val::Tuple(all) })
+                Ok(if all.is_empty() {
+                    Val::Unit
+                } else {
+                    Val::Tuple(all)
+                })
             }
             syn::Expr::Array(x) => {
                 let elems: Vec<&syn::Expr> = x.elems.iter().collect();
@@ -330,24 +377,38 @@ impl Lower<'_> {
                     let (a, b) = (self.g.ty(lo), self.g.ty(hi));
                     self.g.types.unify(a, b);
                 }
-                Ok(Val::Range(RangeVal { lo, hi, inclusive: matches!(x.limits, syn::RangeLimits::Closed(_)) }))
+                Ok(Val::Range(RangeVal {
+                    lo,
+                    hi,
+                    inclusive: matches!(x.limits, syn::RangeLimits::Closed(_)),
+                }))
             }
             syn::Expr::Closure(x) => {
                 if x.asyncness.is_some() {
                     return self.reject(e, &errors::CLOSURE);
                 }
                 let mut scopes: Vec<Scope> = self.scopes.clone();
-                let mut captured = Vec::new();
                 if x.capture.is_some() {
-                    scopes = self.snapshot(scopes, &mut captured);
+                    scopes = self.snapshot(scopes);
                 }
-                Ok(Val::Closure(Rc::new(Closure { inputs: x.inputs.iter().cloned().collect(), body: (*x.body).clone(), scopes, captured })))
+                Ok(Val::Closure(Rc::new(Closure {
+                    inputs: x.inputs.iter().cloned().collect(),
+                    body: (*x.body).clone(),
+                    scopes,
+                })))
             }
             syn::Expr::Try(x) => {
                 let val = self.expr(&x.expr)?;
-                let Val::Opt(some, inner) = val else { return self.reject(e, &errors::EXPRESSION) };
-                let target = self.targets.iter().rposition(|t| t.kind == TargetKind::Function);
-                let Some(target) = target else { return self.reject(e, &errors::EXPRESSION) };
+                let Val::Opt(some, inner) = val else {
+                    return self.reject(e, &errors::EXPRESSION);
+                };
+                let target = self
+                    .targets
+                    .iter()
+                    .rposition(|t| t.kind == TargetKind::Function);
+                let Some(target) = target else {
+                    return self.reject(e, &errors::EXPRESSION);
+                };
                 let none = self.g.not(some);
                 self.branch(
                     none,
@@ -361,23 +422,26 @@ impl Lower<'_> {
                 Ok(*inner)
             }
             syn::Expr::Unsafe(_) => self.reject(e, &errors::UNSAFE),
-            syn::Expr::Await(_) | syn::Expr::Async(_) | syn::Expr::Yield(_) => self.reject(e, &errors::AWAIT),
+            syn::Expr::Await(_) | syn::Expr::Async(_) | syn::Expr::Yield(_) => {
+                self.reject(e, &errors::AWAIT)
+            }
             syn::Expr::Struct(_) => self.reject(e, &errors::STRUCT),
             _ => self.reject(e, &errors::EXPRESSION),
         }
     }
 
     /// A `move` closure owns copies of the scalars that it sees.
-    fn snapshot(&mut self, scopes: Vec<Scope>, captured: &mut Vec<(super::VarId, super::VarId)>) -> Vec<Scope> {
+    fn snapshot(&mut self, scopes: Vec<Scope>) -> Vec<Scope> {
         let mut out = scopes;
         for scope in &mut out {
             for entries in scope.values_mut() {
                 for (_, var) in entries.iter_mut() {
                     let val = self.read(*var);
-                    if matches!(val, Val::Num(_) | Val::Tuple(_) | Val::Opt(..)) && self.vars[var.0].mutable {
+                    if matches!(val, Val::Num(_) | Val::Tuple(_) | Val::Opt(..))
+                        && self.vars[var.0].mutable
+                    {
                         let name = self.vars[var.0].name.clone();
                         let copy = self.new_var(name, val, true);
-                        captured.push((*var, copy));
                         *var = copy;
                     }
                 }
@@ -386,14 +450,23 @@ impl Lower<'_> {
         out
     }
 
-    fn find_target(&self, e: &syn::Expr, label: Option<&syn::Lifetime>, kinds: &[TargetKind]) -> Result<usize> {
+    fn find_target(
+        &self,
+        e: &syn::Expr,
+        label: Option<&syn::Lifetime>,
+        kinds: &[TargetKind],
+    ) -> Result<usize> {
         for (k, t) in self.targets.iter().enumerate().rev() {
             if t.kind == TargetKind::Function {
                 break;
             }
             let fits = match label {
                 None => kinds.contains(&t.kind),
-                Some(l) => t.label.as_deref() == Some(&l.ident.to_string()) && (kinds.contains(&t.kind) || kinds.contains(&TargetKind::Break) && t.kind == TargetKind::Block),
+                Some(l) => {
+                    t.label.as_deref() == Some(&l.ident.to_string())
+                        && (kinds.contains(&t.kind)
+                            || kinds.contains(&TargetKind::Break) && t.kind == TargetKind::Block)
+                }
             };
             if fits {
                 return Ok(k);
@@ -403,7 +476,9 @@ impl Lower<'_> {
     }
 
     fn labelled_block(&mut self, x: &syn::ExprBlock) -> Result<Val> {
-        let Some(label) = &x.label else { return self.block(&x.block) };
+        let Some(label) = &x.label else {
+            return self.block(&x.block);
+        };
         let target = self.push_target(TargetKind::Block, Some(label.name.ident.to_string()));
         let val = self.block(&x.block);
         self.join_target(target, val)
@@ -414,7 +489,11 @@ impl Lower<'_> {
             &x.cond,
             |l| {
                 let val = l.block(&x.then_branch)?;
-                Ok(if x.else_branch.is_some() { val } else { Val::Unit })
+                Ok(if x.else_branch.is_some() {
+                    val
+                } else {
+                    Val::Unit
+                })
             },
             |l| match &x.else_branch {
                 Some((_, e)) => l.expr(e),
@@ -470,18 +549,30 @@ impl Lower<'_> {
                     "f64" => Kind::Float(FloatTy::F64),
                     _ => Kind::AnyFloat,
                 };
-                let Ok(value) = f.base10_digits().parse::<f64>() else { return self.reject(lit, &errors::EXPRESSION) };
+                let Ok(value) = f.base10_digits().parse::<f64>() else {
+                    return self.reject(lit, &errors::EXPRESSION);
+                };
                 let ty = self.g.types.fresh(kind);
                 self.g.lit(value, ty)
             }
             syn::Lit::Int(i) if matches!(i.suffix(), "f32" | "f64") => {
-                let kind = Kind::Float(if i.suffix() == "f32" { FloatTy::F32 } else { FloatTy::F64 });
-                let Ok(value) = i.base10_digits().parse::<f64>() else { return self.reject(lit, &errors::EXPRESSION) };
+                let kind = Kind::Float(if i.suffix() == "f32" {
+                    FloatTy::F32
+                } else {
+                    FloatTy::F64
+                });
+                let Ok(value) = i.base10_digits().parse::<f64>() else {
+                    return self.reject(lit, &errors::EXPRESSION);
+                };
                 let ty = self.g.types.fresh(kind);
                 self.g.lit(value, ty)
             }
             syn::Lit::Int(i) => {
-                let kind = if i.suffix().is_empty() { Kind::AnyInt } else { Kind::Int(i.suffix().to_string()) };
+                let kind = if i.suffix().is_empty() {
+                    Kind::AnyInt
+                } else {
+                    Kind::Int(i.suffix().to_string())
+                };
                 let ty = self.g.types.fresh(kind);
                 self.g.opaque_tokens(quote!(#lit), ty)
             }
@@ -513,7 +604,12 @@ impl Lower<'_> {
         {
             return self.reject(x, &errors::EXPRESSION);
         }
-        let names: Vec<String> = x.path.segments.iter().map(|s| s.ident.to_string()).collect();
+        let names: Vec<String> = x
+            .path
+            .segments
+            .iter()
+            .map(|s| s.ident.to_string())
+            .collect();
         let last = names.last().map_or("", String::as_str);
         let kind = match names.iter().rev().nth(1).map(String::as_str) {
             Some("consts") => match names.iter().rev().nth(2).map(String::as_str) {
@@ -523,17 +619,25 @@ impl Lower<'_> {
             },
             Some("f32") if is_upper(last) => float_const(last, FloatTy::F32),
             Some("f64") if is_upper(last) => float_const(last, FloatTy::F64),
-            Some(int) if INTEGERS.contains(&int) && matches!(last, "MAX" | "MIN") => Kind::Int(int.to_string()),
+            Some(int) if INTEGERS.contains(&int) && matches!(last, "MAX" | "MIN") => {
+                Kind::Int(int.to_string())
+            }
             Some(int) if INTEGERS.contains(&int) && last == "BITS" => Kind::Int("u32".into()),
             _ => Kind::Unknown,
         };
-        let const_generic = x.path.get_ident().and_then(|i| self.sig.generics.const_params().find(|c| c.ident == *i));
+        let const_generic = x
+            .path
+            .get_ident()
+            .and_then(|i| self.sig.generics.const_params().find(|c| c.ident == *i));
         let kind = match const_generic {
             Some(c) => super::kind_of(&c.ty, &self.sig.floats),
             None => kind,
         };
         // A lower-case path may be a function given as an argument.
-        if !is_upper(last) && (names.len() > 1 || const_generic.is_none() && !is_upper(last)) && last.chars().next().is_some_and(char::is_lowercase) {
+        if !is_upper(last)
+            && (names.len() > 1 || const_generic.is_none() && !is_upper(last))
+            && last.chars().next().is_some_and(char::is_lowercase)
+        {
             return Ok(Val::Path(Rc::new(x.clone())));
         }
         let ty = self.g.types.fresh(kind);
@@ -578,8 +682,16 @@ impl Lower<'_> {
         use syn::BinOp as B;
         match &x.op {
             B::And(_) | B::Or(_) => return self.short_circuit(x),
-            B::AddAssign(_) | B::SubAssign(_) | B::MulAssign(_) | B::DivAssign(_) | B::RemAssign(_) | B::BitXorAssign(_)
-            | B::BitAndAssign(_) | B::BitOrAssign(_) | B::ShlAssign(_) | B::ShrAssign(_) => return self.compound(x),
+            B::AddAssign(_)
+            | B::SubAssign(_)
+            | B::MulAssign(_)
+            | B::DivAssign(_)
+            | B::RemAssign(_)
+            | B::BitXorAssign(_)
+            | B::BitAndAssign(_)
+            | B::BitOrAssign(_)
+            | B::ShlAssign(_)
+            | B::ShrAssign(_) => return self.compound(x),
             _ => {}
         }
         let a = self.scalar(&x.left)?;
@@ -609,7 +721,9 @@ impl Lower<'_> {
                 let ty = self.g.bool_ty();
                 Ok(Val::Num(self.g.opaque_binary(tokens, a, b, ty, true)))
             }
-            B::Shl(_) | B::Shr(_) | B::ShlAssign(_) | B::ShrAssign(_) => Ok(self.pinned(|g| g.opaque_binary(tokens, a, b, ta, false))),
+            B::Shl(_) | B::Shr(_) | B::ShlAssign(_) | B::ShrAssign(_) => {
+                Ok(self.pinned(|g| g.opaque_binary(tokens, a, b, ta, false)))
+            }
             _ if float => self.reject(at, &errors::EXPRESSION),
             _ => {
                 self.g.types.unify(ta, tb);
@@ -631,9 +745,17 @@ impl Lower<'_> {
         self.g.types.learn(ty, Kind::Bool);
         let and = matches!(x.op, syn::BinOp::And(_));
         let val = if and {
-            self.branch(a, |l| l.operand(&x.right), |l| Ok(Val::Num(l.g.bool_const(false))))
+            self.branch(
+                a,
+                |l| l.operand(&x.right),
+                |l| Ok(Val::Num(l.g.bool_const(false))),
+            )
         } else {
-            self.branch(a, |l| Ok(Val::Num(l.g.bool_const(true))), |l| l.operand(&x.right))
+            self.branch(
+                a,
+                |l| Ok(Val::Num(l.g.bool_const(true))),
+                |l| l.operand(&x.right),
+            )
         }?;
         if let Val::Num(id) = val {
             let ty = self.g.ty(id);
@@ -648,10 +770,16 @@ impl Lower<'_> {
         let to = self.target(&x.left)?;
         if let Destination::Place(place) = &to {
             let elem = self.g.shape_at(place);
-            let float = self.g.is_float(b) || matches!(elem, Shape::Float(_)) || matches!(elem, Shape::Scalar(t) if self.g.types.is_float(t));
+            let float = self.g.is_float(b)
+                || matches!(elem, Shape::Float(_))
+                || matches!(elem, Shape::Scalar(t) if self.g.types.is_float(t));
             let add = matches!(x.op, syn::BinOp::AddAssign(_));
             if float && (add || matches!(x.op, syn::BinOp::SubAssign(_))) {
-                let value = if add { b } else { self.g.apply_primal(Op::Neg, &[b]) };
+                let value = if add {
+                    b
+                } else {
+                    self.g.apply_primal(Op::Neg, &[b])
+                };
                 let ty = self.g.ty(value);
                 match elem {
                     Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f)),
@@ -729,7 +857,11 @@ impl Lower<'_> {
         }
         let shape = shape.unwrap_or_else(|| Shape::Scalar(self.g.types.fresh(Kind::AnyFloat)));
         let n = parts.len();
-        let shape = if vec { Shape::Vec(Box::new(shape)) } else { Shape::Array(Box::new(shape), Length::Known(n)) };
+        let shape = if vec {
+            Shape::Vec(Box::new(shape))
+        } else {
+            Shape::Array(Box::new(shape), Length::Known(n))
+        };
         let span = self.g.span.unwrap_or_else(proc_macro2::Span::call_site);
         let array = self.g.declare("array", shape, Init::List(parts), span);
         if vec {
@@ -742,7 +874,11 @@ impl Lower<'_> {
     fn array_element(&mut self, val: Val) -> Result<(Element, Shape)> {
         Ok(match val {
             Val::View(view) => {
-                let view = if view.window.is_some() { self.copied(&view, "part") } else { view };
+                let view = if view.window.is_some() {
+                    self.copied(&view, "part")
+                } else {
+                    view
+                };
                 let shape = match self.view_shape(&view) {
                     Shape::Slice(s) => Shape::Vec(s),
                     s => s,
@@ -774,16 +910,26 @@ impl Lower<'_> {
             let n = self.scalar(len)?;
             let ty = self.g.ty(n);
             self.g.types.learn(ty, Kind::Int("usize".into()));
-            let array = self.g.declare("vec", Shape::Vec(Box::new(shape)), Init::Repeat(part), span);
+            let array =
+                self.g
+                    .declare("vec", Shape::Vec(Box::new(shape)), Init::Repeat(part), span);
             self.g.array_mut(array).len = Some(n);
             return Ok(fresh_view(array));
         }
         let length = match len {
-            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(n), .. }) => n.base10_parse().ok().map(Length::Known),
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Int(n),
+                ..
+            }) => n.base10_parse().ok().map(Length::Known),
             _ => None,
         };
         let length = length.unwrap_or_else(|| Length::Tokens(len.to_token_stream()));
-        let array = self.g.declare("array", Shape::Array(Box::new(shape), length), Init::Repeat(part), span);
+        let array = self.g.declare(
+            "array",
+            Shape::Array(Box::new(shape), length),
+            Init::Repeat(part),
+            span,
+        );
         Ok(fresh_view(array))
     }
 
@@ -818,11 +964,19 @@ impl Lower<'_> {
         }
         let base = self.operand(&x.base)?;
         match (&x.member, base) {
-            (syn::Member::Unnamed(k), Val::Tuple(all)) => match all.into_iter().nth(k.index as usize) {
-                Some(val) => Ok(val),
-                None => self.reject(x, &errors::NOT_SCALAR),
-            },
-            (_, Val::Num(id)) if matches!(self.g.node(id), Node::Opaque(..)) && self.g.opaque_text(id).is_some_and(|t| t.starts_with("self")) => {
+            (syn::Member::Unnamed(k), Val::Tuple(all)) => {
+                match all.into_iter().nth(k.index as usize) {
+                    Some(val) => Ok(val),
+                    None => self.reject(x, &errors::NOT_SCALAR),
+                }
+            }
+            (_, Val::Num(id))
+                if matches!(self.g.node(id), Node::Opaque(..))
+                    && self
+                        .g
+                        .opaque_text(id)
+                        .is_some_and(|t| t.starts_with("self")) =>
+            {
                 let ty = self.g.types.fresh(Kind::Unknown);
                 Ok(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty)))
             }
@@ -838,19 +992,34 @@ impl Lower<'_> {
             }
             return match self.target(&x.expr)? {
                 Destination::Var(var, path) if path.is_empty() => Ok(match self.read(var) {
-                    Val::View(view) => Val::View(View { by_ref: true, ..view }),
+                    Val::View(view) => Val::View(View {
+                        by_ref: true,
+                        ..view
+                    }),
                     Val::MutRef(inner) => Val::MutRef(inner),
                     Val::Elem(place) => Val::Elem(place),
                     _ => Val::MutRef(var),
                 }),
-                Destination::Place(place) if self.g.shape_at(&place).is_array() => Ok(Val::View(View { place, window: None, by_ref: true })),
+                Destination::Place(place) if self.g.shape_at(&place).is_array() => {
+                    Ok(Val::View(View {
+                        place,
+                        window: None,
+                        by_ref: true,
+                    }))
+                }
                 Destination::Place(place) => Ok(Val::Elem(place)),
-                Destination::View(view) => Ok(Val::View(View { by_ref: true, ..view })),
+                Destination::View(view) => Ok(Val::View(View {
+                    by_ref: true,
+                    ..view
+                })),
                 Destination::Var(..) => self.reject(x, &errors::REFERENCE),
             };
         }
         match self.operand(&x.expr)? {
-            Val::View(view) => Ok(Val::View(View { by_ref: true, ..view })),
+            Val::View(view) => Ok(Val::View(View {
+                by_ref: true,
+                ..view
+            })),
             val => Ok(val),
         }
     }
@@ -866,13 +1035,29 @@ impl Lower<'_> {
                     return Ok(Val::Num(self.g.compute(Node::Cast(a, Some(to)), t)));
                 }
                 let tokens = to.tokens();
-                Ok(Val::Num(self.g.opaque(Opaque { key: format!("cast {tokens}"), form: OpaqueForm::Cast(tokens), discrete: false }, &[a], t)))
+                Ok(Val::Num(self.g.opaque(
+                    Opaque {
+                        key: format!("cast {tokens}"),
+                        form: OpaqueForm::Cast(tokens),
+                        discrete: false,
+                    },
+                    &[a],
+                    t,
+                )))
             }
             Kind::Int(_) | Kind::Bool => {
                 let t = self.g.types.fresh(kind);
                 let tokens = self.g.types.tokens(t).unwrap_or_else(|| quote!(#ty));
                 let discrete = self.g.is_float(a);
-                Ok(Val::Num(self.g.opaque(Opaque { key: format!("cast {tokens}"), form: OpaqueForm::Cast(tokens), discrete }, &[a], t)))
+                Ok(Val::Num(self.g.opaque(
+                    Opaque {
+                        key: format!("cast {tokens}"),
+                        form: OpaqueForm::Cast(tokens),
+                        discrete,
+                    },
+                    &[a],
+                    t,
+                )))
             }
             // `as _`, or a type alias, which may stand for a float or for an integer.
             _ => self.reject(&x.ty, &errors::PARAM_TYPE),
@@ -888,7 +1073,14 @@ impl Lower<'_> {
 }
 
 pub(super) fn fresh_view(array: crate::graph::ArrayId) -> Val {
-    Val::View(View { place: Place { array, path: Vec::new() }, window: None, by_ref: false })
+    Val::View(View {
+        place: Place {
+            array,
+            path: Vec::new(),
+        },
+        window: None,
+        by_ref: false,
+    })
 }
 
 pub(super) fn label_of(label: &Option<syn::Label>) -> Option<String> {

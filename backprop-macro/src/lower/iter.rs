@@ -1,7 +1,7 @@
 //! `for` loops and iterator chains: every chain becomes one loop over positions, its closures inlined.
 
-use super::value::{RangeVal, Val, View};
 use super::Lower;
+use super::value::{RangeVal, Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Id, Init, Opaque, OpaqueForm};
 use crate::rules::Op;
@@ -22,7 +22,13 @@ pub struct Iter {
 #[derive(Clone)]
 enum Source {
     /// Integers, counted by the loop itself.
-    Range { lo: Id, hi: Id, inclusive: bool, rev: bool, step: Option<Id> },
+    Range {
+        lo: Id,
+        hi: Id,
+        inclusive: bool,
+        rev: bool,
+        step: Option<Id>,
+    },
     /// Positions `0..len`, from which the item is computed.
     Positions { len: Id, rev: bool, at: At },
 }
@@ -66,23 +72,51 @@ impl Lower<'_> {
         let len = self.view_len(view);
         let view = view.clone();
         let at: At = Rc::new(move |l, k| Ok(l.element(&view, k)));
-        Iter { source: Source::Positions { len, rev: false, at }, stages: Vec::new() }
+        Iter {
+            source: Source::Positions {
+                len,
+                rev: false,
+                at,
+            },
+            stages: Vec::new(),
+        }
     }
 
-    pub(super) fn range_iter(&mut self, range: &RangeVal, x: &syn::ExprMethodCall) -> Result<Rc<Iter>> {
+    pub(super) fn range_iter(
+        &mut self,
+        range: &RangeVal,
+        x: &syn::ExprMethodCall,
+    ) -> Result<Rc<Iter>> {
         self.range_iter_at(range, &x.receiver)
     }
 
     fn range_iter_at(&mut self, range: &RangeVal, at: &syn::Expr) -> Result<Rc<Iter>> {
-        let Some((lo, hi, inclusive)) = self.range_of(range) else { return self.reject(at, &errors::NOT_ITERABLE) };
+        let Some((lo, hi, inclusive)) = self.range_of(range) else {
+            return self.reject(at, &errors::NOT_ITERABLE);
+        };
         let ty = self.g.ty(lo);
         if matches!(self.g.types.kind(ty), Kind::Unknown) {
             self.g.types.learn(ty, Kind::AnyInt);
         }
-        Ok(Rc::new(Iter { source: Source::Range { lo, hi, inclusive, rev: false, step: None }, stages: Vec::new() }))
+        Ok(Rc::new(Iter {
+            source: Source::Range {
+                lo,
+                hi,
+                inclusive,
+                rev: false,
+                step: None,
+            },
+            stages: Vec::new(),
+        }))
     }
 
-    pub(super) fn array_iter(&mut self, x: &syn::ExprMethodCall, view: &View, name: &str, args: &[&syn::Expr]) -> Result<Iter> {
+    pub(super) fn array_iter(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        view: &View,
+        name: &str,
+        args: &[&syn::Expr],
+    ) -> Result<Iter> {
         match (name, args) {
             ("iter" | "into_iter", []) => Ok(self.view_iter(view)),
             ("iter_mut", []) => {
@@ -91,12 +125,23 @@ impl Lower<'_> {
                 let at: At = Rc::new(move |l, k| {
                     let place = l.element_place(&view, k);
                     Ok(if l.g.shape_at(&place).is_array() {
-                        Val::View(View { place, window: None, by_ref: true })
+                        Val::View(View {
+                            place,
+                            window: None,
+                            by_ref: true,
+                        })
                     } else {
                         Val::Elem(place)
                     })
                 });
-                Ok(Iter { source: Source::Positions { len, rev: false, at }, stages: Vec::new() })
+                Ok(Iter {
+                    source: Source::Positions {
+                        len,
+                        rev: false,
+                        at,
+                    },
+                    stages: Vec::new(),
+                })
             }
             ("windows" | "chunks" | "chunks_exact", [e]) => {
                 let size = self.scalar(e)?;
@@ -105,7 +150,10 @@ impl Lower<'_> {
                 let zero = self.g.usize_const(0);
                 let ty = self.g.bool_ty();
                 let positive = self.g.opaque_binary(quote!(>), size, zero, ty, false);
-                self.effect(quote!(::core::assert!(__h0, "the size must not be zero")), &[positive]);
+                self.effect(
+                    quote!(::core::assert!(__h0, "the size must not be zero")),
+                    &[positive],
+                );
                 let len = self.view_len(view);
                 let view = view.clone();
                 let (count, at): (Id, At) = match name {
@@ -113,7 +161,10 @@ impl Lower<'_> {
                         let one = self.g.usize_const(1);
                         let more = self.usize_op(quote!(+), len, one);
                         let count = self.saturating_sub(more, size);
-                        (count, Rc::new(move |l, k| Ok(Val::View(l.subview(&view, k, size)))))
+                        (
+                            count,
+                            Rc::new(move |l, k| Ok(Val::View(l.subview(&view, k, size)))),
+                        )
                     }
                     "chunks" => {
                         let ty = self.g.usize_ty();
@@ -135,7 +186,14 @@ impl Lower<'_> {
                         (count, at)
                     }
                 };
-                Ok(Iter { source: Source::Positions { len: count, rev: false, at }, stages: Vec::new() })
+                Ok(Iter {
+                    source: Source::Positions {
+                        len: count,
+                        rev: false,
+                        at,
+                    },
+                    stages: Vec::new(),
+                })
             }
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
         }
@@ -155,16 +213,35 @@ impl Lower<'_> {
         self.g.types.learn(tb, Kind::Int("usize".into()));
         let ty = self.g.usize_ty();
         let func = quote!(::core::cmp::min);
-        self.g.opaque(Opaque { key: format!("call {func}"), form: OpaqueForm::Call(func), discrete: false }, &[a, b], ty)
+        self.g.opaque(
+            Opaque {
+                key: format!("call {func}"),
+                form: OpaqueForm::Call(func),
+                discrete: false,
+            },
+            &[a, b],
+            ty,
+        )
     }
 
     /// Runs a body for each item.
-    fn each(&mut self, iter: &Rc<Iter>, label: Option<String>, span: Span, name: &str, body: impl FnOnce(&mut Self, Val) -> Result<()>) -> Result<()> {
+    fn each(
+        &mut self,
+        iter: &Rc<Iter>,
+        label: Option<String>,
+        span: Span,
+        name: &str,
+        body: impl FnOnce(&mut Self, Val) -> Result<()>,
+    ) -> Result<()> {
         let source = iter.source.clone();
-        let counter = iter.stages.iter().any(|s| matches!(s, Stage::Enumerate)).then(|| {
-            let zero = self.g.usize_const(0);
-            self.new_var("count".into(), Val::Num(zero), true)
-        });
+        let counter = iter
+            .stages
+            .iter()
+            .any(|s| matches!(s, Stage::Enumerate))
+            .then(|| {
+                let zero = self.g.usize_const(0);
+                self.new_var("count".into(), Val::Num(zero), true)
+            });
         let at = match &source {
             Source::Positions { at, .. } => Some(at.clone()),
             Source::Range { .. } => None,
@@ -174,15 +251,34 @@ impl Lower<'_> {
             label,
             span,
             |l| match source {
-                Source::Range { lo, hi, inclusive, rev, step } => {
+                Source::Range {
+                    lo,
+                    hi,
+                    inclusive,
+                    rev,
+                    step,
+                } => {
                     let index = l.index(Kind::AnyInt, name);
                     for t in [lo, hi] {
                         let (a, b) = (l.g.ty(index), l.g.ty(t));
                         l.g.types.unify(a, b);
                     }
                     let count = match step {
-                        Some(step) => Count::Stepped { index, lo, hi, inclusive, step, rev },
-                        None => Count::Range { index, lo, hi, inclusive, rev },
+                        Some(step) => Count::Stepped {
+                            index,
+                            lo,
+                            hi,
+                            inclusive,
+                            step,
+                            rev,
+                        },
+                        None => Count::Range {
+                            index,
+                            lo,
+                            hi,
+                            inclusive,
+                            rev,
+                        },
                     };
                     (count, Some(index))
                 }
@@ -191,7 +287,16 @@ impl Lower<'_> {
                     l.g.types.learn(ty, Kind::Int("usize".into()));
                     let index = l.index(Kind::Int("usize".into()), name);
                     let lo = l.g.usize_const(0);
-                    (Count::Range { index, lo, hi: len, inclusive: false, rev }, Some(index))
+                    (
+                        Count::Range {
+                            index,
+                            lo,
+                            hi: len,
+                            inclusive: false,
+                            rev,
+                        },
+                        Some(index),
+                    )
                 }
             },
             |l, index| {
@@ -206,8 +311,16 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn staged(&mut self, stages: &[Stage], item: Val, counter: Option<super::VarId>, body: impl FnOnce(&mut Self, Val) -> Result<()>) -> Result<()> {
-        let Some((stage, rest)) = stages.split_first() else { return body(self, item) };
+    fn staged(
+        &mut self,
+        stages: &[Stage],
+        item: Val,
+        counter: Option<super::VarId>,
+        body: impl FnOnce(&mut Self, Val) -> Result<()>,
+    ) -> Result<()> {
+        let Some((stage, rest)) = stages.split_first() else {
+            return body(self, item);
+        };
         let at = quote!();
         match stage {
             Stage::Map(f) => {
@@ -215,7 +328,9 @@ impl Lower<'_> {
                 self.staged(rest, item, counter, body)
             }
             Stage::Enumerate => {
-                let Some(counter) = counter else { return Err(Rejected) };
+                let Some(counter) = counter else {
+                    return Err(Rejected);
+                };
                 let n = self.read(counter);
                 let id = self.num(n.clone(), &at)?;
                 let one = self.g.usize_const(1);
@@ -238,19 +353,34 @@ impl Lower<'_> {
                 )?;
                 Ok(())
             }
-            Stage::Scan(f, state) => match self.apply_fn(f, vec![Val::MutRef(*state), item], &at)? {
-                Val::Opt(some, val) if self.g.opaque_text(some).as_deref() == Some("true") => self.staged(rest, *val, counter, body),
-                _ => self.reject(&at, &errors::NOT_ITERABLE),
-            },
+            Stage::Scan(f, state) => {
+                match self.apply_fn(f, vec![Val::MutRef(*state), item], &at)? {
+                    Val::Opt(some, val) if self.g.opaque_text(some).as_deref() == Some("true") => {
+                        self.staged(rest, *val, counter, body)
+                    }
+                    _ => self.reject(&at, &errors::NOT_ITERABLE),
+                }
+            }
         }
     }
 
     #[allow(clippy::type_complexity)]
-    fn staged_boxed<'b>(&mut self, stages: &[Stage], item: Val, counter: Option<super::VarId>, body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + 'b>) -> Result<()> {
+    fn staged_boxed<'b>(
+        &mut self,
+        stages: &[Stage],
+        item: Val,
+        counter: Option<super::VarId>,
+        body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + 'b>,
+    ) -> Result<()> {
         self.staged(stages, item, counter, body)
     }
 
-    pub(super) fn apply_fn(&mut self, f: &Val, args: Vec<Val>, at: &impl quote::ToTokens) -> Result<Val> {
+    pub(super) fn apply_fn(
+        &mut self,
+        f: &Val,
+        args: Vec<Val>,
+        at: &impl quote::ToTokens,
+    ) -> Result<Val> {
         let tokens = quote::ToTokens::to_token_stream(at);
         let call: syn::ExprMethodCall = syn::parse_quote!(f.call(#tokens));
         self.apply(f, args, &call)
@@ -260,8 +390,24 @@ impl Lower<'_> {
     fn positioned(&mut self, iter: &Rc<Iter>, x: &syn::ExprMethodCall) -> Result<(Id, At)> {
         if !iter.stages.is_empty() {
             if iter.stages.iter().all(|s| matches!(s, Stage::Map(_))) {
-                let (len, at) = self.positioned(&Rc::new(Iter { source: iter.source.clone(), stages: Vec::new() }), x)?;
-                let fs: Vec<Val> = iter.stages.iter().filter_map(|s| if let Stage::Map(f) = s { Some(f.clone()) } else { None }).collect();
+                let (len, at) = self.positioned(
+                    &Rc::new(Iter {
+                        source: iter.source.clone(),
+                        stages: Vec::new(),
+                    }),
+                    x,
+                )?;
+                let fs: Vec<Val> = iter
+                    .stages
+                    .iter()
+                    .filter_map(|s| {
+                        if let Stage::Map(f) = s {
+                            Some(f.clone())
+                        } else {
+                            None
+                        }
+                    })
+                    .collect();
                 let at: At = Rc::new(move |l, k| {
                     let mut item = at(l, k)?;
                     for f in &fs {
@@ -274,7 +420,11 @@ impl Lower<'_> {
             return self.reject(&x.method, &errors::UNKNOWN_METHOD);
         }
         match iter.source.clone() {
-            Source::Positions { len, rev: false, at } => Ok((len, at)),
+            Source::Positions {
+                len,
+                rev: false,
+                at,
+            } => Ok((len, at)),
             Source::Positions { len, rev: true, at } => {
                 let at: At = Rc::new(move |l, k| {
                     let one = l.g.usize_const(1);
@@ -284,11 +434,19 @@ impl Lower<'_> {
                 });
                 Ok((len, at))
             }
-            Source::Range { lo, hi, inclusive, rev, step: None } => {
+            Source::Range {
+                lo,
+                hi,
+                inclusive,
+                rev,
+                step: None,
+            } => {
                 // Only `usize` ranges are also positions.
                 for t in [lo, hi] {
                     let ty = self.g.ty(t);
-                    if !matches!(self.g.types.kind(ty), Kind::AnyInt | Kind::Unknown) && !matches!(self.g.types.kind(ty), Kind::Int(n) if n == "usize") {
+                    if !matches!(self.g.types.kind(ty), Kind::AnyInt | Kind::Unknown)
+                        && !matches!(self.g.types.kind(ty), Kind::Int(n) if n == "usize")
+                    {
                         return self.reject(&x.method, &errors::UNKNOWN_METHOD);
                     }
                     self.g.types.learn(ty, Kind::Int("usize".into()));
@@ -299,7 +457,11 @@ impl Lower<'_> {
                 } else {
                     hi
                 };
-                let len = if self.g.integer(lo) == Some(0) { hi } else { self.saturating_sub(hi, lo) };
+                let len = if self.g.integer(lo) == Some(0) {
+                    hi
+                } else {
+                    self.saturating_sub(hi, lo)
+                };
                 let at: At = Rc::new(move |l, k| {
                     Ok(Val::Num(if rev {
                         let one = l.g.usize_const(1);
@@ -316,17 +478,31 @@ impl Lower<'_> {
     }
 
     fn from_positions(len: Id, rev: bool, at: At) -> Result<Val> {
-        Ok(Val::Iter(Rc::new(Iter { source: Source::Positions { len, rev, at }, stages: Vec::new() })))
+        Ok(Val::Iter(Rc::new(Iter {
+            source: Source::Positions { len, rev, at },
+            stages: Vec::new(),
+        })))
     }
 
-    pub(super) fn iter_method(&mut self, x: &syn::ExprMethodCall, iter: Rc<Iter>, name: &str, args: &[&syn::Expr]) -> Result<Val> {
+    pub(super) fn iter_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        iter: Rc<Iter>,
+        name: &str,
+        args: &[&syn::Expr],
+    ) -> Result<Val> {
         let stage = |s: Stage| {
             let mut stages = iter.stages.clone();
             stages.push(s);
-            Ok(Val::Iter(Rc::new(Iter { source: iter.source.clone(), stages })))
+            Ok(Val::Iter(Rc::new(Iter {
+                source: iter.source.clone(),
+                stages,
+            })))
         };
         match (name, args) {
-            ("iter" | "into_iter" | "copied" | "cloned" | "by_ref" | "fuse", []) => Ok(Val::Iter(iter.clone())),
+            ("iter" | "into_iter" | "copied" | "cloned" | "by_ref" | "fuse", []) => {
+                Ok(Val::Iter(iter.clone()))
+            }
             ("map", [f]) => {
                 let f = self.operand(f)?;
                 stage(Stage::Map(f))
@@ -342,7 +518,15 @@ impl Lower<'_> {
                 stage(Stage::Scan(f, state))
             }
             ("enumerate", []) => {
-                if let (Source::Positions { len, rev: false, at }, true) = (&iter.source, iter.stages.is_empty()) {
+                if let (
+                    Source::Positions {
+                        len,
+                        rev: false,
+                        at,
+                    },
+                    true,
+                ) = (&iter.source, iter.stages.is_empty())
+                {
                     let at = at.clone();
                     let both: At = Rc::new(move |l, k| {
                         let item = at(l, k)?;
@@ -352,17 +536,45 @@ impl Lower<'_> {
                 }
                 stage(Stage::Enumerate)
             }
-            ("rev", []) => match (&iter.source, iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))) {
-                (Source::Range { lo, hi, inclusive, rev, step }, true) => {
-                    let source = Source::Range { lo: *lo, hi: *hi, inclusive: *inclusive, rev: !rev, step: *step };
+            ("rev", []) => match (
+                &iter.source,
+                iter.stages.iter().all(|s| matches!(s, Stage::Map(_))),
+            ) {
+                (
+                    Source::Range {
+                        lo,
+                        hi,
+                        inclusive,
+                        rev,
+                        step,
+                    },
+                    true,
+                ) => {
+                    let source = Source::Range {
+                        lo: *lo,
+                        hi: *hi,
+                        inclusive: *inclusive,
+                        rev: !rev,
+                        step: *step,
+                    };
                     if step.is_some() {
                         return self.reject(&x.method, &errors::UNKNOWN_METHOD);
                     }
-                    Ok(Val::Iter(Rc::new(Iter { source, stages: iter.stages.clone() })))
+                    Ok(Val::Iter(Rc::new(Iter {
+                        source,
+                        stages: iter.stages.clone(),
+                    })))
                 }
                 (Source::Positions { len, rev, at }, true) => {
-                    let source = Source::Positions { len: *len, rev: !rev, at: at.clone() };
-                    Ok(Val::Iter(Rc::new(Iter { source, stages: iter.stages.clone() })))
+                    let source = Source::Positions {
+                        len: *len,
+                        rev: !rev,
+                        at: at.clone(),
+                    };
+                    Ok(Val::Iter(Rc::new(Iter {
+                        source,
+                        stages: iter.stages.clone(),
+                    })))
                 }
                 _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
             },
@@ -370,9 +582,28 @@ impl Lower<'_> {
                 let by = self.scalar(e)?;
                 let ty = self.g.ty(by);
                 self.g.types.learn(ty, Kind::Int("usize".into()));
-                if let (Source::Range { lo, hi, inclusive, rev, step: None }, true) = (&iter.source, iter.stages.is_empty()) {
-                    let source = Source::Range { lo: *lo, hi: *hi, inclusive: *inclusive, rev: *rev, step: Some(by) };
-                    return Ok(Val::Iter(Rc::new(Iter { source, stages: Vec::new() })));
+                if let (
+                    Source::Range {
+                        lo,
+                        hi,
+                        inclusive,
+                        rev,
+                        step: None,
+                    },
+                    true,
+                ) = (&iter.source, iter.stages.is_empty())
+                {
+                    let source = Source::Range {
+                        lo: *lo,
+                        hi: *hi,
+                        inclusive: *inclusive,
+                        rev: *rev,
+                        step: Some(by),
+                    };
+                    return Ok(Val::Iter(Rc::new(Iter {
+                        source,
+                        stages: Vec::new(),
+                    })));
                 }
                 let (len, at) = self.positioned(&iter, x)?;
                 let ty = self.g.usize_ty();
@@ -416,10 +647,14 @@ impl Lower<'_> {
                     let ty = l.g.bool_ty();
                     let first = l.g.opaque_binary(quote!(<), k, n, ty, true);
                     let (a, b) = (a.clone(), b.clone());
-                    l.branch(first, |l| a(l, k), |l| {
-                        let k = l.usize_op(quote!(-), k, n);
-                        b(l, k)
-                    })
+                    l.branch(
+                        first,
+                        |l| a(l, k),
+                        |l| {
+                            let k = l.usize_op(quote!(-), k, n);
+                            b(l, k)
+                        },
+                    )
                 });
                 Self::from_positions(len, false, at)
             }
@@ -530,7 +765,12 @@ impl Lower<'_> {
             return self.tabulate(len, None, |l, k| at(l, k));
         }
         let ty = self.g.types.fresh(Kind::Unknown);
-        let array = self.g.declare("collected", Shape::Vec(Box::new(Shape::Scalar(ty))), Init::Empty, Span::call_site());
+        let array = self.g.declare(
+            "collected",
+            Shape::Vec(Box::new(Shape::Scalar(ty))),
+            Init::Empty,
+            Span::call_site(),
+        );
         self.each(iter, None, x.method.span(), "k", |l, item| {
             let v = l.num(item, x)?;
             let t = l.g.ty(v);

@@ -1,8 +1,8 @@
 //! Methods: of floats, of integers, of arrays, slices and `Vec`s, of `Option`.
 
+use super::Lower;
 use super::place::Destination;
 use super::value::{RangeVal, Val, View};
-use super::Lower;
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Init, Node, Opaque, OpaqueForm, Stmt};
 use crate::rules::Op;
@@ -12,20 +12,76 @@ use proc_macro2::Span;
 use quote::quote;
 
 /// Methods of floats that take them apart, or leave the reals.
-const BITS: [&str; 10] =
-    ["to_bits", "to_le_bytes", "to_be_bytes", "to_ne_bytes", "total_cmp", "partial_cmp", "to_int_unchecked", "next_up", "next_down", "to_string"];
+const BITS: [&str; 10] = [
+    "to_bits",
+    "to_le_bytes",
+    "to_be_bytes",
+    "to_ne_bytes",
+    "total_cmp",
+    "partial_cmp",
+    "to_int_unchecked",
+    "next_up",
+    "next_down",
+    "to_string",
+];
 
 /// Integer methods whose result has the receiver's type.
 const SAME: [&str; 27] = [
-    "wrapping_add", "wrapping_sub", "wrapping_mul", "wrapping_neg", "wrapping_div", "wrapping_rem", "wrapping_shl", "wrapping_shr",
-    "wrapping_pow", "saturating_add", "saturating_sub", "saturating_mul", "saturating_pow", "pow", "rem_euclid", "div_euclid", "abs",
-    "min", "max", "clamp", "signum", "rotate_left", "rotate_right", "isqrt", "div_ceil", "next_power_of_two", "swap_bytes",
+    "wrapping_add",
+    "wrapping_sub",
+    "wrapping_mul",
+    "wrapping_neg",
+    "wrapping_div",
+    "wrapping_rem",
+    "wrapping_shl",
+    "wrapping_shr",
+    "wrapping_pow",
+    "saturating_add",
+    "saturating_sub",
+    "saturating_mul",
+    "saturating_pow",
+    "pow",
+    "rem_euclid",
+    "div_euclid",
+    "abs",
+    "min",
+    "max",
+    "clamp",
+    "signum",
+    "rotate_left",
+    "rotate_right",
+    "isqrt",
+    "div_ceil",
+    "next_power_of_two",
+    "swap_bytes",
 ];
 /// Of those, the ones whose operands are of another type.
-const U32_OPERAND: [&str; 7] = ["pow", "wrapping_pow", "saturating_pow", "wrapping_shl", "wrapping_shr", "rotate_left", "rotate_right"];
-const TO_U32: [&str; 8] =
-    ["count_ones", "count_zeros", "leading_zeros", "trailing_zeros", "ilog2", "ilog10", "leading_ones", "trailing_ones"];
-const TO_BOOL: [&str; 5] = ["is_power_of_two", "is_positive", "is_negative", "is_multiple_of", "is_empty"];
+const U32_OPERAND: [&str; 7] = [
+    "pow",
+    "wrapping_pow",
+    "saturating_pow",
+    "wrapping_shl",
+    "wrapping_shr",
+    "rotate_left",
+    "rotate_right",
+];
+const TO_U32: [&str; 8] = [
+    "count_ones",
+    "count_zeros",
+    "leading_zeros",
+    "trailing_zeros",
+    "ilog2",
+    "ilog10",
+    "leading_ones",
+    "trailing_ones",
+];
+const TO_BOOL: [&str; 5] = [
+    "is_power_of_two",
+    "is_positive",
+    "is_negative",
+    "is_multiple_of",
+    "is_empty",
+];
 
 impl Lower<'_> {
     pub(super) fn method_call(&mut self, x: &syn::ExprMethodCall) -> Result<Val> {
@@ -52,7 +108,9 @@ impl Lower<'_> {
             }
             Val::View(view) => self.array_method(x, view, name, &args),
             Val::Range(range) => match (name, args.as_slice()) {
-                ("len", []) | ("contains", [_]) | ("is_empty", []) => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+                ("len", []) | ("contains", [_]) | ("is_empty", []) => {
+                    self.reject(&x.method, &errors::UNKNOWN_METHOD)
+                }
                 _ => {
                     let iter = self.range_iter(&range, x)?;
                     self.iter_method(x, iter, name, &args)
@@ -67,11 +125,22 @@ impl Lower<'_> {
         }
     }
 
-    pub(super) fn errors_named<T>(&self, at: impl quote::ToTokens, message: &errors::Message, name: &str) -> Result<T> {
+    pub(super) fn errors_named<T>(
+        &self,
+        at: impl quote::ToTokens,
+        message: &errors::Message,
+        name: &str,
+    ) -> Result<T> {
         Err(self.errors.reject_named(at, message, name))
     }
 
-    fn scalar_method(&mut self, x: &syn::ExprMethodCall, a: Id, name: &str, args: &[&syn::Expr]) -> Result<Val> {
+    fn scalar_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        a: Id,
+        name: &str,
+        args: &[&syn::Expr],
+    ) -> Result<Val> {
         if matches!(name, "clone" | "to_owned") && args.is_empty() {
             return Ok(Val::Num(a));
         }
@@ -99,7 +168,12 @@ impl Lower<'_> {
     }
 
     /// A method of a float type.
-    pub(super) fn float_method(&mut self, at: &proc_macro2::Ident, name: &str, all: &[Id]) -> Result<Val> {
+    pub(super) fn float_method(
+        &mut self,
+        at: &proc_macro2::Ident,
+        name: &str,
+        all: &[Id],
+    ) -> Result<Val> {
         if let Some(op) = Op::from_method(name, all.len()) {
             let id = self.g.apply_primal(op, all);
             // `clamp` panics on empty ranges.
@@ -111,11 +185,15 @@ impl Lower<'_> {
         let ty = self.g.bool_ty();
         match (name, all) {
             ("sin_cos", [a]) => {
-                let (s, c) = (self.g.apply_primal(Op::Sin, &[*a]), self.g.apply_primal(Op::Cos, &[*a]));
+                let (s, c) = (
+                    self.g.apply_primal(Op::Sin, &[*a]),
+                    self.g.apply_primal(Op::Cos, &[*a]),
+                );
                 Ok(Val::Tuple(vec![Val::Num(s), Val::Num(c)]))
             }
             (
-                "is_nan" | "is_finite" | "is_infinite" | "is_normal" | "is_subnormal" | "is_sign_negative" | "is_sign_positive",
+                "is_nan" | "is_finite" | "is_infinite" | "is_normal" | "is_subnormal"
+                | "is_sign_negative" | "is_sign_positive",
                 [_],
             ) => Ok(Val::Num(self.g.opaque_method(name, all, ty))),
             ("powi", [a, n]) => Ok(Val::Num(self.g.apply_primal(Op::Powi, &[*a, *n]))),
@@ -139,10 +217,22 @@ impl Lower<'_> {
     }
 
     /// A method of an integer, `bool` or constant from elsewhere.
-    pub(super) fn constant_method(&mut self, at: &proc_macro2::Ident, name: &str, all: &[Id]) -> Result<Val> {
+    pub(super) fn constant_method(
+        &mut self,
+        at: &proc_macro2::Ident,
+        name: &str,
+        all: &[Id],
+    ) -> Result<Val> {
         let ty = self.g.ty(all[0]);
-        let known = matches!(self.g.types.kind(ty), Kind::Int(_) | Kind::AnyInt | Kind::Bool);
-        let result = if SAME.contains(&name) && (known || !U32_OPERAND.contains(&name) && name != "abs" && name != "signum" || all.len() > 1) {
+        let known = matches!(
+            self.g.types.kind(ty),
+            Kind::Int(_) | Kind::AnyInt | Kind::Bool
+        );
+        let result = if SAME.contains(&name)
+            && (known
+                || !U32_OPERAND.contains(&name) && name != "abs" && name != "signum"
+                || all.len() > 1)
+        {
             for &b in &all[1..] {
                 let t = self.g.ty(b);
                 if U32_OPERAND.contains(&name) {
@@ -158,16 +248,28 @@ impl Lower<'_> {
             self.g.bool_ty()
         } else if matches!(name, "len" | "count" | "capacity") {
             self.g.usize_ty()
-        } else if matches!(self.g.types.kind(ty), Kind::Unknown | Kind::Other) && (Op::from_method(name, all.len()).is_some() || name == "unwrap") {
+        } else if matches!(self.g.types.kind(ty), Kind::Unknown | Kind::Other)
+            && (Op::from_method(name, all.len()).is_some() || name == "unwrap")
+        {
             self.g.types.fresh(Kind::Unknown)
         } else {
             return self.reject(at, &errors::UNKNOWN_METHOD);
         };
-        let opaque = Opaque { key: format!("method {name}"), form: OpaqueForm::Method(quote!(#at)), discrete: false };
+        let opaque = Opaque {
+            key: format!("method {name}"),
+            form: OpaqueForm::Method(quote!(#at)),
+            discrete: false,
+        };
         Ok(self.pinned(|g| g.opaque(opaque, all, result)))
     }
 
-    fn array_method(&mut self, x: &syn::ExprMethodCall, view: View, name: &str, args: &[&syn::Expr]) -> Result<Val> {
+    fn array_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        view: View,
+        name: &str,
+        args: &[&syn::Expr],
+    ) -> Result<Val> {
         let one = |l: &mut Self| l.scalar(args[0]);
         match (name, args.len()) {
             ("len", 0) => {
@@ -178,14 +280,28 @@ impl Lower<'_> {
                 let len = self.view_len(&view);
                 let zero = self.g.usize_const(0);
                 let ty = self.g.bool_ty();
-                Ok(Val::Num(self.g.opaque_binary(quote!(==), len, zero, ty, true)))
+                Ok(Val::Num(self.g.opaque_binary(
+                    quote!(==),
+                    len,
+                    zero,
+                    ty,
+                    true,
+                )))
             }
-            ("as_slice" | "as_ref" | "borrow" | "as_mut_slice" | "as_mut", 0) => Ok(Val::View(View { by_ref: true, ..view })),
+            ("as_slice" | "as_ref" | "borrow" | "as_mut_slice" | "as_mut", 0) => {
+                Ok(Val::View(View {
+                    by_ref: true,
+                    ..view
+                }))
+            }
             ("clone" | "to_vec" | "to_owned" | "into_boxed_slice", 0) => {
                 let shape = self.view_shape(&view);
                 let to_vec = name == "to_vec" && matches!(shape, Shape::Array(..));
                 if to_vec {
-                    let windowed = View { window: Some((self.g.usize_const(0), self.view_len(&view))), ..view };
+                    let windowed = View {
+                        window: Some((self.g.usize_const(0), self.view_len(&view))),
+                        ..view
+                    };
                     return Ok(Val::View(self.copied(&windowed, "copy")));
                 }
                 Ok(Val::View(self.copied(&view, "copy")))
@@ -201,7 +317,9 @@ impl Lower<'_> {
                 let val = self.operand(args[0])?;
                 let value = self.num(val, args[0])?;
                 let len = self.view_len(&view);
-                self.positions(len, false, |l, k| l.assign_element(&view, k, Val::Num(value)))?;
+                self.positions(len, false, |l, k| {
+                    l.assign_element(&view, k, Val::Num(value))
+                })?;
                 Ok(Val::Unit)
             }
             ("copy_from_slice" | "clone_from_slice", 1) => match self.operand(args[0])? {
@@ -210,7 +328,10 @@ impl Lower<'_> {
                     if a != b {
                         let ty = self.g.bool_ty();
                         let same = self.g.opaque_binary(quote!(==), a, b, ty, false);
-                        self.effect(quote!(::core::assert!(__h0, "copy_from_slice: the lengths differ")), &[same]);
+                        self.effect(
+                            quote!(::core::assert!(__h0, "copy_from_slice: the lengths differ")),
+                            &[same],
+                        );
                     }
                     // The elements are copied one by one: source and destination may differ in kind.
                     self.positions(b, false, |l, k| {
@@ -308,7 +429,9 @@ impl Lower<'_> {
                 let f = self.operand(args[0])?;
                 let len = self.view_len(&view);
                 let shape = self.view_shape(&view);
-                let Shape::Array(_, n) = shape else { return self.reject(&x.method, &errors::UNKNOWN_METHOD) };
+                let Shape::Array(_, n) = shape else {
+                    return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                };
                 self.tabulate(len, Some(n), |l, k| {
                     let v = l.element(&view, k);
                     l.apply(&f, vec![v], x)
@@ -337,7 +460,8 @@ impl Lower<'_> {
 
     fn whole_vec(&self, view: &View, x: &syn::ExprMethodCall) -> Result<crate::graph::ArrayId> {
         let shape = self.view_shape(view);
-        let scalar = matches!(shape, Shape::Vec(ref e) if matches!(**e, Shape::Scalar(_) | Shape::Float(_)));
+        let scalar =
+            matches!(shape, Shape::Vec(ref e) if matches!(**e, Shape::Scalar(_) | Shape::Float(_)));
         let local = self.g.array(view.place.array).param.is_none();
         if scalar && local && view.place.path.is_empty() && view.window.is_none() {
             return Ok(view.place.array);
@@ -358,11 +482,21 @@ impl Lower<'_> {
     }
 
     /// `mem::swap` of two places.
-    pub(super) fn swap_places(&mut self, a: Destination, b: Destination, at: &syn::ExprMethodCall) -> Result<()> {
+    pub(super) fn swap_places(
+        &mut self,
+        a: Destination,
+        b: Destination,
+        at: &syn::ExprMethodCall,
+    ) -> Result<()> {
         self.swap_destinations(a, b, &syn::Expr::MethodCall(at.clone()))
     }
 
-    pub(super) fn swap_destinations(&mut self, a: Destination, b: Destination, at: &syn::Expr) -> Result<()> {
+    pub(super) fn swap_destinations(
+        &mut self,
+        a: Destination,
+        b: Destination,
+        at: &syn::Expr,
+    ) -> Result<()> {
         let whole = |l: &Self, d: &Destination| -> Option<crate::graph::Place> {
             match d {
                 Destination::Place(p) if l.g.shape_at(p).is_array() => Some(p.clone()),
@@ -377,7 +511,11 @@ impl Lower<'_> {
         if let (Some(p), Some(q)) = (whole(self, &a), whole(self, &b)) {
             if p.array == q.array {
                 // Rows of one array: by way of a copy.
-                let from = View { place: p.clone(), window: None, by_ref: false };
+                let from = View {
+                    place: p.clone(),
+                    window: None,
+                    by_ref: false,
+                };
                 let held = self.copied(&from, "held");
                 self.g.copy(p, q.clone(), false);
                 self.g.copy(q, held.place, false);
@@ -393,12 +531,25 @@ impl Lower<'_> {
         self.put(b, x, at, at)
     }
 
-    fn option_method(&mut self, x: &syn::ExprMethodCall, some: Id, inner: Val, name: &str, args: &[&syn::Expr]) -> Result<Val> {
+    fn option_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        some: Id,
+        inner: Val,
+        name: &str,
+        args: &[&syn::Expr],
+    ) -> Result<Val> {
         match (name, args) {
             ("is_some", []) => Ok(Val::Num(some)),
             ("is_none", []) => Ok(Val::Num(self.g.not(some))),
             ("unwrap", []) | ("expect", [_]) => {
-                self.effect(quote!(::core::assert!(__h0, "called `Option::unwrap()` on a `None` value")), &[some]);
+                self.effect(
+                    quote!(::core::assert!(
+                        __h0,
+                        "called `Option::unwrap()` on a `None` value"
+                    )),
+                    &[some],
+                );
                 match inner {
                     Val::Uninit => self.reject(x, &errors::UNINIT),
                     inner => Ok(inner),
@@ -414,7 +565,8 @@ impl Lower<'_> {
             }
             ("map", [e]) => {
                 let f = self.operand(e)?;
-                let val = self.branch(some, |l| l.apply(&f, vec![inner], x), |_| Ok(Val::Uninit))?;
+                let val =
+                    self.branch(some, |l| l.apply(&f, vec![inner], x), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
             ("copied" | "cloned" | "as_ref", []) => Ok(Val::Opt(some, Box::new(inner))),
@@ -423,7 +575,12 @@ impl Lower<'_> {
     }
 
     /// An array made element by element.
-    pub(super) fn tabulate(&mut self, len: Id, fixed: Option<crate::shape::Length>, f: impl FnOnce(&mut Self, Id) -> Result<Val>) -> Result<Val> {
+    pub(super) fn tabulate(
+        &mut self,
+        len: Id,
+        fixed: Option<crate::shape::Length>,
+        f: impl FnOnce(&mut Self, Id) -> Result<Val>,
+    ) -> Result<Val> {
         let ty = self.g.types.fresh(Kind::Unknown);
         let k = self.g.nodes.len() as u32;
         let zero = self.g.bound(Node::Undef(k), ty, None);
@@ -433,11 +590,18 @@ impl Lower<'_> {
             Some(n) => Shape::Array(elem, n),
             None => Shape::Vec(elem),
         };
-        let array = self.g.declare("made", shape, Init::Repeat(crate::graph::Element::Scalar(zero)), Span::call_site());
+        let array = self.g.declare(
+            "made",
+            shape,
+            Init::Repeat(crate::graph::Element::Scalar(zero)),
+            Span::call_site(),
+        );
         if vec {
             self.g.array_mut(array).len = Some(len);
         }
-        let Val::View(view) = super::expr::fresh_view(array) else { return Err(Rejected) };
+        let Val::View(view) = super::expr::fresh_view(array) else {
+            return Err(Rejected);
+        };
         let to = view.clone();
         self.positions(len, false, move |l, k| {
             let val = f(l, k)?;

@@ -16,10 +16,10 @@ mod value;
 pub use call::fill;
 
 use crate::errors::{self, Errors, Message, Rejected, Result};
-use crate::graph::{ArrayId, Graph, Id, Init, Node, Place, RegionId, Step};
+use crate::graph::{ArrayId, Graph, Id, Init, Node, Place, RegionId};
 use crate::shape::Shape;
 use crate::signature::Signature;
-use crate::types::{FloatTy, INTEGERS, Kind, Ty};
+use crate::types::{INTEGERS, Kind, Ty};
 use control::{Frame, Target};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -140,7 +140,14 @@ pub fn lower(
     if !errors.is_empty() {
         return None;
     }
-    Some(Primal { graph: l.g, body, result: output?, reads: l.reads, params, items: l.items })
+    Some(Primal {
+        graph: l.g,
+        body,
+        result: output?,
+        reads: l.reads,
+        params,
+        items: l.items,
+    })
 }
 
 impl Lower<'_> {
@@ -157,21 +164,33 @@ impl Lower<'_> {
             let name: Rc<str> = p.ident.to_string().trim_start_matches("r#").into();
             let ident = &p.ident;
             let depth = reference_depth(&p.ty);
-            let read = if depth > 0 && matches!(p.shape, Shape::Float(_) | Shape::Constant(_)) && !is_text(&p.shape) {
+            let read = if depth > 0
+                && matches!(p.shape, Shape::Float(_) | Shape::Constant(_))
+                && !is_text(&p.shape)
+            {
                 let stars = (0..depth).map(|_| quote!(*));
                 quote!((#(#stars)* #ident))
             } else {
                 quote!(#ident)
             };
             self.g.span = Some(p.ident.span());
-            let (val, source) = self.param_value(&name, &p.shape, read, k as u32, !p.mutable, p.by_ref);
+            let (val, source) =
+                self.param_value(&name, &p.shape, read, k as u32, !p.mutable, p.by_ref);
             self.declare(&p.ident, val, p.mutable);
             sources.push(source);
         }
         sources
     }
 
-    fn param_value(&mut self, name: &str, shape: &Shape, read: TokenStream, k: u32, frozen: bool, by_ref: bool) -> (Val, Source) {
+    fn param_value(
+        &mut self,
+        name: &str,
+        shape: &Shape,
+        read: TokenStream,
+        k: u32,
+        frozen: bool,
+        by_ref: bool,
+    ) -> (Val, Source) {
         match shape {
             Shape::Float(f) => {
                 let ty = self.g.types.fresh(Kind::Float(f.clone()));
@@ -187,12 +206,24 @@ impl Lower<'_> {
                 (Val::Tuple(vals), Source::Tuple(sources))
             }
             Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => {
-                let array = self.g.new_array(name, shape.clone(), Init::Given(read), Span::call_site());
+                let array =
+                    self.g
+                        .new_array(name, shape.clone(), Init::Given(read), Span::call_site());
                 let data = self.g.array_mut(array);
                 data.param = Some(k);
                 data.frozen = frozen;
-                let place = Place { array, path: Vec::new() };
-                (Val::View(View { place, window: None, by_ref }), Source::Array(array))
+                let place = Place {
+                    array,
+                    path: Vec::new(),
+                };
+                (
+                    Val::View(View {
+                        place,
+                        window: None,
+                        by_ref,
+                    }),
+                    Source::Array(array),
+                )
             }
             Shape::Constant(ty) => {
                 let kind = kind_of(ty, &self.sig.floats);
@@ -233,8 +264,11 @@ impl Lower<'_> {
                 Some(Output::Array(owned))
             }
             (Val::Tuple(vals), Shape::Tuple(shapes)) if vals.len() == shapes.len() => {
-                let parts: Option<Vec<Output>> =
-                    vals.into_iter().zip(shapes).map(|(v, s)| self.output(v, s, at)).collect();
+                let parts: Option<Vec<Output>> = vals
+                    .into_iter()
+                    .zip(shapes)
+                    .map(|(v, s)| self.output(v, s, at))
+                    .collect();
                 Some(Output::Tuple(parts?))
             }
             (Val::Poison, _) => None,
@@ -248,7 +282,11 @@ impl Lower<'_> {
     /// An array that nothing else stands for, so that its shadow can start with the upstream gradient.
     fn own(&mut self, view: View, name: &str) -> Place {
         let data = self.g.array(view.place.array);
-        if view.place.path.is_empty() && view.window.is_none() && data.param.is_none() && !view.by_ref {
+        if view.place.path.is_empty()
+            && view.window.is_none()
+            && data.param.is_none()
+            && !view.by_ref
+        {
             return view.place;
         }
         self.copied(&view, name).place
@@ -262,7 +300,9 @@ impl Lower<'_> {
 
     fn unify_shapes(&mut self, a: &Shape, b: &Shape) {
         match (a, b) {
-            (Shape::Scalar(t), Shape::Float(f)) | (Shape::Float(f), Shape::Scalar(t)) => self.g.types.learn(*t, Kind::Float(f.clone())),
+            (Shape::Scalar(t), Shape::Float(f)) | (Shape::Float(f), Shape::Scalar(t)) => {
+                self.g.types.learn(*t, Kind::Float(f.clone()))
+            }
             (Shape::Scalar(t), Shape::Constant(ty)) | (Shape::Constant(ty), Shape::Scalar(t)) => {
                 let kind = kind_of(ty, &self.sig.floats);
                 self.g.types.learn(*t, kind);
@@ -303,7 +343,12 @@ impl Lower<'_> {
                 node.name = Some(name.clone());
             }
         }
-        self.vars.push(Var { name, val, frame: self.frames.len(), mutable });
+        self.vars.push(Var {
+            name,
+            val,
+            frame: self.frames.len(),
+            mutable,
+        });
         VarId(self.vars.len() - 1)
     }
 
@@ -376,20 +421,15 @@ impl Lower<'_> {
         }
     }
 
-    fn is_float_val(&self, val: &Val) -> bool {
-        match val {
-            Val::Num(id) => self.g.is_float(*id),
-            Val::Elem(p) => matches!(self.g.shape_at(p), Shape::Float(_)) || matches!(self.g.shape_at(p), Shape::Scalar(t) if self.g.types.is_float(t)),
-            Val::MutRef(v) => self.is_float_val(&self.vars[v.0].val),
-            _ => false,
-        }
-    }
-
     fn usize_op(&mut self, op: TokenStream, a: Id, b: Id) -> Id {
         let (ta, tb) = (self.g.ty(a), self.g.ty(b));
         self.g.types.learn(ta, Kind::Int("usize".into()));
         self.g.types.learn(tb, Kind::Int("usize".into()));
-        match (op.to_string().as_str(), self.g.integer(a), self.g.integer(b)) {
+        match (
+            op.to_string().as_str(),
+            self.g.integer(a),
+            self.g.integer(b),
+        ) {
             ("+", Some(0), _) => return b,
             ("+" | "-", _, Some(0)) => return a,
             ("+", Some(x), Some(y)) => return self.g.usize_const((x + y) as usize),

@@ -1,7 +1,7 @@
 //! Patterns: binding names, and the condition under which a refutable pattern matches.
 
-use super::value::{Val, View};
 use super::Lower;
+use super::value::{Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Opaque, OpaqueForm};
 use crate::types::Kind;
@@ -24,7 +24,11 @@ impl Lower<'_> {
                 self.declare(&p.ident, val, p.mutability.is_some());
                 Ok(())
             }
-            syn::Pat::Wild(_) | syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Path(_) | syn::Pat::Rest(_) => Ok(()),
+            syn::Pat::Wild(_)
+            | syn::Pat::Lit(_)
+            | syn::Pat::Range(_)
+            | syn::Pat::Path(_)
+            | syn::Pat::Rest(_) => Ok(()),
             syn::Pat::Paren(p) => self.bind(&p.pat, val),
             syn::Pat::Reference(p) => {
                 let val = self.deref(val);
@@ -64,14 +68,23 @@ impl Lower<'_> {
                 Val::Poison => Err(Rejected),
                 _ => self.reject(pat, &errors::PATTERN),
             },
-            syn::Pat::TupleStruct(p) if p.path.segments.last().is_some_and(|s| s.ident == "Some") && p.elems.len() == 1 => match val {
-                Val::Opt(_, inner) => self.bind(&p.elems[0], *inner),
-                Val::Poison => Err(Rejected),
-                _ => self.reject(pat, &errors::PATTERN),
-            },
+            syn::Pat::TupleStruct(p)
+                if p.path.segments.last().is_some_and(|s| s.ident == "Some")
+                    && p.elems.len() == 1 =>
+            {
+                match val {
+                    Val::Opt(_, inner) => self.bind(&p.elems[0], *inner),
+                    Val::Poison => Err(Rejected),
+                    _ => self.reject(pat, &errors::PATTERN),
+                }
+            }
             syn::Pat::Or(p) => {
                 let binds = p.cases.iter().any(binds_names);
-                if binds { self.reject(pat, &errors::PATTERN) } else { Ok(()) }
+                if binds {
+                    self.reject(pat, &errors::PATTERN)
+                } else {
+                    Ok(())
+                }
             }
             _ => self.reject(pat, &errors::PATTERN),
         }
@@ -121,19 +134,39 @@ impl Lower<'_> {
                 let val = self.deref(val.clone());
                 self.condition(&p.pat, &val)
             }
-            (syn::Pat::Ident(p), Val::Opt(some, _)) if p.ident == "None" => Ok(Some(self.g.not(*some))),
-            (syn::Pat::Path(p), Val::Opt(some, _)) if p.path.segments.last().is_some_and(|s| s.ident == "None") => Ok(Some(self.g.not(*some))),
+            (syn::Pat::Ident(p), Val::Opt(some, _)) if p.ident == "None" => {
+                Ok(Some(self.g.not(*some)))
+            }
+            (syn::Pat::Path(p), Val::Opt(some, _))
+                if p.path.segments.last().is_some_and(|s| s.ident == "None") =>
+            {
+                Ok(Some(self.g.not(*some)))
+            }
             (syn::Pat::Ident(p), _) => match &p.subpat {
                 Some((_, sub)) => self.condition(sub, val),
                 // A capitalised name is a constant or a unit struct, not a new variable.
-                None if p.ident.to_string().chars().next().is_some_and(char::is_uppercase) && p.mutability.is_none() => self.matches(pat, val),
+                None if p
+                    .ident
+                    .to_string()
+                    .chars()
+                    .next()
+                    .is_some_and(char::is_uppercase)
+                    && p.mutability.is_none() =>
+                {
+                    self.matches(pat, val)
+                }
                 None => Ok(None),
             },
-            (syn::Pat::TupleStruct(p), Val::Opt(some, inner)) if p.path.segments.last().is_some_and(|s| s.ident == "Some") && p.elems.len() == 1 => {
+            (syn::Pat::TupleStruct(p), Val::Opt(some, inner))
+                if p.path.segments.last().is_some_and(|s| s.ident == "Some")
+                    && p.elems.len() == 1 =>
+            {
                 let sub = self.condition(&p.elems[0], inner)?;
                 Ok(Some(self.both(Some(*some), sub).unwrap_or(*some)))
             }
-            (syn::Pat::Tuple(p), Val::Tuple(vals)) if p.elems.len() == vals.len() && !p.elems.iter().any(is_rest) => {
+            (syn::Pat::Tuple(p), Val::Tuple(vals))
+                if p.elems.len() == vals.len() && !p.elems.iter().any(is_rest) =>
+            {
                 let mut all = None;
                 for (p, v) in p.elems.iter().zip(vals) {
                     let one = self.condition(p, v)?;
@@ -144,20 +177,35 @@ impl Lower<'_> {
             (syn::Pat::Slice(p), Val::View(view)) => {
                 let rest = p.elems.iter().any(is_rest);
                 let fixed = p.elems.len() - usize::from(rest);
-                let simple = p.elems.iter().all(|p| is_rest(p) || matches!(p, syn::Pat::Ident(i) if i.subpat.is_none()) || matches!(p, syn::Pat::Wild(_)));
+                let simple = p.elems.iter().all(|p| {
+                    is_rest(p)
+                        || matches!(p, syn::Pat::Ident(i) if i.subpat.is_none())
+                        || matches!(p, syn::Pat::Wild(_))
+                });
                 if !simple {
                     return self.reject(pat, &errors::PATTERN);
                 }
                 let len = self.view_len(view);
                 let want = self.g.usize_const(fixed);
                 let ty = self.g.bool_ty();
-                Ok(Some(self.g.opaque_binary(if rest { quote!(>=) } else { quote!(==) }, len, want, ty, true)))
+                Ok(Some(self.g.opaque_binary(
+                    if rest { quote!(>=) } else { quote!(==) },
+                    len,
+                    want,
+                    ty,
+                    true,
+                )))
             }
-            (syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Or(_) | syn::Pat::Path(_), Val::Num(_) | Val::Elem(_) | Val::MutRef(_)) => self.matches(pat, val),
+            (
+                syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Or(_) | syn::Pat::Path(_),
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(_),
+            ) => self.matches(pat, val),
             (syn::Pat::Or(p), _) => {
                 let mut any = None;
                 for case in &p.cases {
-                    let Some(one) = self.condition(case, val)? else { return Ok(None) };
+                    let Some(one) = self.condition(case, val)? else {
+                        return Ok(None);
+                    };
                     let ty = self.g.bool_ty();
                     any = Some(match any {
                         None => one,
@@ -177,7 +225,11 @@ impl Lower<'_> {
         let id = self.num(val.clone(), pat)?;
         let tokens = pat.to_token_stream();
         let ty = self.g.bool_ty();
-        let opaque = Opaque { key: format!("matches {tokens}"), form: OpaqueForm::Matches(tokens), discrete: true };
+        let opaque = Opaque {
+            key: format!("matches {tokens}"),
+            form: OpaqueForm::Matches(tokens),
+            discrete: true,
+        };
         Ok(Some(self.g.opaque(opaque, &[id], ty)))
     }
 
@@ -205,7 +257,9 @@ impl Lower<'_> {
     }
 
     fn arms(&mut self, arms: &[&syn::Arm], val: &Val) -> Result<Val> {
-        let Some((arm, rest)) = arms.split_first() else { return Ok(Val::Unit) };
+        let Some((arm, rest)) = arms.split_first() else {
+            return Ok(Val::Unit);
+        };
         let (pat, guard) = match &arm.pat {
             syn::Pat::Guard(p) => (&*p.pat, Some(&*p.guard)),
             pat => (pat, None),
@@ -265,14 +319,21 @@ impl Lower<'_> {
 fn is_rest(pat: &syn::Pat) -> bool {
     match pat {
         syn::Pat::Rest(_) => true,
-        syn::Pat::Ident(i) => matches!(&i.subpat, Some((_, sub)) if matches!(**sub, syn::Pat::Rest(_))),
+        syn::Pat::Ident(i) => {
+            matches!(&i.subpat, Some((_, sub)) if matches!(**sub, syn::Pat::Rest(_)))
+        }
         _ => false,
     }
 }
 
 fn binds_names(pat: &syn::Pat) -> bool {
     match pat {
-        syn::Pat::Ident(i) => !i.ident.to_string().chars().next().is_some_and(char::is_uppercase),
+        syn::Pat::Ident(i) => !i
+            .ident
+            .to_string()
+            .chars()
+            .next()
+            .is_some_and(char::is_uppercase),
         syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Path(_) | syn::Pat::Wild(_) => false,
         syn::Pat::Or(p) => p.cases.iter().any(binds_names),
         syn::Pat::Paren(p) => binds_names(&p.pat),

@@ -60,7 +60,10 @@ impl Lower<'_> {
             self.g.types.learn(ty, Kind::Int("usize".into()));
             let ty = self.g.bool_ty();
             let inside = self.g.opaque_binary(quote!(<), index, len, ty, false);
-            self.effect(quote!(::core::assert!(__h0, "index out of bounds")), &[inside]);
+            self.effect(
+                quote!(::core::assert!(__h0, "index out of bounds")),
+                &[inside],
+            );
         }
         self.element(view, index)
     }
@@ -77,7 +80,11 @@ impl Lower<'_> {
                     })
                     .collect(),
             ),
-            shape if shape.is_array() => Val::View(View { place, window: None, by_ref }),
+            shape if shape.is_array() => Val::View(View {
+                place,
+                window: None,
+                by_ref,
+            }),
             Shape::Constant(ty) => {
                 let id = self.g.load(place);
                 self.g.nodes[id.0 as usize].pinned = true;
@@ -99,7 +106,11 @@ impl Lower<'_> {
             Some((base, _)) => self.usize_op(quote!(+), base, lo),
             None => lo,
         };
-        View { place: view.place.clone(), window: Some((lo, len)), by_ref: true }
+        View {
+            place: view.place.clone(),
+            window: Some((lo, len)),
+            by_ref: true,
+        }
     }
 
     /// `a[lo..hi]`, its bounds checked as Rust does.
@@ -119,7 +130,13 @@ impl Lower<'_> {
             let ordered = self.g.opaque_binary(quote!(<=), lo, hi, ty, false);
             let ty = self.g.bool_ty();
             let inside = self.g.opaque_binary(quote!(<=), hi, len, ty, false);
-            self.effect(quote!(::core::assert!(__h0 && __h1, "range out of bounds of the slice")), &[ordered, inside]);
+            self.effect(
+                quote!(::core::assert!(
+                    __h0 && __h1,
+                    "range out of bounds of the slice"
+                )),
+                &[ordered, inside],
+            );
         }
         let count = self.usize_op(quote!(-), hi, lo);
         self.subview(view, lo, count)
@@ -133,8 +150,20 @@ impl Lower<'_> {
             shape => shape,
         };
         if view.window.is_none() {
-            let array = self.g.declare(name, shape, Init::Copy(view.place.clone()), Span::call_site());
-            return View { place: Place { array, path: Vec::new() }, window: None, by_ref: false };
+            let array = self.g.declare(
+                name,
+                shape,
+                Init::Copy(view.place.clone()),
+                Span::call_site(),
+            );
+            return View {
+                place: Place {
+                    array,
+                    path: Vec::new(),
+                },
+                window: None,
+                by_ref: false,
+            };
         }
         let out = self.empty_like(&shape, view, name);
         // A window is copied element by element.
@@ -145,9 +174,21 @@ impl Lower<'_> {
     fn empty_like(&mut self, shape: &Shape, view: &View, name: &str) -> View {
         let len = self.view_len(view);
         let zero = self.zero_of(shape.element().cloned().unwrap_or(Shape::Unknown));
-        let array = self.g.declare(name, shape.clone(), Init::Repeat(crate::graph::Element::Scalar(zero)), Span::call_site());
+        let array = self.g.declare(
+            name,
+            shape.clone(),
+            Init::Repeat(crate::graph::Element::Scalar(zero)),
+            Span::call_site(),
+        );
         self.g.array_mut(array).len = Some(len);
-        View { place: Place { array, path: Vec::new() }, window: None, by_ref: false }
+        View {
+            place: Place {
+                array,
+                path: Vec::new(),
+            },
+            window: None,
+            by_ref: false,
+        }
     }
 
     pub(super) fn zero_of(&mut self, shape: Shape) -> Id {
@@ -184,7 +225,12 @@ impl Lower<'_> {
     }
 
     /// A loop over `0..len`.
-    pub(super) fn positions(&mut self, len: Id, rev: bool, body: impl FnOnce(&mut Self, Id) -> Result<()>) -> Result<()> {
+    pub(super) fn positions(
+        &mut self,
+        len: Id,
+        rev: bool,
+        body: impl FnOnce(&mut Self, Id) -> Result<()>,
+    ) -> Result<()> {
         let ty = self.g.ty(len);
         self.g.types.learn(ty, Kind::Int("usize".into()));
         self.looped(
@@ -193,7 +239,16 @@ impl Lower<'_> {
             |l| {
                 let index = l.index(Kind::Int("usize".into()), "k");
                 let lo = l.g.usize_const(0);
-                (crate::graph::Count::Range { index, lo, hi: len, inclusive: false, rev }, Some(index))
+                (
+                    crate::graph::Count::Range {
+                        index,
+                        lo,
+                        hi: len,
+                        inclusive: false,
+                        rev,
+                    },
+                    Some(index),
+                )
             },
             |l, index| match index {
                 Some(k) => body(l, k),
@@ -217,7 +272,11 @@ impl Lower<'_> {
     pub(super) fn assign_place(&mut self, place: Place, val: Val, at: &dyn ToTokens) -> Result<()> {
         match val {
             Val::View(from) => {
-                let to = View { place, window: None, by_ref: false };
+                let to = View {
+                    place,
+                    window: None,
+                    by_ref: false,
+                };
                 self.copy_view(&to, &from)
             }
             Val::Tuple(all) => {
@@ -299,7 +358,11 @@ impl Lower<'_> {
                 // A moved `Vec` is the same array under another name.
                 Val::View(view)
             }
-            Val::Tuple(all) => Val::Tuple(all.into_iter().map(|v| self.bound_value(v, e, name)).collect()),
+            Val::Tuple(all) => Val::Tuple(
+                all.into_iter()
+                    .map(|v| self.bound_value(v, e, name))
+                    .collect(),
+            ),
             other => other,
         }
     }
@@ -312,8 +375,12 @@ impl Lower<'_> {
             syn::Expr::Paren(p) => self.target(&p.expr),
             syn::Expr::Group(p) => self.target(&p.expr),
             syn::Expr::Path(p) => {
-                let Some(ident) = p.path.get_ident() else { return self.reject(e, &errors::ASSIGN) };
-                let Some(var) = self.find(ident)? else { return self.reject_name(ident) };
+                let Some(ident) = p.path.get_ident() else {
+                    return self.reject(e, &errors::ASSIGN);
+                };
+                let Some(var) = self.find(ident)? else {
+                    return self.reject_name(ident);
+                };
                 Ok(Destination::Var(var, Vec::new()))
             }
             syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => {
@@ -326,7 +393,9 @@ impl Lower<'_> {
                 })
             }
             syn::Expr::Field(f) => {
-                let syn::Member::Unnamed(k) = &f.member else { return self.reject(e, &errors::STRUCT) };
+                let syn::Member::Unnamed(k) = &f.member else {
+                    return self.reject(e, &errors::STRUCT);
+                };
                 match self.target(&f.base)? {
                     Destination::Var(var, mut path) => {
                         path.push(k.index);
@@ -343,7 +412,11 @@ impl Lower<'_> {
                 let base = self.target(&i.expr)?;
                 let view = match base {
                     Destination::View(view) => view,
-                    Destination::Place(place) => View { place, window: None, by_ref: false },
+                    Destination::Place(place) => View {
+                        place,
+                        window: None,
+                        by_ref: false,
+                    },
                     Destination::Var(..) => match self.held(&base) {
                         Some(Val::View(view)) => view,
                         Some(Val::Poison) => return Err(Rejected),
@@ -359,7 +432,10 @@ impl Lower<'_> {
                         if let Some((lo, len)) = view.window {
                             let ty = self.g.bool_ty();
                             let inside = self.g.opaque_binary(quote!(<), index, len, ty, false);
-                            self.effect(quote!(::core::assert!(__h0, "index out of bounds")), &[inside]);
+                            self.effect(
+                                quote!(::core::assert!(__h0, "index out of bounds")),
+                                &[inside],
+                            );
                             let index = self.usize_op(quote!(+), lo, index);
                             let mut place = view.place;
                             place.path.push(Step::Index(index));
@@ -412,7 +488,13 @@ impl Lower<'_> {
     }
 
     /// `to = val`.
-    pub(super) fn put(&mut self, to: Destination, val: Val, at: &syn::Expr, rhs: &syn::Expr) -> Result<()> {
+    pub(super) fn put(
+        &mut self,
+        to: Destination,
+        val: Val,
+        at: &syn::Expr,
+        rhs: &syn::Expr,
+    ) -> Result<()> {
         match to {
             Destination::Place(place) => self.assign_place(place, val, at),
             Destination::View(view) => match val {
@@ -429,10 +511,21 @@ impl Lower<'_> {
         }
     }
 
-    fn replaced(&mut self, old: Val, path: &[u32], val: Val, at: &syn::Expr, rhs: &syn::Expr) -> Result<Val> {
+    fn replaced(
+        &mut self,
+        old: Val,
+        path: &[u32],
+        val: Val,
+        at: &syn::Expr,
+        rhs: &syn::Expr,
+    ) -> Result<Val> {
         if let Some((&k, rest)) = path.split_first() {
-            let Val::Tuple(mut all) = old else { return self.reject(at, &errors::ASSIGN) };
-            let Some(slot) = all.get_mut(k as usize) else { return self.reject(at, &errors::ASSIGN) };
+            let Val::Tuple(mut all) = old else {
+                return self.reject(at, &errors::ASSIGN);
+            };
+            let Some(slot) = all.get_mut(k as usize) else {
+                return self.reject(at, &errors::ASSIGN);
+            };
             let inner = std::mem::replace(slot, Val::Unit);
             let new = self.replaced(inner, rest, val, at, rhs)?;
             all[k as usize] = new;
@@ -445,7 +538,11 @@ impl Lower<'_> {
                     self.copy_view(to, &from)?;
                     return Ok(old);
                 }
-                if from.by_ref || is_place(rhs) && !self.frames.is_empty() || !self.frames.is_empty() || !self.journals.is_empty() {
+                if from.by_ref
+                    || is_place(rhs) && !self.frames.is_empty()
+                    || !self.frames.is_empty()
+                    || !self.journals.is_empty()
+                {
                     // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
                     self.copy_view(to, &from)?;
                     return Ok(old);
@@ -487,7 +584,11 @@ impl Lower<'_> {
         let ty = self.g.ty(index);
         self.g.types.learn(ty, Kind::Int("usize".into()));
         let ty = self.g.types.fresh(Kind::Unknown);
-        let opaque = Opaque { key: "index".into(), form: OpaqueForm::Index, discrete: false };
+        let opaque = Opaque {
+            key: "index".into(),
+            form: OpaqueForm::Index,
+            discrete: false,
+        };
         Val::Num(self.g.opaque(opaque, &[base, index], ty))
     }
 }

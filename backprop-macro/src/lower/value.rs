@@ -52,8 +52,6 @@ pub struct Closure {
     pub inputs: Vec<syn::Pat>,
     pub body: syn::Expr,
     pub scopes: Vec<super::Scope>,
-    /// What a `move` closure captured, by variable.
-    pub captured: Vec<(VarId, VarId)>,
 }
 
 impl Val {
