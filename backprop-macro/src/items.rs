@@ -497,24 +497,10 @@ impl Items<'_> {
     }
 
     fn tape_field(&self, e: &Emit, l: LoopId) -> Field {
-        let types: Vec<TokenStream> =
-            e.p.graph
-                .looped(l)
-                .tape
-                .iter()
-                .map(|id| e.type_of(*id))
-                .collect();
-        let elem = if types.len() == 1 {
-            quote!(#(#types)*)
-        } else {
-            quote!((#(#types),*))
-        };
-        let name = e.tape_name(l);
-        Field {
-            value: quote!(#name),
-            name,
-            ty: quote!(::std::vec::Vec<#elem>),
-        }
+        let (name, cursor, elem) = (e.tape_name(l), e.cursor(l), e.tape_type(l));
+        // A branch not taken leaves room unused.
+        let value = quote!({ let mut #name = #name; #name.truncate(#cursor); #name });
+        Field { name, ty: quote!(::std::vec::Vec<#elem>), value }
     }
 
     fn local_type(&self, e: &Emit, shape: &Shape) -> TokenStream {

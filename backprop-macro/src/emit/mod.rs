@@ -1,0 +1,450 @@
+//! Graph → Rust: the bodies of the generated functions.
+//!
+//! In: a program in which `keep` has made every value available where it is used. Out: tokens. One statement a line, in the
+//! order of the regions; locals carry the user's names behind a prefix that no constant in scope has. Nothing is decided
+//! here but spelling: what is emitted is what is live.
+
+use crate::errors::{self, Errors};
+use crate::graph::*;
+use crate::live::Live;
+use crate::lower::{Output, fill};
+use crate::reverse::Gradient;
+use crate::rules::{Op, Syntax};
+use crate::signature::{Signature, local};
+use crate::types::{FloatTy, Kind, Ty};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+mod arrays;
+mod calls;
+mod loops;
+
+/// Spells one program.
+pub struct Emit<'a> {
+    pub p: &'a Gradient,
+    pub sig: &'a Signature,
+    pub live: Live,
+    pub errors: &'a Errors,
+    /// In `backward`: how the residuals are reached.
+    pub saved: Option<TokenStream>,
+    /// Parameters and arrays that the residuals hold.
+    pub saved_arrays: HashMap<ArrayId, Ident>,
+    /// The residuals' fields are references.
+    pub by_reference: bool,
+    pub primal_params: u32,
+    /// The loops whose tape is declared at the start of a region.
+    tapes: BTreeMap<RegionId, Vec<LoopId>>,
+    /// Calls whose residuals are in scope where they are pulled back.
+    direct: HashSet<CallId>,
+    /// The loop of which a region is the body.
+    bodies: HashMap<RegionId, LoopId>,
+    /// The slices taken by the loops around what is being emitted.
+    hoisted: RefCell<Vec<loops::Hoist>>,
+}
+
+impl<'a> Emit<'a> {
+    pub fn new(
+        p: &'a Gradient,
+        sig: &'a Signature,
+        errors: &'a Errors,
+        primal_params: u32,
+    ) -> Emit<'a> {
+        let live = Live::of(p);
+        let mut e = Emit {
+            p,
+            sig,
+            live,
+            errors,
+            saved: None,
+            saved_arrays: HashMap::new(),
+            by_reference: false,
+            primal_params,
+            tapes: BTreeMap::new(),
+            direct: HashSet::new(),
+            bodies: p.graph.loops.iter().enumerate().map(|(k, l)| (l.body, LoopId(k as u32))).collect(),
+            hoisted: RefCell::default(),
+        };
+        for (k, l) in p.graph.loops.iter().enumerate() {
+            if !l.tape.is_empty() {
+                let home = e.home(l.body);
+                e.tapes.entry(home).or_default().push(LoopId(k as u32));
+            }
+        }
+        e.find_direct(p.body, p.body);
+        e
+    }
+
+    fn g(&self) -> &'a Graph {
+        &self.p.graph
+    }
+
+    /// The region in which a loop's tape lives: the innermost one around it that the backward pass shares.
+    pub(super) fn home(&self, body: RegionId) -> RegionId {
+        let mut at = body;
+        while self
+            .p
+            .pairs
+            .iter()
+            .any(|p| p.primal == at && p.kind != crate::reverse::PairKind::Function)
+        {
+            match self.g().region(at).parent {
+                Some(up) => at = up,
+                None => break,
+            }
+        }
+        at
+    }
+
+    fn find_direct(&mut self, region: RegionId, scope: RegionId) {
+        for stmt in &self.g().region(region).stmts {
+            match stmt {
+                Stmt::Pullback(c) => {
+                    let at = self
+                        .g()
+                        .call(*c)
+                        .outs
+                        .first()
+                        .and_then(|o| self.g().data(*o).region);
+                    if at.is_some_and(|at| self.g().encloses(at, region)) {
+                        self.direct.insert(*c);
+                    }
+                }
+                Stmt::If(b) => {
+                    let data = self.g().branch(*b);
+                    self.find_direct(data.then, scope);
+                    self.find_direct(data.otherwise, scope);
+                }
+                Stmt::Loop(l) => self.find_direct(self.g().looped(*l).body, scope),
+                _ => {}
+            }
+        }
+    }
+
+    /// The tapes that `forward` hands to `backward`.
+    pub fn saved_tapes(&self) -> Vec<LoopId> {
+        self.tapes.get(&self.p.body).cloned().unwrap_or_default()
+    }
+
+    // ---- names ----
+
+    pub fn name(&self, id: Id) -> Ident {
+        let id = self.g().resolve(id);
+        let name = self.g().data(id).name.as_deref().unwrap_or("v");
+        local(&format!("{name}_{}", id.0))
+    }
+
+    fn array_name(&self, id: ArrayId) -> Ident {
+        local(&format!("{}_a{}", self.g().array(id).name, id.0))
+    }
+
+    pub fn tape_name(&self, l: LoopId) -> Ident {
+        local(&format!("loop{}_tape", l.0))
+    }
+
+    pub fn cursor(&self, l: LoopId) -> Ident {
+        local(&format!("loop{}_at", l.0))
+    }
+
+    /// The type of a node, where it must be named.
+    pub fn type_of(&self, id: Id) -> TokenStream {
+        match self.g().types.tokens(self.g().ty(id)) {
+            Some(t) => t,
+            None => {
+                let name = self
+                    .g()
+                    .data(id)
+                    .name
+                    .as_deref()
+                    .unwrap_or("this value")
+                    .to_string();
+                self.errors
+                    .reject_at(self.g().data(id).span, &errors::UNTYPED, &name);
+                quote!(())
+            }
+        }
+    }
+
+    /// A field of the residuals, as a value.
+    fn field(&self, saved: &TokenStream, name: &Ident) -> TokenStream {
+        if self.by_reference {
+            quote!((*#saved.#name))
+        } else {
+            quote!(#saved.#name)
+        }
+    }
+
+    // ---- values ----
+
+    pub(super) fn float(&self, value: f64, ty: &FloatTy) -> TokenStream {
+        let path = ty.tokens();
+        match ty {
+            FloatTy::Generic(t) => {
+                if value == 0.0 && value.is_sign_positive() {
+                    return quote!(#t::zero());
+                }
+                if value == 1.0 {
+                    return quote!(#t::one());
+                }
+                let inner = self.float(value, &FloatTy::F64);
+                quote!(#t::from(#inner).unwrap())
+            }
+            _ if value.is_nan() => quote!(#path::NAN),
+            _ if value.is_infinite() => {
+                if value > 0.0 {
+                    quote!(#path::INFINITY)
+                } else {
+                    quote!(#path::NEG_INFINITY)
+                }
+            }
+            _ => {
+                let suffix = if *ty == FloatTy::F32 { "f32" } else { "f64" };
+                let size = value.abs();
+                let text = format!("{size:?}_{suffix}");
+                let lit = text
+                    .parse::<Literal>()
+                    .unwrap_or_else(|_| Literal::f64_suffixed(size));
+                if value.is_sign_negative() {
+                    quote!((-#lit))
+                } else {
+                    quote!(#lit)
+                }
+            }
+        }
+    }
+
+    pub(super) fn zero(&self, ty: Ty) -> TokenStream {
+        match self.g().types.kind(ty) {
+            Kind::Float(f) => self.float(0.0, f),
+            Kind::AnyFloat => quote!(0.0),
+            Kind::AnyInt | Kind::Int(_) => quote!(0),
+            Kind::Bool => quote!(false),
+            Kind::Unknown | Kind::Other => quote!(::core::default::Default::default()),
+        }
+    }
+
+    /// A value, as an operand.
+    pub fn value(&self, id: Id) -> TokenStream {
+        let id = self.g().resolve(id);
+        let data = self.g().data(id);
+        match &data.node {
+            Node::Lit(bits) => self.float(f64::from_bits(*bits), &self.g().types.float(data.ty)),
+            Node::Param(k) => match (&self.saved, *k < self.primal_params) {
+                (Some(saved), true) => {
+                    let field = format_ident!("p{}", k);
+                    self.field(saved, &field)
+                }
+                _ => self.p.reads[*k as usize].clone(),
+            },
+            Node::Opaque(k, args) if args.is_empty() => match &self.g().opaque_of(*k).form {
+                OpaqueForm::Tokens(t) => t.clone(),
+                _ => {
+                    let name = self.name(id);
+                    quote!(#name)
+                }
+            },
+            Node::Undef(_) => self.zero(data.ty),
+            _ => {
+                let name = self.name(id);
+                quote!(#name)
+            }
+        }
+    }
+
+    /// What a node computes.
+    pub(super) fn definition(&self, id: Id) -> TokenStream {
+        let data = self.g().data(id);
+        let v = |id: &Id| self.value(*id);
+        match &data.node {
+            Node::Apply(op, args) => self.primitive(*op, args, data.ty),
+            Node::Cast(a, to) => {
+                let a = v(a);
+                let to = to
+                    .clone()
+                    .unwrap_or_else(|| self.g().types.float(data.ty))
+                    .tokens();
+                quote!(#a as #to)
+            }
+            Node::Opaque(k, args) => {
+                let args: Vec<TokenStream> = args.iter().map(v).collect();
+                match (&self.g().opaque_of(*k).form, args.as_slice()) {
+                    (OpaqueForm::Tokens(t), _) => t.clone(),
+                    (OpaqueForm::Unary(op), [a]) => quote!(#op #a),
+                    (OpaqueForm::Binary(op), [a, b]) => quote!(#a #op #b),
+                    (OpaqueForm::Method(m), [a, rest @ ..]) => quote!((#a).#m(#(#rest),*)),
+                    (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
+                    (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
+                    (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
+                    (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
+                    _ => quote!(()),
+                }
+            }
+            Node::Load(p, _) => self.place(p),
+            Node::Len(p, _) => {
+                let p = self.place(p);
+                quote!(#p.len())
+            }
+            _ => self.value(id),
+        }
+    }
+
+    pub(super) fn primitive(&self, op: Op, args: &[Id], ty: Ty) -> TokenStream {
+        let all: Vec<TokenStream> = args.iter().map(|a| self.value(*a)).collect();
+        match (op.syntax(), all.as_slice()) {
+            (Syntax::Prefix(_), [a]) => quote!(-#a),
+            (Syntax::Infix(o), [a, b]) => {
+                let o: TokenStream = match o {
+                    "+" => quote!(+),
+                    "-" => quote!(-),
+                    "*" => quote!(*),
+                    "/" => quote!(/),
+                    _ => quote!(%),
+                };
+                quote!(#a #o #b)
+            }
+            (Syntax::Method(m), [a, rest @ ..]) => {
+                let m = Ident::new(m, Span::mixed_site());
+                quote!(#a.#m(#(#rest),*))
+            }
+            (Syntax::Form("powi"), [a, n]) => quote!(#a.powi(#n)),
+            (Syntax::Form("select_value"), [c, a, b]) => quote!(if #c { #a } else { #b }),
+            (Syntax::Form(_), [n]) => match self.g().types.float(ty) {
+                FloatTy::Generic(t) => quote!(#t::from(#n).unwrap()),
+                f => {
+                    let f = f.tokens();
+                    quote!((#n) as #f)
+                }
+            },
+            _ => quote!(()),
+        }
+    }
+
+    // ---- statements ----
+
+    /// The statements of a region.
+    pub fn region(&self, region: RegionId) -> TokenStream {
+        let mut out = TokenStream::new();
+        let saved = self.saved.as_ref().filter(|_| Some(region) == self.p.back);
+        if let Some(saved) = saved {
+            for l in self.saved_tapes() {
+                let (tape, cursor) = (self.tape_name(l), self.cursor(l));
+                let held = self.field(saved, &tape);
+                out.extend(quote!(let #tape = &#held; let mut #cursor = #tape.len();));
+            }
+        }
+        for stmt in &self.g().region(region).stmts {
+            let again = matches!(stmt, Stmt::Let(id) if self.g().data(*id).region != Some(region))
+                && self.p.pairs.iter().any(|p| p.back == region);
+            if again || self.live.stmt(self.g(), stmt) {
+                if saved.is_none() {
+                    out.extend(self.declare_tapes(region, stmt));
+                }
+                out.extend(self.stmt(stmt));
+            }
+        }
+        out
+    }
+
+    pub(super) fn stmt(&self, stmt: &Stmt) -> TokenStream {
+        let g = self.g();
+        match stmt {
+            Stmt::Let(id) => {
+                let (name, value) = (self.name(*id), self.definition(*id));
+                quote!(let #name = #value;)
+            }
+            Stmt::Declare(a) => self.declare(*a),
+            Stmt::Store { place, value, add } => {
+                let (p, v) = (self.place(place), self.value(*value));
+                if *add {
+                    quote!(#p += #v;)
+                } else {
+                    quote!(#p = #v;)
+                }
+            }
+            Stmt::Copy { to, from, add } => self.copy(to, from, *add),
+            Stmt::Clear(p) => self.clear_all(&g.shape_at(p), self.place(p)),
+            Stmt::Swap(a, b) => {
+                let (a, b) = (self.whole(a), self.whole(b));
+                quote!(::core::mem::swap(&mut #a, &mut #b);)
+            }
+            Stmt::Push(a, v) => {
+                let (a, v) = (self.root(*a), self.value(*v));
+                quote!(#a.push(#v);)
+            }
+            Stmt::Pop(a, id) => {
+                let array = self.root(*a);
+                match id {
+                    Some(id) => {
+                        let name = self.name(*id);
+                        quote!(let #name = #array[#array.len() - 1]; #array.truncate(#array.len() - 1);)
+                    }
+                    None => quote!(#array.truncate(#array.len() - 1);),
+                }
+            }
+            Stmt::If(b) => self.branch(*b),
+            Stmt::Loop(l) => self.looped(*l),
+            Stmt::Effect(k, args) => {
+                let args: Vec<TokenStream> = args.iter().map(|a| self.value(*a)).collect();
+                let tokens = fill(&g.effects[*k as usize], &args);
+                quote!(#tokens;)
+            }
+            Stmt::Call(c) => self.call(*c),
+            Stmt::Pullback(c) => self.pullback(*c),
+            Stmt::Bind(to, from) => {
+                let to = self.name(*to);
+                let from = match g.node(*from) {
+                    Node::Load(..) => self.definition(*from),
+                    _ => self.value(*from),
+                };
+                quote!(let #to = #from;)
+            }
+            Stmt::ReadTape(l) => self.read_tape(*l),
+            Stmt::ReadSaved(id) => {
+                let name = self.name(*id);
+                match &self.saved {
+                    Some(saved) => {
+                        let value = self.field(saved, &name);
+                        quote!(let #name = #value;)
+                    }
+                    None => TokenStream::new(),
+                }
+            }
+        }
+    }
+
+    pub(super) fn branch(&self, b: IfId) -> TokenStream {
+        let data = self.g().branch(b);
+        let cond = self.value(data.cond);
+        let slots: Vec<&Slot> = data
+            .slots
+            .iter()
+            .filter(|s| self.live.has(self.g(), s.out))
+            .collect();
+        let (then, otherwise) = (self.region(data.then), self.region(data.otherwise));
+        let names: Vec<Ident> = slots.iter().map(|s| self.name(s.out)).collect();
+        let a: Vec<TokenStream> = slots.iter().map(|s| self.value(s.then)).collect();
+        let b: Vec<TokenStream> = slots.iter().map(|s| self.value(s.otherwise)).collect();
+        match names.as_slice() {
+            [] if otherwise.is_empty() => quote!(if #cond { #then }),
+            [] => quote!(if #cond { #then } else { #otherwise }),
+            [name] => quote!(let #name = if #cond { #then #(#a)* } else { #otherwise #(#b)* };),
+            names => {
+                quote!(let (#(#names),*) = if #cond { #then (#(#a),*) } else { #otherwise (#(#b),*) };)
+            }
+        }
+    }
+
+    // ---- results ----
+
+    pub fn output(&self, out: &Output) -> TokenStream {
+        match out {
+            Output::Scalar(id) => self.value(*id),
+            Output::Array(p) => self.whole(p),
+            Output::Tuple(all) => {
+                let all = all.iter().map(|o| self.output(o));
+                quote!((#(#all,)*))
+            }
+        }
+    }
+}
