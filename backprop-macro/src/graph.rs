@@ -232,6 +232,8 @@ pub enum Stmt {
     Bind(Id, Id),
     /// Reads what the loop kept in the iteration that is being reversed.
     ReadTape(LoopId),
+    /// Reads what the loop kept in a given iteration.
+    ReadTapeAt(LoopId, Id),
     /// Reads a value from the residuals.
     ReadSaved(Id),
 }
@@ -306,6 +308,8 @@ pub struct Loop {
     pub tape: Vec<Id>,
     /// Set on the loop that runs backwards: the one that it reverses.
     pub reverses: Option<LoopId>,
+    /// Loops after this one read its tape too.
+    pub shared: bool,
     pub span: Span,
 }
 
@@ -425,6 +429,11 @@ impl Graph {
         });
         self.open.push(id);
         id
+    }
+
+    /// Goes on building a region that was closed; nothing that it computed is known.
+    pub fn enter(&mut self, id: RegionId) {
+        self.open.push(id);
     }
 
     /// Goes on building a region that was closed; what it computed is known again.
@@ -943,6 +952,7 @@ impl Graph {
             end: None,
             tape: Vec::new(),
             reverses: None,
+            shared: false,
             span,
         });
         id

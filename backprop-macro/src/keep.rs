@@ -453,7 +453,7 @@ impl Keep<'_> {
                     id(*f, out);
                     out.extend(g.operands(*f));
                 }
-                Stmt::Call(_) | Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => {}
+                Stmt::Call(_) | Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..) | Stmt::ReadSaved(_) => {}
             }
         }
     }

@@ -9,6 +9,7 @@ mod activity;
 mod compile;
 mod emit;
 mod errors;
+mod gather;
 mod graph;
 mod items;
 mod keep;

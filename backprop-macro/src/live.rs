@@ -117,7 +117,7 @@ impl Live {
             Stmt::Effect(..)
             | Stmt::Call(_)
             | Stmt::Bind(..)
-            | Stmt::ReadTape(_)
+            | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..)
             | Stmt::ReadSaved(_) => true,
         }
     }
@@ -126,7 +126,7 @@ impl Live {
         g.region(region).stmts.iter().any(|s| match s {
             Stmt::Let(id) => g.data(*id).pinned,
             // A declaration alone does nothing.
-            Stmt::Declare(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => false,
+            Stmt::Declare(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..) | Stmt::ReadSaved(_) => false,
             s => self.stmt(g, s),
         })
     }
@@ -145,7 +145,8 @@ impl Live {
 
     fn looped(&self, g: &Graph, l: LoopId) -> bool {
         let data = g.looped(l);
-        data.carried.iter().any(|c| self.has(g, c.out))
+        data.shared
+            || data.carried.iter().any(|c| self.has(g, c.out))
             || data.end.is_some_and(|e| self.has(g, e))
             || self.any_in(g, data.body)
     }
@@ -220,7 +221,7 @@ impl Live {
                     call.upstream.iter().for_each(|d| self.node(g, *d));
                     call.shadows.iter().flatten().for_each(|p| self.place(g, p));
                 }
-                Stmt::Bind(_, from) => self.node(g, *from),
+                Stmt::Bind(_, from) | Stmt::ReadTapeAt(_, from) => self.node(g, *from),
                 Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => {}
             }
         }

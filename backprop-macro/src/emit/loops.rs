@@ -202,6 +202,19 @@ impl Emit<'_> {
         quote!(#cursor -= 1; let #pattern = #tape[#cursor];)
     }
 
+    /// Reads what another iteration of a counted loop has kept.
+    pub(super) fn read_tape_at(&self, l: LoopId, at: Id) -> TokenStream {
+        let Count::Range { lo, .. } = &self.g().looped(l).count else { return TokenStream::new() };
+        let names: Vec<TokenStream> =
+            self.g().looped(l).tape.iter().map(|id| self.name(*id)).map(|n| quote!(#n)).collect();
+        let (pattern, track, at) = (self.tape_element(l, &names), self.track(l), self.value(at));
+        if self.g().integer(*lo) == Some(0) {
+            return quote!(let #pattern = #track[#at];);
+        }
+        let lo = self.value(*lo);
+        quote!(let #pattern = #track[#at - #lo];)
+    }
+
     // ---- slices before the loop ----
 
     /// An index as a distance from the loop's own.
@@ -376,7 +389,7 @@ impl Emit<'_> {
                 Stmt::Let(id) | Stmt::Bind(id, _) | Stmt::ReadSaved(id) | Stmt::Pop(_, Some(id)) => {
                     out.insert(*id);
                 }
-                Stmt::ReadTape(l) => out.extend(g.looped(*l).tape.iter().copied()),
+                Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => out.extend(g.looped(*l).tape.iter().copied()),
                 Stmt::Call(c) => out.extend(g.call(*c).outs.iter().copied()),
                 Stmt::Pullback(c) => out.extend(g.call(*c).gradients.iter().flatten().copied()),
                 Stmt::If(b) => {

@@ -400,6 +400,7 @@ impl<'a> Emit<'a> {
                 quote!(let #to = #from;)
             }
             Stmt::ReadTape(l) => self.read_tape(*l),
+            Stmt::ReadTapeAt(l, at) => self.read_tape_at(*l, *at),
             Stmt::ReadSaved(id) => {
                 let name = self.name(*id);
                 match &self.saved {
