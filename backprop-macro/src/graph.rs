@@ -97,6 +97,8 @@ pub enum OpaqueForm {
     Call(TokenStream),
     /// `as type`
     Cast(TokenStream),
+    /// `.field` of a constant.
+    Field(TokenStream),
     /// `[index]` into a constant: the first operand is the array.
     Index,
     /// `matches!(operand, pattern)`
@@ -578,7 +580,9 @@ impl Graph {
 
     fn place_here(&mut self, node: Node, ty: Ty) -> Id {
         let here = self.here();
-        let inline = matches!(&node, Node::Opaque(k, args) if args.is_empty() && matches!(self.opaque_of(*k).form, OpaqueForm::Tokens(_)));
+        // Paths, literals and fields are spelt where they are used: binding a field could move it.
+        let inline = matches!(&node, Node::Opaque(k, _)
+            if matches!(self.opaque_of(*k).form, OpaqueForm::Tokens(_) | OpaqueForm::Field(_)));
         if inline {
             return self.bound(node, ty, None);
         }

@@ -288,9 +288,12 @@ impl Items<'_> {
             let (name, ty) = (&f.name, &f.ty);
             quote!(#name: #ty)
         });
+        // A type of the user's may have neither.
+        let known = self.sig.params.iter().all(|p| p.shape.is_known());
+        let derives = known.then(|| quote!(#[derive(::core::clone::Clone, ::core::fmt::Debug)]));
         quote! {
             #[doc = #doc]
-            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+            #derives
             #[allow(unused, non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
             #vis struct #name #generics { #(#fields),* }
         }
@@ -333,9 +336,15 @@ impl Items<'_> {
                 .position(|n| matches!(n.node, crate::graph::Node::Param(j) if j == *k));
             let Some(id) = id else { continue };
             let id = crate::graph::Id(id as u32);
+            let param = &self.sig.params[p.primal.read_params[*k as usize] as usize];
+            let ty = match (e.known_type(id), param.by_ref) {
+                (Some(ty), _) => ty,
+                (None, true) => borrowed(&param.ty),
+                (None, false) => param.ty.to_token_stream(),
+            };
             fields.push(Field {
                 name: format_ident!("p{}", k),
-                ty: e.type_of(id),
+                ty,
                 value: e.value(id),
             });
         }
@@ -382,7 +391,7 @@ impl Items<'_> {
                 path: Vec::new(),
             };
             let field = match data.param {
-                Some(k) => {
+                Some(k) if !matches!(self.sig.params[k as usize].shape, Shape::Tuple(_)) => {
                     let param = &self.sig.params[k as usize];
                     let value = e.place(&place);
                     if param.by_ref {
@@ -399,7 +408,7 @@ impl Items<'_> {
                         }
                     }
                 }
-                None => {
+                _ => {
                     let value = e.place(&place);
                     Field {
                         name: name.clone(),
@@ -410,6 +419,15 @@ impl Items<'_> {
             };
             fields.push(field);
             saved_arrays.push((a, name));
+        }
+        // The gradient's generic parameters must be those of the residuals, or nothing would tell them to `backward`.
+        let gradient = self.gradient_type(false);
+        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
+        let (wanted, found) = (self.mentioned(&gradient), self.mentioned(&quote!(#(#types)*)));
+        if wanted.params.iter().any(|p| !found.params.iter().any(|q| p == q)) {
+            let name = format_ident!("of");
+            let ty = quote!(::core::marker::PhantomData<#gradient>);
+            fields.push(Field { name, ty, value: quote!(::core::marker::PhantomData) });
         }
         let items = &p.primal.items;
         let statements = e.region(p.split.body);
@@ -540,10 +558,10 @@ impl Items<'_> {
             .map(|s| {
                 let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
                 if s.path.is_empty() {
-                    return quote!(*#d += #value;);
+                    return e.plus(quote!((*#d)), value);
                 }
                 let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
-                quote!(#d #(.#path)* += #value;)
+                e.plus(quote!(#d #(.#path)*), value)
             })
             .collect()
     }

@@ -364,9 +364,7 @@ impl Keep<'_> {
     /// The nodes that a region refers to, nested regions included.
     fn uses(&self, region: RegionId, out: &mut BTreeSet<Id>) {
         let g = &self.p.graph;
-        let id = |x: Id, out: &mut BTreeSet<Id>| {
-            out.insert(g.resolve(x));
-        };
+        let id = |x: Id, out: &mut BTreeSet<Id>| used(g, x, out);
         let place =
             |p: &Place, out: &mut BTreeSet<Id>| out.extend(p.indices().map(|i| g.resolve(i)));
         for stmt in &g.region(region).stmts {
@@ -376,7 +374,7 @@ impl Keep<'_> {
                 continue;
             }
             match stmt {
-                Stmt::Let(n) => out.extend(g.operands(*n)),
+                Stmt::Let(n) => g.operands(*n).into_iter().for_each(|o| used(g, o, out)),
                 Stmt::Declare(a) => {
                     let data = g.array(*a);
                     out.extend(data.len.map(|l| g.resolve(l)));
@@ -480,6 +478,14 @@ impl Keep<'_> {
                 self.saved.arrays.insert(a);
             }
         }
+    }
+}
+
+/// A node that is used; what is spelt where it is used, with what it is spelt from.
+fn used(g: &Graph, id: Id, out: &mut BTreeSet<Id>) {
+    let id = g.resolve(id);
+    if out.insert(id) && g.data(id).region.is_none() {
+        g.operands(id).into_iter().for_each(|o| used(g, o, out));
     }
 }
 

@@ -128,7 +128,7 @@ fn powi_adjoint<'g>(a: Ex<'g>, n: Ex<'g>, dy: Ex<'g>) -> Ex<'g> {
             });
             let below = n.with(|g, n| {
                 let (one, ty) = (g.integer_const(1), g.ty(n));
-                g.opaque_method("wrapping_sub", &[n, one], ty)
+                g.opaque_method("saturating_sub", &[n, one], ty)
             });
             let factor = n.apply_like(Op::FromInt, &[n], a);
             select(zero, 0.0, dy * (factor * a.powi(below)))

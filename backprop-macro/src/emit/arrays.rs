@@ -64,8 +64,11 @@ impl Emit<'_> {
         if data.shadow && matches!(data.init, Init::Given(_)) {
             return true;
         }
-        data.param
-            .is_some_and(|k| self.sig.params[k as usize].by_ref)
+        // A part of a tuple is reached through the tuple.
+        data.param.is_some_and(|k| {
+            let param = &self.sig.params[k as usize];
+            param.by_ref && !matches!(param.shape, Shape::Tuple(_))
+        })
     }
 
     /// Zeros of a fixed shape.
@@ -120,11 +123,11 @@ impl Emit<'_> {
     /// `to += from`, element by element.
     pub fn add_all(&self, shape: &Shape, to: TokenStream, from: TokenStream) -> TokenStream {
         match shape {
-            Shape::Float(_) | Shape::Scalar(_) => quote!(#to += #from;),
+            Shape::Float(_) | Shape::Scalar(_) => self.plus(to, from),
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => {
                 let (a, b) = (local("to"), local("from"));
                 let inner = match **s {
-                    Shape::Float(_) | Shape::Scalar(_) => quote!(*#a += *#b;),
+                    Shape::Float(_) | Shape::Scalar(_) => self.plus(quote!(*#a), quote!(*#b)),
                     _ => self.add_all(s, quote!(#a), quote!(#b)),
                 };
                 quote!(for (#a, #b) in ::core::iter::Iterator::zip(#to.iter_mut(), #from.iter()) { #inner })

@@ -147,6 +147,11 @@ impl<'a> Emit<'a> {
         local(&format!("loop{}_at", l.0))
     }
 
+    /// The type of a node, where inference found one.
+    pub fn known_type(&self, id: Id) -> Option<TokenStream> {
+        self.g().types.tokens(self.g().ty(id))
+    }
+
     /// The type of a node, where it must be named.
     pub fn type_of(&self, id: Id) -> TokenStream {
         match self.g().types.tokens(self.g().ty(id)) {
@@ -164,6 +169,11 @@ impl<'a> Emit<'a> {
                 quote!(())
             }
         }
+    }
+
+    /// `to += value`; a generic `Float` has no `+=`.
+    pub fn plus(&self, to: TokenStream, value: TokenStream) -> TokenStream {
+        if self.sig.floats.is_empty() { quote!(#to += #value;) } else { quote!(#to = #to + #value;) }
     }
 
     /// A field of the residuals, as a value.
@@ -237,8 +247,12 @@ impl<'a> Emit<'a> {
                 }
                 _ => self.p.reads[*k as usize].clone(),
             },
-            Node::Opaque(k, args) if args.is_empty() => match &self.g().opaque_of(*k).form {
-                OpaqueForm::Tokens(t) => t.clone(),
+            Node::Opaque(k, args) => match (&self.g().opaque_of(*k).form, args.as_slice()) {
+                (OpaqueForm::Tokens(t), _) => t.clone(),
+                (OpaqueForm::Field(f), [base]) => {
+                    let base = self.value(*base);
+                    quote!(#base.#f)
+                }
                 _ => {
                     let name = self.name(id);
                     quote!(#name)
@@ -270,6 +284,7 @@ impl<'a> Emit<'a> {
                 let args: Vec<TokenStream> = args.iter().map(v).collect();
                 match (&self.g().opaque_of(*k).form, args.as_slice()) {
                     (OpaqueForm::Tokens(t), _) => t.clone(),
+                    (OpaqueForm::Field(f), [a]) => quote!(#a.#f),
                     (OpaqueForm::Unary(op), [a]) => quote!(#op #a),
                     (OpaqueForm::Binary(op), [a, b]) => quote!(#a #op #b),
                     (OpaqueForm::Method(m), [a, rest @ ..]) => quote!((#a).#m(#(#rest),*)),
@@ -356,11 +371,7 @@ impl<'a> Emit<'a> {
             Stmt::Declare(a) => self.declare(*a),
             Stmt::Store { place, value, add } => {
                 let (p, v) = (self.place(place), self.value(*value));
-                if *add {
-                    quote!(#p += #v;)
-                } else {
-                    quote!(#p = #v;)
-                }
+                if *add { self.plus(p, v) } else { quote!(#p = #v;) }
             }
             Stmt::Copy { to, from, add } => self.copy(to, from, *add),
             Stmt::Clear(p) => self.clear_all(&g.shape_at(p), self.place(p)),

@@ -231,7 +231,11 @@ impl Lower<'_> {
             let name = method.to_string();
             if let (FloatTy::Generic(_), true) = (&ty, args.is_empty()) {
                 let t = self.g.types.fresh(Kind::Float(ty));
-                return Ok(Some(Val::Num(self.g.opaque_tokens(x.to_token_stream(), t))));
+                return Ok(Some(Val::Num(match name.as_str() {
+                    "one" => self.g.lit(1.0, t),
+                    "zero" => self.g.lit(0.0, t),
+                    _ => self.g.opaque_tokens(x.to_token_stream(), t),
+                })));
             }
             if name == "from" && args.len() == 1 {
                 let a = self.scalar(args[0])?;

@@ -970,15 +970,16 @@ impl Lower<'_> {
                     None => self.reject(x, &errors::NOT_SCALAR),
                 }
             }
-            (_, Val::Num(id))
-                if matches!(self.g.node(id), Node::Opaque(..))
-                    && self
-                        .g
-                        .opaque_text(id)
-                        .is_some_and(|t| t.starts_with("self")) =>
-            {
+            // A field of a constant is a constant.
+            (member, Val::Num(id)) if !self.g.is_float(id) => {
                 let ty = self.g.types.fresh(Kind::Unknown);
-                Ok(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty)))
+                let tokens = member.to_token_stream();
+                let opaque = Opaque {
+                    key: format!("field {tokens}"),
+                    form: OpaqueForm::Field(tokens),
+                    discrete: false,
+                };
+                Ok(Val::Num(self.g.opaque(opaque, &[id], ty)))
             }
             (_, Val::Poison) => Err(Rejected),
             _ => self.reject(&x.member, &errors::STRUCT),

@@ -35,6 +35,8 @@ pub struct Primal {
     pub result: Output,
     /// For each scalar parameter node, the expression that reads it.
     pub reads: Vec<TokenStream>,
+    /// For each of these, the parameter.
+    pub read_params: Vec<u32>,
     /// For each parameter, what stands for it.
     pub params: Vec<Source>,
     /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
@@ -92,6 +94,7 @@ pub struct Lower<'a> {
     depth: usize,
     inlined: usize,
     reads: Vec<TokenStream>,
+    read_params: Vec<u32>,
     items: Vec<TokenStream>,
     /// Tells, where it can be known, that a function called is not annotated.
     unannotated: &'a dyn Fn(&syn::Path) -> bool,
@@ -122,6 +125,7 @@ pub fn lower(
         depth: 0,
         inlined: 0,
         reads: Vec::new(),
+        read_params: Vec::new(),
         items: Vec::new(),
         unannotated,
     };
@@ -145,6 +149,7 @@ pub fn lower(
         body,
         result: output?,
         reads: l.reads,
+        read_params: l.read_params,
         params,
         items: l.items,
     })
@@ -194,7 +199,7 @@ impl Lower<'_> {
         match shape {
             Shape::Float(f) => {
                 let ty = self.g.types.fresh(Kind::Float(f.clone()));
-                let id = self.param_node(read, ty, name);
+                let id = self.param_node(read, ty, name, k);
                 (Val::Num(id), Source::Scalar(id))
             }
             Shape::Tuple(all) => {
@@ -228,20 +233,21 @@ impl Lower<'_> {
             Shape::Constant(ty) => {
                 let kind = kind_of(ty, &self.sig.floats);
                 let ty = self.g.types.fresh(kind);
-                let id = self.param_node(read, ty, name);
+                let id = self.param_node(read, ty, name, k);
                 (Val::Num(id), Source::Constant)
             }
             Shape::Scalar(_) | Shape::Unknown => {
                 let ty = self.g.types.fresh(Kind::Other);
-                let id = self.param_node(read, ty, name);
+                let id = self.param_node(read, ty, name, k);
                 (Val::Num(id), Source::Constant)
             }
         }
     }
 
-    fn param_node(&mut self, read: TokenStream, ty: Ty, name: &str) -> Id {
+    fn param_node(&mut self, read: TokenStream, ty: Ty, name: &str, param: u32) -> Id {
         let k = self.reads.len() as u32;
         self.reads.push(read);
+        self.read_params.push(param);
         let id = self.g.bound(Node::Param(k), ty, None);
         self.g.nodes[id.0 as usize].name = Some(name.into());
         id
