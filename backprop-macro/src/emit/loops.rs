@@ -502,7 +502,12 @@ impl Emit<'_> {
                 after.extend(quote!(let #out = #phi;));
             }
         }
-        let taped = data.reverses.filter(|of| !g.looped(*of).tape.is_empty()).or((!data.tape.is_empty()).then_some(l));
+        // A loop with exits pushes its tape, although the one that reverses it counts.
+        let taped = data
+            .reverses
+            .filter(|of| !g.looped(*of).tape.is_empty())
+            .or((!data.tape.is_empty()).then_some(l))
+            .filter(|of| self.counted(*of));
         let hoists = self.hoists(l);
         let by_counter = self.counted(l) && (taped.is_some() || !hoists.is_empty());
         let (n, counter) = (self.trips(l), self.counter(l));

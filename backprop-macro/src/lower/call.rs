@@ -103,6 +103,7 @@ impl Lower<'_> {
         let exits = std::mem::take(&mut self.exits);
         let val = (|| {
             for (pat, val) in c.inputs.iter().zip(args) {
+                let val = self.by_value(val, "argument");
                 self.bind(pat, val)?;
             }
             self.expr(&c.body)
@@ -274,6 +275,7 @@ impl Lower<'_> {
         match (module, last, args) {
             ("", "Some", [e]) => {
                 let val = self.operand(e)?;
+                let val = self.bound_value(val, e, "some");
                 let yes = self.g.bool_const(true);
                 Ok(Some(Val::Opt(yes, Box::new(val))))
             }

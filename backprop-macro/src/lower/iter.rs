@@ -59,7 +59,7 @@ impl Lower<'_> {
     }
 
     fn iter_of(&mut self, val: Val, at: &syn::Expr) -> Result<Rc<Iter>> {
-        match val {
+        match self.by_value(val, "items") {
             Val::Iter(iter) => Ok(iter),
             Val::Range(range) => self.range_iter_at(&range, at),
             Val::View(view) => Ok(Rc::new(self.view_iter(&view))),

@@ -21,6 +21,17 @@ impl Lower<'_> {
                 if p.ident == "None" {
                     return Ok(());
                 }
+                let val = match val {
+                    // `mut row` of an array that cannot change is a copy that can.
+                    Val::View(view)
+                        if p.mutability.is_some()
+                            && !view.by_ref
+                            && self.g.array(view.place.array).frozen =>
+                    {
+                        Val::View(self.copied(&view, "copy"))
+                    }
+                    val => val,
+                };
                 self.declare(&p.ident, val, p.mutability.is_some());
                 Ok(())
             }
