@@ -33,12 +33,15 @@ struct Plan {
     /// The distance of the terms that need the iteration's own tape.
     anchor: i128,
     reads_tape: bool,
+    /// Nothing else writes to the array: the middle assigns.
+    first: bool,
     /// Arrays that the loop reads at its index and then clears.
     cleared: Vec<ArrayId>,
 }
 
 /// Gathers wherever it can.
-pub fn gather(p: &mut Gradient) {
+/// `fresh`: the buffers hold zeros when the program starts.
+pub fn gather(p: &mut Gradient, fresh: bool) {
     let live = Live::of(p);
     let mut todo = vec![p.body];
     todo.extend(p.back);
@@ -52,7 +55,8 @@ pub fn gather(p: &mut Gradient) {
                 Stmt::If(b) => todo.extend([p.graph.branch(*b).then, p.graph.branch(*b).otherwise]),
                 Stmt::Loop(l) => {
                     todo.push(p.graph.looped(*l).body);
-                    while let Some(plan) = plan(&p.graph, &live, *l, region) {
+                    while let Some(mut plan) = plan(&p.graph, &live, *l, region) {
+                        plan.first = fresh && region == p.body && only_writer(&p.graph, p.body, &plan);
                         build(&mut p.graph, &plan);
                     }
                 }
@@ -60,6 +64,26 @@ pub fn gather(p: &mut Gradient) {
             }
         }
     }
+}
+
+/// Whether no statement outside the plan's loop touches the array, which is a caller's buffer.
+fn only_writer(g: &Graph, body: RegionId, plan: &Plan) -> bool {
+    fn touches(g: &Graph, region: RegionId, plan: &Plan) -> bool {
+        g.region(region).stmts.iter().any(|s| match s {
+            Stmt::Let(id) => matches!(g.node(*id), Node::Load(p, _) if p.array == plan.array),
+            Stmt::Store { place, .. } | Stmt::Clear(place) => place.array == plan.array,
+            Stmt::Copy { to, from, .. } => to.array == plan.array || from.array == plan.array,
+            Stmt::Swap(a, b) => a.array == plan.array || b.array == plan.array,
+            Stmt::Push(a, _) | Stmt::Pop(a, _) => *a == plan.array,
+            Stmt::Pullback(c) => g.call(*c).shadows.iter().flatten().any(|p| p.array == plan.array),
+            Stmt::Declare(a) => matches!(&g.array(*a).init, Init::Copy(p) if p.array == plan.array),
+            Stmt::If(b) => touches(g, g.branch(*b).then, plan) || touches(g, g.branch(*b).otherwise, plan),
+            Stmt::Loop(l) => *l != plan.looped && touches(g, g.looped(*l).body, plan),
+            _ => false,
+        })
+    }
+    let buffer = g.array(plan.array);
+    buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touches(g, body, plan)
 }
 
 struct Body {
@@ -248,7 +272,7 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
         let reads_tape = anchor.is_some();
         let anchor = anchor.unwrap_or_else(|| if terms.iter().any(|t| t.distance == 0) { 0 } else { min });
         let cleared: Vec<ArrayId> = cleared.into_iter().filter(|a| used.contains(a)).collect();
-        return Some(Plan { looped: l, parent, array, terms, anchor, reads_tape, cleared });
+        return Some(Plan { looped: l, parent, array, terms, anchor, reads_tape, first: false, cleared });
     }
     None
 }
@@ -338,7 +362,7 @@ fn build(g: &mut Graph, plan: &Plan) {
         }
         if let Some(sum) = sum {
             let to = shift(b.g, i, plan.anchor);
-            b.g.store(Place { array: plan.array, path: vec![Step::Index(to)] }, sum, true);
+            b.g.store(Place { array: plan.array, path: vec![Step::Index(to)] }, sum, !plan.first);
         }
     });
     // The ends, where only some do. An empty loop has none, and its bounds may not be indices.

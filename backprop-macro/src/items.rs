@@ -501,7 +501,7 @@ impl Items<'_> {
             start.extend(quote!(let mut #own: #ty = #zeros; let #d = &mut #own;));
         }
         let statements = p.split.back.map(|b| e.region(b));
-        let adds = self.scalar_adds(&e, &p.split);
+        let adds = self.scalar_adds(&e, &p.split, true);
         let value = self.gradient_value();
         let backward = quote! {
             #(#items)*
@@ -552,11 +552,15 @@ impl Items<'_> {
         }
     }
 
-    fn scalar_adds(&self, e: &Emit, p: &Gradient) -> TokenStream {
+    fn scalar_adds(&self, e: &Emit, p: &Gradient, fresh: bool) -> TokenStream {
         p.scalars
             .iter()
             .map(|s| {
                 let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                if fresh {
+                    let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
+                    return if s.path.is_empty() { quote!(*#d = #value;) } else { quote!(#d #(.#path)* = #value;) };
+                }
                 if s.path.is_empty() {
                     return e.plus(quote!((*#d)), value);
                 }
@@ -566,12 +570,12 @@ impl Items<'_> {
             .collect()
     }
 
-    /// A body in which the forward and the backward pass are one, adding to the buffers.
-    fn fused(&self, primal: &Primal, p: &Gradient) -> TokenStream {
+    /// A body in which the forward and the backward pass are one, adding to the buffers; `fresh` ones hold zeros.
+    fn fused(&self, primal: &Primal, p: &Gradient, fresh: bool) -> TokenStream {
         let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
         let items = &primal.items;
         let statements = e.region(p.body);
-        let adds = self.scalar_adds(&e, p);
+        let adds = self.scalar_adds(&e, p, fresh);
         let output = e.output(&p.result);
         quote! { #(#items)* #statements #adds #output }
     }
@@ -773,13 +777,11 @@ impl Items<'_> {
         }
 
         // accumulate
-        let accumulate = programs.map_or_else(stub, |p| self.fused(&p.primal, &p.upstream));
-        let doc = example(&format!(
-            "The value; `upstream` times the gradient is added to the buffers.\n\nPanics, before anything is written, if a buffer has another length than its parameter."
-        ));
+        let accumulate = programs.map_or_else(stub, |p| self.fused(&p.primal, &p.upstream, false));
+        let doc = "The value; `upstream` times the gradient is added to the buffers.";
         let doc = format!(
             "{}\n\n# Panics\n\nBefore anything is written, if a buffer has another length than its parameter.\n\n```text\nlet y = {call}{sep}accumulate({}, upstream, &mut buffer, …);\n```",
-            doc.split("\n\n").next().unwrap_or(""),
+            doc,
             names
                 .iter()
                 .map(|n| n.unraw().to_string())
@@ -798,7 +800,7 @@ impl Items<'_> {
 
         // for scalar results
         let unit = match programs.and_then(|p| p.unit.as_ref().map(|u| (&p.primal, u))) {
-            Some((primal, unit)) => self.fused(primal, unit),
+            Some((primal, unit)) => self.fused(primal, unit, true),
             None => stub(),
         };
         if let Some((primal, trace)) =

@@ -9,6 +9,7 @@ mod activity;
 mod compile;
 mod emit;
 mod errors;
+mod fresh;
 mod gather;
 mod graph;
 mod items;
@@ -26,6 +27,8 @@ mod signature;
 mod simplify;
 mod source;
 mod stable;
+#[cfg(test)]
+mod sweep;
 mod trace;
 mod types;
 

@@ -48,7 +48,8 @@ macro_rules! rules {
             }
         }
 
-        #[allow(dead_code)]
+        // `from_integer` is a row like any other.
+        #[allow(dead_code, clippy::wrong_self_convention)]
         impl<'g> Ex<'g> {
             $($(pub fn $m(self $(, $p: impl IntoEx<'g>)*) -> Ex<'g> { self.apply(Op::$Op, &[self $(, $p.into_ex(self))*]) })?)*
         }

@@ -72,7 +72,7 @@ impl<'a> Emit<'a> {
                 e.tapes.entry(home).or_default().push(LoopId(k as u32));
             }
         }
-        e.find_direct(p.body, p.body);
+        e.find_direct(p.body);
         e
     }
 
@@ -97,7 +97,7 @@ impl<'a> Emit<'a> {
         at
     }
 
-    fn find_direct(&mut self, region: RegionId, scope: RegionId) {
+    fn find_direct(&mut self, region: RegionId) {
         for stmt in &self.g().region(region).stmts {
             match stmt {
                 Stmt::Pullback(c) => {
@@ -113,10 +113,10 @@ impl<'a> Emit<'a> {
                 }
                 Stmt::If(b) => {
                     let data = self.g().branch(*b);
-                    self.find_direct(data.then, scope);
-                    self.find_direct(data.otherwise, scope);
+                    self.find_direct(data.then);
+                    self.find_direct(data.otherwise);
                 }
-                Stmt::Loop(l) => self.find_direct(self.g().looped(*l).body, scope),
+                Stmt::Loop(l) => self.find_direct(self.g().looped(*l).body),
                 _ => {}
             }
         }
