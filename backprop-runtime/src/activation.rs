@@ -1,0 +1,217 @@
+//! Activation functions: scalars by definition, whole matrices through [`Activation`].
+//!
+//! Each is a plain generic function under `#[backprop]`; no derivative is written here. Adding one
+//! takes the function and its row in the table. Values and slopes are finite for every finite input,
+//! and a NaN stays a NaN.
+
+use std::fmt;
+use std::str::FromStr;
+
+use backprop_macro::backprop;
+use ndarray::{ArrayRef, Dimension, Zip};
+
+use crate::error::{Error, Result, by_name, check_shape};
+use crate::float::Float;
+
+/// The logistic function `1 / (1 + e⁻ᶻ)`, between 0 and 1.
+///
+/// ```
+/// use backprop_runtime::activation::sigmoid;
+///
+/// let (y, gradient) = sigmoid::value_and_gradient(0.0);
+/// assert_eq!((y, gradient.z), (0.5, 0.25));
+/// ```
+#[backprop]
+pub fn sigmoid<T: Float>(z: T) -> T {
+    T::one() / (T::one() + (-z).exp())
+}
+
+/// The hyperbolic tangent, between -1 and 1.
+#[backprop]
+pub fn tanh<T: Float>(z: T) -> T {
+    z.tanh()
+}
+
+/// `max(z, 0)`, with slope 0 at 0.
+#[backprop]
+pub fn relu<T: Float>(z: T) -> T {
+    // Asked this way round, a NaN is passed on instead of becoming 0.
+    if z <= T::zero() { T::zero() } else { z }
+}
+
+/// `z σ(z)`, also called swish.
+#[backprop]
+pub fn silu<T: Float>(z: T) -> T {
+    z * sigmoid(z)
+}
+
+/// The Gaussian error linear unit in its tanh form, `½ z (1 + tanh √(2/π) (z + 0.044715 z³))`.
+///
+/// Computed as `z σ(2u)`, where `u` is the argument of `tanh`: the same function without the cancellation in `1 + tanh u`.
+#[backprop]
+pub fn gelu<T: Float>(z: T) -> T {
+    // Beyond ±30 the sigmoid is 0 or 1 to the last bit, and the cube can no longer overflow.
+    let limit = T::from(30.0).unwrap();
+    let t = z.max(-limit).min(limit);
+    let two_sqrt_two_over_pi = T::from(1.595_769_121_605_730_8).unwrap();
+    let cubic = T::from(0.044715).unwrap();
+    z * sigmoid(two_sqrt_two_over_pi * (t + cubic * t * t * t))
+}
+
+/// `ln(1 + eᶻ)`, a smooth [`relu()`], without overflow.
+#[backprop]
+pub fn softplus<T: Float>(z: T) -> T {
+    z.max(T::zero()) + (-z.abs()).exp().ln_1p()
+}
+
+/// `z`: a layer without an activation.
+#[backprop]
+pub fn identity<T: Float>(z: T) -> T {
+    z
+}
+
+/// Writes the enum and its dispatch from one row per activation.
+macro_rules! activations {
+    ($($variant:ident = $function:ident)+) => {
+        /// The activation of a layer, applied to every element.
+        ///
+        /// ```
+        /// use backprop_runtime::Activation;
+        ///
+        /// let activation: Activation = "relu".parse()?;
+        /// assert_eq!(activation, Activation::Relu);
+        /// assert_eq!(activation.value(-2.0), 0.0);
+        /// assert_eq!(activation.value_and_slope(3.0_f32), (3.0, 1.0));
+        /// # Ok::<(), backprop_runtime::Error>(())
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Activation {
+            $(
+                #[doc = concat!("The function [`", stringify!($function), "`](fn@", stringify!($function), ").")]
+                $variant,
+            )+
+        }
+
+        impl Activation {
+            /// Every activation.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name that [`Display`](fmt::Display) writes and [`FromStr`] reads.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($function),)+
+                }
+            }
+
+            /// The activation at `z`.
+            pub fn value<T: Float>(self, z: T) -> T {
+                match self {
+                    $(Self::$variant => $function(z),)+
+                }
+            }
+
+            /// The activation at `z` and its derivative there.
+            pub fn value_and_slope<T: Float>(self, z: T) -> (T, T) {
+                match self {
+                    $(Self::$variant => {
+                        let (value, gradient) = $function::value_and_gradient(z);
+                        (value, gradient.z)
+                    })+
+                }
+            }
+
+            /// Overwrites every pre-activation in `z` with its activation.
+            pub fn apply<T: Float, D: Dimension>(self, z: &mut ArrayRef<T, D>) {
+                match self {
+                    $(Self::$variant => z.mapv_inplace($function),)+
+                }
+            }
+
+            /// Overwrites every pre-activation in `z` with its activation, and `residuals` with what
+            /// [`backward`](Self::backward) needs, in one pass.
+            ///
+            /// # Errors
+            ///
+            /// If the shapes of `z` and `residuals` differ; neither is then changed.
+            pub fn forward<T: Float, D: Dimension>(
+                self,
+                z: &mut ArrayRef<T, D>,
+                residuals: &mut ArrayRef<T, D>,
+            ) -> Result<()> {
+                check_shape("residuals", residuals.shape(), z.shape())?;
+                match self {
+                    $(Self::$variant => Zip::from(z).and(residuals).for_each(|z, residual| {
+                        let (value, gradient) = $function::value_and_gradient(*z);
+                        (*z, *residual) = (value, gradient.z);
+                    }),)+
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+activations! {
+    Sigmoid = sigmoid
+    Tanh = tanh
+    Relu = relu
+    Silu = silu
+    Gelu = gelu
+    Softplus = softplus
+    Identity = identity
+}
+
+impl Activation {
+    /// Turns the upstream gradient, with respect to the activations, into the gradient with respect to
+    /// the pre-activations, in place; `residuals` are those of the [`forward`](Self::forward) pass.
+    ///
+    /// ```
+    /// use backprop_runtime::Activation;
+    /// use ndarray::array;
+    ///
+    /// let (mut z, mut residuals) = (array![[-1.0, 2.0]], array![[0.0, 0.0]]);
+    /// Activation::Relu.forward(&mut z, &mut residuals)?;
+    /// assert_eq!(z, array![[0.0, 2.0]]);
+    ///
+    /// let mut upstream = array![[5.0, 7.0]];
+    /// Activation::backward(&residuals, &mut upstream)?;
+    /// assert_eq!(upstream, array![[0.0, 7.0]]);
+    /// # Ok::<(), backprop_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the shapes differ; `upstream` is then unchanged.
+    pub fn backward<T: Float, D: Dimension>(
+        residuals: &ArrayRef<T, D>,
+        upstream: &mut ArrayRef<T, D>,
+    ) -> Result<()> {
+        check_shape("upstream gradients", upstream.shape(), residuals.shape())?;
+        // An elementwise function has a diagonal Jacobian: the residual is its entry.
+        Zip::from(upstream)
+            .and(residuals)
+            .for_each(|upstream, &slope| *upstream *= slope);
+        Ok(())
+    }
+
+    /// Whether the activation is 0, or nearly so, for negative inputs: what decides how a layer's
+    /// weights are best initialised (see [`Init::suited_to`](crate::Init::suited_to)).
+    pub const fn is_rectifier(self) -> bool {
+        matches!(self, Self::Relu | Self::Silu | Self::Gelu | Self::Softplus)
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Activation {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        by_name("activation", Self::ALL, Self::name, name)
+    }
+}
