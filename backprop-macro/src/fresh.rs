@@ -18,7 +18,9 @@ pub fn fresh(p: &mut Gradient) {
         if !given || seen.spoiled.contains(array) {
             continue;
         }
-        let straight = stores.iter().all(|s| s.loops.is_empty() && s.region == p.body);
+        let straight = stores
+            .iter()
+            .all(|s| s.loops.is_empty() && s.region == p.body);
         if straight && stores.iter().all(|s| s.literal(g).is_some()) {
             // Straight-line code: the first to each element.
             let mut elements = HashSet::new();
@@ -31,7 +33,9 @@ pub fn fresh(p: &mut Gradient) {
             // The only one, in loops that visit each element once.
             let nested = one.depth == one.loops.len();
             let own = one.loops.iter().all(|l| {
-                one.place.indices().any(|i| matches!(g.node(g.resolve(i)), Node::Index(k) if k == l))
+                one.place
+                    .indices()
+                    .any(|i| matches!(g.node(g.resolve(i)), Node::Index(k) if k == l))
             });
             if nested && own {
                 firsts.insert((one.region, one.at));
@@ -80,8 +84,16 @@ impl Uses {
     fn region(&mut self, g: &Graph, region: RegionId, loops: &mut Vec<LoopId>) {
         for (at, stmt) in g.region(region).stmts.iter().enumerate() {
             match stmt {
-                Stmt::Store { place, add: true, .. } => {
-                    let store = Store { region, at, place: place.clone(), loops: loops.clone(), depth: self.depth };
+                Stmt::Store {
+                    place, add: true, ..
+                } => {
+                    let store = Store {
+                        region,
+                        at,
+                        place: place.clone(),
+                        loops: loops.clone(),
+                        depth: self.depth,
+                    };
                     self.adds.entry(place.array).or_default().push(store);
                 }
                 Stmt::Store { place, .. } | Stmt::Clear(place) => {
@@ -102,7 +114,9 @@ impl Uses {
                         self.spoiled.insert(p.array);
                     }
                 }
-                Stmt::Pullback(c) => self.spoiled.extend(g.call(*c).shadows.iter().flatten().map(|p| p.array)),
+                Stmt::Pullback(c) => self
+                    .spoiled
+                    .extend(g.call(*c).shadows.iter().flatten().map(|p| p.array)),
                 Stmt::If(b) => {
                     self.depth += 1;
                     self.region(g, g.branch(*b).then, loops);

@@ -56,7 +56,8 @@ pub fn gather(p: &mut Gradient, fresh: bool) {
                 Stmt::Loop(l) => {
                     todo.push(p.graph.looped(*l).body);
                     while let Some(mut plan) = plan(&p.graph, &live, *l, region) {
-                        plan.first = fresh && region == p.body && only_writer(&p.graph, p.body, &plan);
+                        plan.first =
+                            fresh && region == p.body && only_writer(&p.graph, p.body, &plan);
                         build(&mut p.graph, &plan);
                     }
                 }
@@ -75,9 +76,16 @@ fn only_writer(g: &Graph, body: RegionId, plan: &Plan) -> bool {
             Stmt::Copy { to, from, .. } => to.array == plan.array || from.array == plan.array,
             Stmt::Swap(a, b) => a.array == plan.array || b.array == plan.array,
             Stmt::Push(a, _) | Stmt::Pop(a, _) => *a == plan.array,
-            Stmt::Pullback(c) => g.call(*c).shadows.iter().flatten().any(|p| p.array == plan.array),
+            Stmt::Pullback(c) => g
+                .call(*c)
+                .shadows
+                .iter()
+                .flatten()
+                .any(|p| p.array == plan.array),
             Stmt::Declare(a) => matches!(&g.array(*a).init, Init::Copy(p) if p.array == plan.array),
-            Stmt::If(b) => touches(g, g.branch(*b).then, plan) || touches(g, g.branch(*b).otherwise, plan),
+            Stmt::If(b) => {
+                touches(g, g.branch(*b).then, plan) || touches(g, g.branch(*b).otherwise, plan)
+            }
             Stmt::Loop(l) => *l != plan.looped && touches(g, g.looped(*l).body, plan),
             _ => false,
         })
@@ -94,14 +102,27 @@ struct Body {
     index: Id,
 }
 
-fn scan(g: &Graph, region: RegionId, b: &mut Body, accesses: &mut BTreeMap<ArrayId, Vec<(Place, Kindly)>>, live: &Live, top: bool) {
+fn scan(
+    g: &Graph,
+    region: RegionId,
+    b: &mut Body,
+    accesses: &mut BTreeMap<ArrayId, Vec<(Place, Kindly)>>,
+    live: &Live,
+    top: bool,
+) {
     for stmt in &g.region(region).stmts {
         let again = matches!(stmt, Stmt::Let(id) if g.data(*id).region != Some(region));
         if !again && !live.stmt(g, stmt) {
             continue;
         }
         let mut touch = |array: ArrayId| {
-            accesses.entry(array).or_default().push((Place { array, path: Vec::new() }, Kindly::Other));
+            accesses.entry(array).or_default().push((
+                Place {
+                    array,
+                    path: Vec::new(),
+                },
+                Kindly::Other,
+            ));
         };
         match stmt {
             Stmt::Let(id) => {
@@ -111,7 +132,10 @@ fn scan(g: &Graph, region: RegionId, b: &mut Body, accesses: &mut BTreeMap<Array
                     b.others.insert(*id);
                 }
                 if let Node::Load(p, _) = g.node(*id) {
-                    accesses.entry(p.array).or_default().push((p.clone(), Kindly::Load));
+                    accesses
+                        .entry(p.array)
+                        .or_default()
+                        .push((p.clone(), Kindly::Load));
                 }
             }
             Stmt::Store { place, value, add } if top => {
@@ -122,7 +146,10 @@ fn scan(g: &Graph, region: RegionId, b: &mut Body, accesses: &mut BTreeMap<Array
                 } else {
                     Kindly::Other
                 };
-                accesses.entry(place.array).or_default().push((place.clone(), kind));
+                accesses
+                    .entry(place.array)
+                    .or_default()
+                    .push((place.clone(), kind));
             }
             Stmt::Store { place, .. } | Stmt::Clear(place) => touch(place.array),
             Stmt::Copy { to, from, .. } => {
@@ -147,10 +174,15 @@ fn scan(g: &Graph, region: RegionId, b: &mut Body, accesses: &mut BTreeMap<Array
             Stmt::Bind(id, from) => {
                 b.others.insert(*id);
                 if let Node::Load(p, _) = g.node(*from) {
-                    accesses.entry(p.array).or_default().push((p.clone(), Kindly::Load));
+                    accesses
+                        .entry(p.array)
+                        .or_default()
+                        .push((p.clone(), Kindly::Load));
                 }
             }
-            Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => b.taped.extend(g.looped(*l).tape.iter().copied()),
+            Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => {
+                b.taped.extend(g.looped(*l).tape.iter().copied())
+            }
             Stmt::ReadSaved(id) => {
                 b.others.insert(*id);
             }
@@ -175,7 +207,8 @@ fn scan(g: &Graph, region: RegionId, b: &mut Body, accesses: &mut BTreeMap<Array
             }
             Stmt::Loop(l) => {
                 let data = g.looped(*l);
-                b.others.extend(data.carried.iter().flat_map(|c| [c.phi, c.out]));
+                b.others
+                    .extend(data.carried.iter().flat_map(|c| [c.phi, c.out]));
                 b.others.extend(data.end);
                 if let Count::Range { index, .. } | Count::Stepped { index, .. } = &data.count {
                     b.others.insert(*index);
@@ -202,8 +235,12 @@ fn distance(g: &Graph, id: Id, index: Id) -> Option<i128> {
     if id == index {
         return Some(0);
     }
-    let Node::Opaque(k, args) = g.node(id) else { return None };
-    let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else { return None };
+    let Node::Opaque(k, args) = g.node(id) else {
+        return None;
+    };
+    let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else {
+        return None;
+    };
     let [a, b] = args.as_slice() else { return None };
     match op.to_string().as_str() {
         "+" => match (g.integer(*a), g.integer(*b)) {
@@ -218,23 +255,39 @@ fn distance(g: &Graph, id: Id, index: Id) -> Option<i128> {
 
 fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
     let data = g.looped(l);
-    let Count::Range { index, inclusive: false, .. } = data.count else { return None };
-    let counted = data.again.is_none() && matches!(g.types.kind(g.ty(index)), Kind::Int(n) if n == "usize");
+    let Count::Range {
+        index,
+        inclusive: false,
+        ..
+    } = data.count
+    else {
+        return None;
+    };
+    let counted =
+        data.again.is_none() && matches!(g.types.kind(g.ty(index)), Kind::Int(n) if n == "usize");
     if !counted {
         return None;
     }
     let index = g.resolve(index);
-    let mut b = Body { lets: HashSet::new(), taped: HashSet::new(), others: HashSet::new(), index };
+    let mut b = Body {
+        lets: HashSet::new(),
+        taped: HashSet::new(),
+        others: HashSet::new(),
+        index,
+    };
     b.others.extend(data.carried.iter().map(|c| c.phi));
     let mut accesses = BTreeMap::new();
     scan(g, data.body, &mut b, &mut accesses, live, true);
     // Arrays that are read at the index and then cleared there: their old values can be read by other iterations if the
     // clearing waits.
-    let at_index = |p: &Place| p.path.len() == 1 && matches!(p.path[0], Step::Index(i) if distance(g, i, index) == Some(0));
+    let at_index = |p: &Place| {
+        p.path.len() == 1 && matches!(p.path[0], Step::Index(i) if distance(g, i, index) == Some(0))
+    };
     let cleared: Vec<ArrayId> = accesses
         .iter()
         .filter(|(_, all)| {
-            all.iter().all(|(p, k)| at_index(p) && matches!(k, Kindly::Load | Kindly::Zero))
+            all.iter()
+                .all(|(p, k)| at_index(p) && matches!(k, Kindly::Load | Kindly::Zero))
                 && all.iter().filter(|(_, k)| *k == Kindly::Zero).count() == 1
         })
         .map(|(a, _)| *a)
@@ -242,12 +295,24 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
     'arrays: for (&array, all) in &accesses {
         let mut terms = Vec::new();
         for (place, kind) in all {
-            let Kindly::Add(value) = kind else { continue 'arrays };
-            let [Step::Index(i)] = place.path.as_slice() else { continue 'arrays };
-            let Some(distance) = distance(g, *i, index) else { continue 'arrays };
-            terms.push(Term { distance, value: *value });
+            let Kindly::Add(value) = kind else {
+                continue 'arrays;
+            };
+            let [Step::Index(i)] = place.path.as_slice() else {
+                continue 'arrays;
+            };
+            let Some(distance) = distance(g, *i, index) else {
+                continue 'arrays;
+            };
+            terms.push(Term {
+                distance,
+                value: *value,
+            });
         }
-        let (min, max) = (terms.iter().map(|t| t.distance).min()?, terms.iter().map(|t| t.distance).max()?);
+        let (min, max) = (
+            terms.iter().map(|t| t.distance).min()?,
+            terms.iter().map(|t| t.distance).max()?,
+        );
         if min == max || max - min > 8 {
             continue;
         }
@@ -256,7 +321,9 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
         let mut cost = 0;
         for t in &terms {
             let mut seen = HashSet::new();
-            let Some(tape) = movable(g, t.value, &b, &accesses, &cleared, &mut seen, &mut used, &mut cost) else {
+            let Some(tape) = movable(
+                g, t.value, &b, &accesses, &cleared, &mut seen, &mut used, &mut cost,
+            ) else {
                 continue 'arrays;
             };
             if tape {
@@ -270,9 +337,24 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
             continue;
         }
         let reads_tape = anchor.is_some();
-        let anchor = anchor.unwrap_or_else(|| if terms.iter().any(|t| t.distance == 0) { 0 } else { min });
+        let anchor = anchor.unwrap_or_else(|| {
+            if terms.iter().any(|t| t.distance == 0) {
+                0
+            } else {
+                min
+            }
+        });
         let cleared: Vec<ArrayId> = cleared.into_iter().filter(|a| used.contains(a)).collect();
-        return Some(Plan { looped: l, parent, array, terms, anchor, reads_tape, first: false, cleared });
+        return Some(Plan {
+            looped: l,
+            parent,
+            array,
+            terms,
+            anchor,
+            reads_tape,
+            first: false,
+            cleared,
+        });
     }
     None
 }
@@ -307,7 +389,9 @@ fn movable(
         Node::Opaque(..) => {}
         Node::Load(p, _) => {
             *cost += 1;
-            let read_only = accesses.get(&p.array).is_none_or(|all| all.iter().all(|(_, k)| *k == Kindly::Load));
+            let read_only = accesses
+                .get(&p.array)
+                .is_none_or(|all| all.iter().all(|(_, k)| *k == Kindly::Load));
             if cleared.contains(&p.array) {
                 used.insert(p.array);
             } else if !read_only {
@@ -326,13 +410,21 @@ fn movable(
 /// Rewrites the loop.
 fn build(g: &mut Graph, plan: &Plan) {
     let data = g.looped(plan.looped).clone();
-    let Count::Range { index, lo, hi, .. } = data.count else { return };
+    let Count::Range { index, lo, hi, .. } = data.count else {
+        return;
+    };
     let index = g.resolve(index);
-    let (min, max) = plan.terms.iter().fold((i128::MAX, i128::MIN), |(a, b), t| (a.min(t.distance), b.max(t.distance)));
+    let (min, max) = plan.terms.iter().fold((i128::MAX, i128::MIN), |(a, b), t| {
+        (a.min(t.distance), b.max(t.distance))
+    });
     let cleared = plan.cleared.clone();
     g.region_mut(data.body).stmts.retain(|s| match s {
-        Stmt::Store { place, add: true, .. } => place.array != plan.array,
-        Stmt::Store { place, add: false, .. } => !cleared.contains(&place.array),
+        Stmt::Store {
+            place, add: true, ..
+        } => place.array != plan.array,
+        Stmt::Store {
+            place, add: false, ..
+        } => !cleared.contains(&place.array),
         _ => true,
     });
     if plan.reads_tape {
@@ -344,7 +436,13 @@ fn build(g: &mut Graph, plan: &Plan) {
     // The middle, where every term exists.
     let first = shift(g, lo, max - plan.anchor);
     let last = back(g, hi, plan.anchor - min);
-    let mut b = Builder { g, plan, bound: &bound, index, body: data.body };
+    let mut b = Builder {
+        g,
+        plan,
+        bound: &bound,
+        index,
+        body: data.body,
+    };
     b.looped(first, last, |b, i| {
         if plan.reads_tape
             && let Some(of) = b.g.looped(plan.looped).reverses
@@ -362,7 +460,14 @@ fn build(g: &mut Graph, plan: &Plan) {
         }
         if let Some(sum) = sum {
             let to = shift(b.g, i, plan.anchor);
-            b.g.store(Place { array: plan.array, path: vec![Step::Index(to)] }, sum, !plan.first);
+            b.g.store(
+                Place {
+                    array: plan.array,
+                    path: vec![Step::Index(to)],
+                },
+                sum,
+                !plan.first,
+            );
         }
     });
     // The ends, where only some do. An empty loop has none, and its bounds may not be indices.
@@ -375,7 +480,15 @@ fn build(g: &mut Graph, plan: &Plan) {
     let ty = b.g.usize_ty();
     let func = quote!(::core::cmp::max);
     let key = format!("call {func}");
-    let from = b.g.opaque(Opaque { key, form: OpaqueForm::Call(func), discrete: false }, &[from_hi, middle], ty);
+    let from = b.g.opaque(
+        Opaque {
+            key,
+            form: OpaqueForm::Call(func),
+            discrete: false,
+        },
+        &[from_hi, middle],
+        ty,
+    );
     b.end(from, high, lo, hi);
     b.g.close();
     let otherwise = b.g.open();
@@ -384,7 +497,10 @@ fn build(g: &mut Graph, plan: &Plan) {
     b.g.push(Stmt::If(branch));
     for array in &plan.cleared {
         b.looped(lo, hi, |b, i| {
-            let place = Place { array: *array, path: vec![Step::Index(i)] };
+            let place = Place {
+                array: *array,
+                path: vec![Step::Index(i)],
+            };
             let ty = match b.g.shape_at(&place) {
                 crate::shape::Shape::Scalar(ty) => ty,
                 crate::shape::Shape::Float(f) => b.g.types.fresh(Kind::Float(f)),
@@ -397,12 +513,25 @@ fn build(g: &mut Graph, plan: &Plan) {
     g.close();
     let stmts = &mut g.region_mut(plan.parent).stmts;
     let new: Vec<Stmt> = stmts.drain(start..).collect();
-    let at = stmts.iter().position(|s| matches!(s, Stmt::Loop(k) if *k == plan.looped)).map_or(stmts.len(), |k| k + 1);
+    let at = stmts
+        .iter()
+        .position(|s| matches!(s, Stmt::Loop(k) if *k == plan.looped))
+        .map_or(stmts.len(), |k| k + 1);
     stmts.splice(at..at, new);
 }
 
 fn lets_of(g: &Graph, region: RegionId) -> HashSet<Id> {
-    g.region(region).stmts.iter().filter_map(|s| if let Stmt::Let(id) = s { Some(*id) } else { None }).collect()
+    g.region(region)
+        .stmts
+        .iter()
+        .filter_map(|s| {
+            if let Stmt::Let(id) = s {
+                Some(*id)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 /// `id + by`, where `by` may be negative.
@@ -417,7 +546,13 @@ fn shift(g: &mut Graph, id: Id, by: i128) -> Id {
     }
     let size = g.usize_const(by.unsigned_abs() as usize);
     let ty = g.usize_ty();
-    g.opaque_binary(if by > 0 { quote!(+) } else { quote!(-) }, id, size, ty, false)
+    g.opaque_binary(
+        if by > 0 { quote!(+) } else { quote!(-) },
+        id,
+        size,
+        ty,
+        false,
+    )
 }
 
 /// `id - by`, not below zero.
@@ -432,7 +567,15 @@ fn back(g: &mut Graph, id: Id, by: i128) -> Id {
     let ty = g.usize_ty();
     let func = quote!(::core::primitive::usize::saturating_sub);
     let key = format!("call {func}");
-    g.opaque(Opaque { key, form: OpaqueForm::Call(func), discrete: false }, &[id, size], ty)
+    g.opaque(
+        Opaque {
+            key,
+            form: OpaqueForm::Call(func),
+            discrete: false,
+        },
+        &[id, size],
+        ty,
+    )
 }
 
 struct Builder<'a> {
@@ -447,11 +590,23 @@ impl Builder<'_> {
     fn looped(&mut self, lo: Id, hi: Id, body: impl FnOnce(&mut Self, Id)) {
         let region = self.g.open();
         let ty = self.g.usize_ty();
-        let index = self.g.bound(Node::Index(LoopId(u32::MAX)), ty, Some(region));
+        let index = self
+            .g
+            .bound(Node::Index(LoopId(u32::MAX)), ty, Some(region));
         self.g.nodes[index.0 as usize].name = Some("j".into());
         body(self, index);
         self.g.close();
-        let looped = self.g.new_loop(Count::Range { index, lo, hi, inclusive: false, rev: false }, region, Span::call_site());
+        let looped = self.g.new_loop(
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive: false,
+                rev: false,
+            },
+            region,
+            Span::call_site(),
+        );
         self.g.nodes[index.0 as usize].node = Node::Index(looped);
         self.g.push(Stmt::Loop(looped));
     }
@@ -477,7 +632,14 @@ impl Builder<'_> {
                     b.g.push(Stmt::ReadTapeAt(of, at));
                 }
                 let term = b.copy(t.value, at, &mut HashMap::new());
-                b.g.store(Place { array: plan.array, path: vec![Step::Index(j)] }, term, true);
+                b.g.store(
+                    Place {
+                        array: plan.array,
+                        path: vec![Step::Index(j)],
+                    },
+                    term,
+                    true,
+                );
                 b.g.close();
                 let otherwise = b.g.open();
                 b.g.close();
@@ -533,7 +695,9 @@ impl Builder<'_> {
     /// The loop index that an iteration number is counted from.
     fn base(&self, at: Id) -> Id {
         match self.g.node(at) {
-            Node::Opaque(_, args) if args.len() == 2 && self.g.integer(args[1]).is_some() => self.base(args[0]),
+            Node::Opaque(_, args) if args.len() == 2 && self.g.integer(args[1]).is_some() => {
+                self.base(args[0])
+            }
             _ => at,
         }
     }

@@ -423,11 +423,22 @@ impl Items<'_> {
         // The gradient's generic parameters must be those of the residuals, or nothing would tell them to `backward`.
         let gradient = self.gradient_type(false);
         let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
-        let (wanted, found) = (self.mentioned(&gradient), self.mentioned(&quote!(#(#types)*)));
-        if wanted.params.iter().any(|p| !found.params.iter().any(|q| p == q)) {
+        let (wanted, found) = (
+            self.mentioned(&gradient),
+            self.mentioned(&quote!(#(#types)*)),
+        );
+        if wanted
+            .params
+            .iter()
+            .any(|p| !found.params.iter().any(|q| p == q))
+        {
             let name = format_ident!("of");
             let ty = quote!(::core::marker::PhantomData<#gradient>);
-            fields.push(Field { name, ty, value: quote!(::core::marker::PhantomData) });
+            fields.push(Field {
+                name,
+                ty,
+                value: quote!(::core::marker::PhantomData),
+            });
         }
         let items = &p.primal.items;
         let statements = e.region(p.split.body);
@@ -518,7 +529,11 @@ impl Items<'_> {
         let (name, cursor, elem) = (e.tape_name(l), e.cursor(l), e.tape_type(l));
         // A branch not taken leaves room unused.
         let value = quote!({ let mut #name = #name; #name.truncate(#cursor); #name });
-        Field { name, ty: quote!(::std::vec::Vec<#elem>), value }
+        Field {
+            name,
+            ty: quote!(::std::vec::Vec<#elem>),
+            value,
+        }
     }
 
     fn local_type(&self, e: &Emit, shape: &Shape) -> TokenStream {
@@ -559,7 +574,11 @@ impl Items<'_> {
                 let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
                 if fresh {
                     let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
-                    return if s.path.is_empty() { quote!(*#d = #value;) } else { quote!(#d #(.#path)* = #value;) };
+                    return if s.path.is_empty() {
+                        quote!(*#d = #value;)
+                    } else {
+                        quote!(#d #(.#path)* = #value;)
+                    };
                 }
                 if s.path.is_empty() {
                     return e.plus(quote!((*#d)), value);

@@ -451,7 +451,11 @@ impl Keep<'_> {
                     id(*f, out);
                     out.extend(g.operands(*f));
                 }
-                Stmt::Call(_) | Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..) | Stmt::ReadSaved(_) => {}
+                Stmt::Call(_)
+                | Stmt::Pop(..)
+                | Stmt::ReadTape(_)
+                | Stmt::ReadTapeAt(..)
+                | Stmt::ReadSaved(_) => {}
             }
         }
     }

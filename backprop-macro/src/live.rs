@@ -117,7 +117,8 @@ impl Live {
             Stmt::Effect(..)
             | Stmt::Call(_)
             | Stmt::Bind(..)
-            | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..)
+            | Stmt::ReadTape(_)
+            | Stmt::ReadTapeAt(..)
             | Stmt::ReadSaved(_) => true,
         }
     }
@@ -126,7 +127,11 @@ impl Live {
         g.region(region).stmts.iter().any(|s| match s {
             Stmt::Let(id) => g.data(*id).pinned,
             // A declaration alone does nothing.
-            Stmt::Declare(_) | Stmt::Bind(..) | Stmt::ReadTape(_) | Stmt::ReadTapeAt(..) | Stmt::ReadSaved(_) => false,
+            Stmt::Declare(_)
+            | Stmt::Bind(..)
+            | Stmt::ReadTape(_)
+            | Stmt::ReadTapeAt(..)
+            | Stmt::ReadSaved(_) => false,
             s => self.stmt(g, s),
         })
     }

@@ -31,14 +31,20 @@ impl Case {
     }
 
     fn value(&self, at: &[f64]) -> f64 {
-        let Output::Scalar(result) = self.primal.result else { panic!("a scalar result") };
+        let Output::Scalar(result) = self.primal.result else {
+            panic!("a scalar result")
+        };
         Machine::run(&self.primal.graph, self.primal.body, at).get(&self.primal.graph, result)
     }
 
     fn slopes(&self, at: &[f64]) -> Vec<f64> {
         let g = &self.gradient.graph;
         let machine = Machine::run(g, self.gradient.body, at);
-        self.gradient.scalars.iter().map(|s| machine.get(g, s.value)).collect()
+        self.gradient
+            .scalars
+            .iter()
+            .map(|s| machine.get(g, s.value))
+            .collect()
     }
 
     /// Central difference of sixth order.
@@ -56,7 +62,10 @@ impl Case {
         for (k, got) in self.slopes(at).into_iter().enumerate() {
             let want = self.difference(at, k);
             let tolerance = 1e-7 * (1.0 + want.abs() + self.value(at).abs());
-            assert!((got - want).abs() <= tolerance, "{what}, operand {k} at {at:?}: got {got}, want {want}");
+            assert!(
+                (got - want).abs() <= tolerance,
+                "{what}, operand {k} at {at:?}: got {got}, want {want}"
+            );
         }
     }
 }
@@ -73,7 +82,9 @@ impl Machine {
             }
         }
         for stmt in &g.region(region).stmts {
-            let Stmt::Let(id) = stmt else { panic!("straight-line code") };
+            let Stmt::Let(id) = stmt else {
+                panic!("straight-line code")
+            };
             let value = m.compute(g, *id);
             m.0.insert(*id, value);
         }
@@ -127,19 +138,29 @@ fn function(op: Op, at: &[f64]) -> Option<(String, Vec<f64>)> {
         Op::Select | Op::FromInt => return None,
         _ => n,
     };
-    let params: Vec<String> = names[..floats].iter().map(|p| format!("{p}: f64")).collect();
+    let params: Vec<String> = names[..floats]
+        .iter()
+        .map(|p| format!("{p}: f64"))
+        .collect();
     let body = match op.syntax() {
         Syntax::Prefix(p) => format!("{p}a"),
         Syntax::Infix(o) => format!("a {o} b"),
         Syntax::Method(m) => format!("a.{m}({})", names[1..n].join(", ")),
         Syntax::Form(m) => format!("a.{m}({})", at[1].round() as i32),
     };
-    Some((format!("fn f({}) -> f64 {{ {body} }}", params.join(", ")), at[..floats].to_vec()))
+    Some((
+        format!("fn f({}) -> f64 {{ {body} }}", params.join(", ")),
+        at[..floats].to_vec(),
+    ))
 }
 
 fn sample(domain: &[[f64; 2]], step: usize) -> Vec<f64> {
     let part = |k: usize| (step as f64 * 0.117 + 0.31 * k as f64 + 0.05) % 1.0;
-    domain.iter().enumerate().map(|(k, [lo, hi])| lo + (hi - lo) * part(k)).collect()
+    domain
+        .iter()
+        .enumerate()
+        .map(|(k, [lo, hi])| lo + (hi - lo) * part(k))
+        .collect()
 }
 
 #[test]
@@ -148,7 +169,9 @@ fn every_row_of_the_table_matches_differences() {
     for &op in Op::ALL {
         for step in 0..9 {
             let at = sample(op.domain(), step);
-            let Some((source, at)) = function(op, &at) else { continue };
+            let Some((source, at)) = function(op, &at) else {
+                continue;
+            };
             let case = Case::new(&source);
             // A kink within the difference's reach says nothing about the rule.
             let near = matches!(op, Op::Max | Op::Min) && (at[0] - at[1]).abs() < 0.01;
@@ -169,7 +192,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         ((self.0 >> 33) % n as u64) as usize
     }
 }
@@ -177,7 +203,9 @@ impl Random {
 #[test]
 fn random_graphs_match_differences() {
     let mut random = Random(7);
-    let unary = ["sin", "cos", "tanh", "atan", "exp_m1", "asinh", "cbrt", "abs", "sinh"];
+    let unary = [
+        "sin", "cos", "tanh", "atan", "exp_m1", "asinh", "cbrt", "abs", "sinh",
+    ];
     for round in 0..200 {
         // Values are squashed, so that differences stay accurate however deep the graph is.
         let mut lines = String::new();
@@ -198,18 +226,28 @@ fn random_graphs_match_differences() {
             names.push(format!("v{k}"));
         }
         let last = &names[names.len() - 1];
-        let source = format!("fn f(x: f64, y: f64, z: f64) -> f64 {{ {lines} {last} * {last} + {last} }}");
+        let source =
+            format!("fn f(x: f64, y: f64, z: f64) -> f64 {{ {lines} {last} * {last} + {last} }}");
         let case = Case::new(&source);
         let at = [0.3, -0.7, 1.1].map(|v| v + 0.01 * random.below(40) as f64);
         // Kinks of `abs` and the steep root at zero are not for differences.
         let slopes = case.slopes(&at);
-        if slopes.iter().any(|s| s.abs() > 50.0) || source.contains(".abs()") || source.contains(".cbrt()") {
-            assert!(slopes.iter().all(|s| s.is_finite()), "round {round}: {source}");
+        if slopes.iter().any(|s| s.abs() > 50.0)
+            || source.contains(".abs()")
+            || source.contains(".cbrt()")
+        {
+            assert!(
+                slopes.iter().all(|s| s.is_finite()),
+                "round {round}: {source}"
+            );
             continue;
         }
         for (k, got) in slopes.into_iter().enumerate() {
             let want = case.difference(&at, k);
-            assert!((got - want).abs() <= 1e-5 * (1.0 + want.abs()), "round {round}, {k} at {at:?}: got {got}, want {want}\n{source}");
+            assert!(
+                (got - want).abs() <= 1e-5 * (1.0 + want.abs()),
+                "round {round}, {k} at {at:?}: got {got}, want {want}\n{source}"
+            );
         }
     }
 }
@@ -218,11 +256,16 @@ fn random_graphs_match_differences() {
 fn a_product_of_256_factors_takes_about_three_multiplications_a_factor() {
     let params: Vec<String> = (0..256).map(|k| format!("x{k}: f64")).collect();
     let factors: Vec<String> = (0..256).map(|k| format!("x{k}")).collect();
-    let case = Case::new(&format!("fn f({}) -> f64 {{ {} }}", params.join(", "), factors.join(" * ")));
+    let case = Case::new(&format!(
+        "fn f({}) -> f64 {{ {} }}",
+        params.join(", "),
+        factors.join(" * ")
+    ));
     let g = &case.gradient.graph;
-    let multiplications = g.region(case.gradient.body).stmts.iter().filter(|s| {
-        matches!(s, Stmt::Let(id) if matches!(g.node(*id), Node::Apply(Op::Mul, _)))
-    });
+    let multiplications =
+        g.region(case.gradient.body).stmts.iter().filter(
+            |s| matches!(s, Stmt::Let(id) if matches!(g.node(*id), Node::Apply(Op::Mul, _))),
+        );
     let count = multiplications.count();
     assert!(count <= 3 * 255, "{count} multiplications");
     let at: Vec<f64> = (0..256).map(|k| 1.0 + 0.001 * f64::from(k % 7)).collect();
@@ -234,8 +277,10 @@ fn a_product_of_256_factors_takes_about_three_multiplications_a_factor() {
 
 #[test]
 fn several_errors_are_reported_together() {
-    let function: syn::ItemFn =
-        syn::parse_str("fn f(x: f64) -> f64 { let a = x.to_bits(); let b = frob!(x); unsafe { x } }").unwrap();
+    let function: syn::ItemFn = syn::parse_str(
+        "fn f(x: f64) -> f64 { let a = x.to_bits(); let b = frob!(x); unsafe { x } }",
+    )
+    .unwrap();
     let errors = Errors::default();
     let sig = Signature::read(&function.sig, &Options::default(), &errors).unwrap();
     assert!(lower::lower(&function, &sig, &errors, &|_| false).is_none());

@@ -9,7 +9,6 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 impl Emit<'_> {
-
     pub(super) fn root(&self, array: ArrayId) -> TokenStream {
         let data = self.g().array(array);
         if let (Some(saved), Some(field)) = (&self.saved, self.saved_arrays.get(&array)) {

@@ -7,7 +7,6 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 impl Emit<'_> {
-
     pub(super) fn arguments(&self, call: &Call) -> Vec<TokenStream> {
         call.args
             .iter()

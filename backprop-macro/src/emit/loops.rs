@@ -48,23 +48,36 @@ impl Emit<'_> {
     /// Whether the loop's iterations are known when it starts, and can be counted from zero.
     fn counted(&self, l: LoopId) -> bool {
         let data = self.g().looped(l);
-        let Count::Range { index, .. } = &data.count else { return false };
+        let Count::Range { index, .. } = &data.count else {
+            return false;
+        };
         data.again.is_none()
             && matches!(self.g().types.kind(self.g().ty(*index)), Kind::Int(name) if name == "usize")
     }
 
     /// The number of iterations and their counter; a loop and its reverse, never nested, use one name.
     fn trips(&self, l: LoopId) -> Ident {
-        local(&format!("loop{}_n", self.g().looped(l).reverses.unwrap_or(l).0))
+        local(&format!(
+            "loop{}_n",
+            self.g().looped(l).reverses.unwrap_or(l).0
+        ))
     }
 
     fn counter(&self, l: LoopId) -> Ident {
-        local(&format!("loop{}_k", self.g().looped(l).reverses.unwrap_or(l).0))
+        local(&format!(
+            "loop{}_k",
+            self.g().looped(l).reverses.unwrap_or(l).0
+        ))
     }
 
     /// The number of iterations of a counted loop.
     fn trip_count(&self, l: LoopId) -> TokenStream {
-        let Count::Range { lo, hi, inclusive, .. } = &self.g().looped(l).count else { return quote!(0) };
+        let Count::Range {
+            lo, hi, inclusive, ..
+        } = &self.g().looped(l).count
+        else {
+            return quote!(0);
+        };
         let (a, b) = (self.value(*lo), self.value(*hi));
         let b = if *inclusive { quote!((#b + 1)) } else { b };
         if self.g().integer(*lo) == Some(0) {
@@ -72,7 +85,9 @@ impl Emit<'_> {
         }
         match (self.g().integer(*lo), self.g().integer(*hi)) {
             (Some(lo), Some(hi)) if hi >= lo => {
-                let n = proc_macro2::Literal::usize_unsuffixed((hi - lo) as usize + usize::from(*inclusive));
+                let n = proc_macro2::Literal::usize_unsuffixed(
+                    (hi - lo) as usize + usize::from(*inclusive),
+                );
                 quote!(#n)
             }
             _ => quote!(::core::primitive::usize::saturating_sub(#b, #a)),
@@ -81,11 +96,16 @@ impl Emit<'_> {
 
     /// Whether a loop's number of iterations is known in a region around it.
     fn known_in(&self, l: LoopId, region: RegionId) -> bool {
-        let Count::Range { lo, hi, .. } = &self.g().looped(l).count else { return false };
+        let Count::Range { lo, hi, .. } = &self.g().looped(l).count else {
+            return false;
+        };
         self.counted(l)
             && [lo, hi].into_iter().all(|id| {
                 let id = self.g().resolve(*id);
-                self.g().data(id).region.is_none_or(|r| self.g().encloses(r, region))
+                self.g()
+                    .data(id)
+                    .region
+                    .is_none_or(|r| self.g().encloses(r, region))
             })
     }
 
@@ -112,7 +132,12 @@ impl Emit<'_> {
         }
         let mut total = 1usize;
         for l in self.nest(l, home) {
-            let Count::Range { lo, hi, inclusive, .. } = &self.g().looped(l).count else { return None };
+            let Count::Range {
+                lo, hi, inclusive, ..
+            } = &self.g().looped(l).count
+            else {
+                return None;
+            };
             let (lo, hi) = (self.g().integer(*lo)?, self.g().integer(*hi)?);
             total = total.checked_mul(usize::try_from(hi - lo).ok()? + usize::from(*inclusive))?;
         }
@@ -148,7 +173,9 @@ impl Emit<'_> {
         let inside = |r: RegionId| self.g().encloses(r, self.g().looped(l).body);
         match stmt {
             Stmt::Loop(k) => inside(self.g().looped(*k).body),
-            Stmt::If(b) => inside(self.g().branch(*b).then) || inside(self.g().branch(*b).otherwise),
+            Stmt::If(b) => {
+                inside(self.g().branch(*b).then) || inside(self.g().branch(*b).otherwise)
+            }
             _ => false,
         }
     }
@@ -169,7 +196,13 @@ impl Emit<'_> {
 
     /// The type of a tape's element.
     pub fn tape_type(&self, l: LoopId) -> TokenStream {
-        let types: Vec<TokenStream> = self.g().looped(l).tape.iter().map(|id| self.type_of(*id)).collect();
+        let types: Vec<TokenStream> = self
+            .g()
+            .looped(l)
+            .tape
+            .iter()
+            .map(|id| self.type_of(*id))
+            .collect();
         match types.as_slice() {
             [first, ..] if self.uniform(l) => {
                 let n = types.len();
@@ -180,8 +213,13 @@ impl Emit<'_> {
     }
 
     fn tape_zero(&self, l: LoopId) -> TokenStream {
-        let zeros: Vec<TokenStream> =
-            self.g().looped(l).tape.iter().map(|id| self.zero(self.g().ty(*id))).collect();
+        let zeros: Vec<TokenStream> = self
+            .g()
+            .looped(l)
+            .tape
+            .iter()
+            .map(|id| self.zero(self.g().ty(*id)))
+            .collect();
         self.tape_element(l, &zeros)
     }
 
@@ -191,8 +229,14 @@ impl Emit<'_> {
 
     /// Reads what the iteration being reversed has kept.
     pub(super) fn read_tape(&self, l: LoopId) -> TokenStream {
-        let names: Vec<TokenStream> =
-            self.g().looped(l).tape.iter().map(|id| self.name(*id)).map(|n| quote!(#n)).collect();
+        let names: Vec<TokenStream> = self
+            .g()
+            .looped(l)
+            .tape
+            .iter()
+            .map(|id| self.name(*id))
+            .map(|n| quote!(#n))
+            .collect();
         let pattern = self.tape_element(l, &names);
         if self.counted(l) {
             let (track, counter) = (self.track(l), self.counter(l));
@@ -204,9 +248,17 @@ impl Emit<'_> {
 
     /// Reads what another iteration of a counted loop has kept.
     pub(super) fn read_tape_at(&self, l: LoopId, at: Id) -> TokenStream {
-        let Count::Range { lo, .. } = &self.g().looped(l).count else { return TokenStream::new() };
-        let names: Vec<TokenStream> =
-            self.g().looped(l).tape.iter().map(|id| self.name(*id)).map(|n| quote!(#n)).collect();
+        let Count::Range { lo, .. } = &self.g().looped(l).count else {
+            return TokenStream::new();
+        };
+        let names: Vec<TokenStream> = self
+            .g()
+            .looped(l)
+            .tape
+            .iter()
+            .map(|id| self.name(*id))
+            .map(|n| quote!(#n))
+            .collect();
         let (pattern, track, at) = (self.tape_element(l, &names), self.track(l), self.value(at));
         if self.g().integer(*lo) == Some(0) {
             return quote!(let #pattern = #track[#at];);
@@ -222,10 +274,17 @@ impl Emit<'_> {
         let g = self.g();
         let id = g.resolve(id);
         if id == index {
-            return Some(Offset { fixed: None, number: 0 });
+            return Some(Offset {
+                fixed: None,
+                number: 0,
+            });
         }
-        let Node::Opaque(k, args) = g.node(id) else { return None };
-        let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else { return None };
+        let Node::Opaque(k, args) = g.node(id) else {
+            return None;
+        };
+        let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else {
+            return None;
+        };
         let plus = match op.to_string().as_str() {
             "+" => true,
             "-" => false,
@@ -233,21 +292,42 @@ impl Emit<'_> {
         };
         let [a, b] = args.as_slice() else { return None };
         let (a, b) = (g.resolve(*a), g.resolve(*b));
-        let sides = if plus { vec![(a, b), (b, a)] } else { vec![(a, b)] };
+        let sides = if plus {
+            vec![(a, b), (b, a)]
+        } else {
+            vec![(a, b)]
+        };
         for (base, rest) in sides {
-            let Some(inner) = self.offset(base, index, inside) else { continue };
+            let Some(inner) = self.offset(base, index, inside) else {
+                continue;
+            };
             if let Some(n) = g.integer(rest) {
-                return Some(Offset { number: if plus { inner.number + n } else { inner.number - n }, ..inner });
+                return Some(Offset {
+                    number: if plus {
+                        inner.number + n
+                    } else {
+                        inner.number - n
+                    },
+                    ..inner
+                });
             }
             if plus && inner.fixed.is_none() && !inside.contains(&rest) && rest != index {
-                return Some(Offset { fixed: Some(rest), ..inner });
+                return Some(Offset {
+                    fixed: Some(rest),
+                    ..inner
+                });
             }
         }
         None
     }
 
     /// The part of an access up to the step that moves with the loop.
-    fn moving(&self, place: &Place, index: Id, inside: &HashSet<Id>) -> Option<(Vec<Step>, Offset)> {
+    fn moving(
+        &self,
+        place: &Place,
+        index: Id,
+        inside: &HashSet<Id>,
+    ) -> Option<(Vec<Step>, Offset)> {
         let mut prefix = Vec::new();
         for step in &place.path {
             match step {
@@ -269,7 +349,9 @@ impl Emit<'_> {
 
     fn hoists(&self, l: LoopId) -> Vec<(Hoist, bool)> {
         let data = self.g().looped(l);
-        let Count::Range { index, lo, hi, .. } = &data.count else { return Vec::new() };
+        let Count::Range { index, lo, hi, .. } = &data.count else {
+            return Vec::new();
+        };
         if !self.counted(l) {
             return Vec::new();
         }
@@ -286,20 +368,25 @@ impl Emit<'_> {
             let decl = self.g().array(array);
             let local_fixed = matches!(decl.shape, Shape::Array(_, Length::Known(_)));
             // Bounds of constant loops over fixed arrays are settled by the compiler itself.
-            if constant && local_fixed || decl.region.is_some_and(|r| self.g().encloses(data.body, r)) {
+            if constant && local_fixed
+                || decl.region.is_some_and(|r| self.g().encloses(data.body, r))
+            {
                 continue;
             }
             let mine: Vec<&Access> = accesses.iter().filter(|a| a.place.array == array).collect();
             let stored = mine.iter().any(|a| a.store);
-            let keys: Vec<Option<(Vec<Step>, Offset)>> =
-                mine.iter().map(|a| self.moving(&a.place, index, &inside)).collect();
+            let keys: Vec<Option<(Vec<Step>, Offset)>> = mine
+                .iter()
+                .map(|a| self.moving(&a.place, index, &inside))
+                .collect();
             if stored && (keys.iter().any(Option::is_none) || keys.iter().any(|k| *k != keys[0])) {
                 continue;
             }
             let mut seen: Vec<&(Vec<Step>, Offset)> = Vec::new();
             for (access, key) in mine.iter().zip(&keys) {
                 let Some(key) = key else { continue };
-                if !access.always || seen.contains(&key) || self.already_hoisted(array, key.0.len()) {
+                if !access.always || seen.contains(&key) || self.already_hoisted(array, key.0.len())
+                {
                     continue;
                 }
                 seen.push(key);
@@ -321,16 +408,24 @@ impl Emit<'_> {
 
     /// Inside a slice that an outer loop took, the array itself is borrowed: no second slice of its first dimension.
     fn already_hoisted(&self, array: ArrayId, prefix: usize) -> bool {
-        self.hoisted.borrow().iter().any(|h| h.array == array && h.steps > prefix)
+        self.hoisted
+            .borrow()
+            .iter()
+            .any(|h| h.array == array && h.steps > prefix)
     }
 
     /// The slices to take, as statements.
     fn take(&self, l: LoopId, hoists: &[(Hoist, bool)]) -> TokenStream {
-        let Count::Range { lo, .. } = &self.g().looped(l).count else { return TokenStream::new() };
+        let Count::Range { lo, .. } = &self.g().looped(l).count else {
+            return TokenStream::new();
+        };
         let n = self.trips(l);
         let mut out = TokenStream::new();
         for (h, store) in hoists {
-            let base = self.place(&Place { array: h.array, path: h.prefix.clone() });
+            let base = self.place(&Place {
+                array: h.array,
+                path: h.prefix.clone(),
+            });
             let mut start = TokenStream::new();
             let number = h.offset.number + self.g().integer(*lo).unwrap_or(0);
             if self.g().integer(*lo).is_none() {
@@ -339,7 +434,11 @@ impl Emit<'_> {
             }
             if let Some(fixed) = h.offset.fixed {
                 let fixed = self.value(fixed);
-                start = if start.is_empty() { quote!(#fixed) } else { quote!(#start + #fixed) };
+                start = if start.is_empty() {
+                    quote!(#fixed)
+                } else {
+                    quote!(#start + #fixed)
+                };
             }
             if number != 0 || start.is_empty() {
                 let size = proc_macro2::Literal::usize_unsuffixed(number.unsigned_abs() as usize);
@@ -366,12 +465,17 @@ impl Emit<'_> {
                 continue;
             }
             let data = self.g().looped(h.of);
-            let Count::Range { index, .. } = &data.count else { continue };
+            let Count::Range { index, .. } = &data.count else {
+                continue;
+            };
             let index = self.g().resolve(*index);
             let mut inside = HashSet::from([index]);
             self.bound_in(data.body, &mut inside);
             inside.extend(data.carried.iter().map(|c| c.phi));
-            let head = Place { array: place.array, path: place.path[..h.steps].to_vec() };
+            let head = Place {
+                array: place.array,
+                path: place.path[..h.steps].to_vec(),
+            };
             if self.moving(&head, index, &inside).as_ref() != Some(&(h.prefix.clone(), h.offset)) {
                 continue;
             }
@@ -386,10 +490,15 @@ impl Emit<'_> {
         let g = self.g();
         for stmt in &g.region(region).stmts {
             match stmt {
-                Stmt::Let(id) | Stmt::Bind(id, _) | Stmt::ReadSaved(id) | Stmt::Pop(_, Some(id)) => {
+                Stmt::Let(id)
+                | Stmt::Bind(id, _)
+                | Stmt::ReadSaved(id)
+                | Stmt::Pop(_, Some(id)) => {
                     out.insert(*id);
                 }
-                Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => out.extend(g.looped(*l).tape.iter().copied()),
+                Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => {
+                    out.extend(g.looped(*l).tape.iter().copied())
+                }
                 Stmt::Call(c) => out.extend(g.call(*c).outs.iter().copied()),
                 Stmt::Pullback(c) => out.extend(g.call(*c).gradients.iter().flatten().copied()),
                 Stmt::If(b) => {
@@ -422,11 +531,21 @@ impl Emit<'_> {
             if !recomputed && !self.live.stmt(g, stmt) {
                 continue;
             }
-            let mut push = |place: &Place, store: bool| out.push(Access { place: place.clone(), store, always });
+            let mut push = |place: &Place, store: bool| {
+                out.push(Access {
+                    place: place.clone(),
+                    store,
+                    always,
+                })
+            };
             match stmt {
                 Stmt::Let(id) => match g.node(*id) {
                     Node::Load(p, _) => push(p, false),
-                    Node::Len(p, _) => out.push(Access { place: p.clone(), store: false, always: false }),
+                    Node::Len(p, _) => out.push(Access {
+                        place: p.clone(),
+                        store: false,
+                        always: false,
+                    }),
                     _ => {}
                 },
                 Stmt::Bind(_, from) => {
@@ -436,31 +555,75 @@ impl Emit<'_> {
                 }
                 Stmt::Store { place, .. } => push(place, true),
                 Stmt::Copy { to, from, .. } => {
-                    out.push(Access { place: to.clone(), store: true, always: false });
-                    out.push(Access { place: from.clone(), store: false, always: false });
+                    out.push(Access {
+                        place: to.clone(),
+                        store: true,
+                        always: false,
+                    });
+                    out.push(Access {
+                        place: from.clone(),
+                        store: false,
+                        always: false,
+                    });
                 }
-                Stmt::Clear(p) => out.push(Access { place: p.clone(), store: true, always: false }),
+                Stmt::Clear(p) => out.push(Access {
+                    place: p.clone(),
+                    store: true,
+                    always: false,
+                }),
                 Stmt::Swap(a, b) => {
                     for p in [a, b] {
-                        out.push(Access { place: Place { array: p.array, path: Vec::new() }, store: true, always: false });
+                        out.push(Access {
+                            place: Place {
+                                array: p.array,
+                                path: Vec::new(),
+                            },
+                            store: true,
+                            always: false,
+                        });
                     }
                 }
                 Stmt::Push(a, _) | Stmt::Pop(a, _) => {
-                    out.push(Access { place: Place { array: *a, path: Vec::new() }, store: true, always: false });
+                    out.push(Access {
+                        place: Place {
+                            array: *a,
+                            path: Vec::new(),
+                        },
+                        store: true,
+                        always: false,
+                    });
                 }
                 Stmt::Declare(a) => {
                     if let Init::Copy(p) = &g.array(*a).init {
-                        out.push(Access { place: p.clone(), store: false, always: false });
+                        out.push(Access {
+                            place: p.clone(),
+                            store: false,
+                            always: false,
+                        });
                     }
                     if let Some(like) = g.array(*a).like {
-                        out.push(Access { place: Place { array: like, path: Vec::new() }, store: false, always: false });
+                        out.push(Access {
+                            place: Place {
+                                array: like,
+                                path: Vec::new(),
+                            },
+                            store: false,
+                            always: false,
+                        });
                     }
                 }
                 Stmt::Call(c) => self.call_accesses(*c, out),
                 Stmt::Pullback(c) => {
                     self.call_accesses(*c, out);
                     for p in g.call(*c).shadows.iter().flatten() {
-                        out.push(Access { place: Place { array: p.array, path: Vec::new() }, store: true, always: false });
+                        out.push(Access {
+                            place: Place {
+                                array: p.array,
+                                path: Vec::new(),
+                            },
+                            store: true,
+                            always: false,
+                        });
                     }
                 }
                 Stmt::If(b) => {
@@ -477,7 +640,11 @@ impl Emit<'_> {
     fn call_accesses(&self, c: CallId, out: &mut Vec<Access>) {
         for a in &self.g().call(c).args {
             if let Argument::Array { place, .. } = a {
-                out.push(Access { place: place.clone(), store: false, always: false });
+                out.push(Access {
+                    place: place.clone(),
+                    store: false,
+                    always: false,
+                });
             }
         }
     }
@@ -487,14 +654,21 @@ impl Emit<'_> {
     pub(super) fn looped(&self, l: LoopId) -> TokenStream {
         let g = self.g();
         let data = g.looped(l);
-        let carried: Vec<&Carried> = data.carried.iter().filter(|c| self.live.carried(g, c)).collect();
+        let carried: Vec<&Carried> = data
+            .carried
+            .iter()
+            .filter(|c| self.live.carried(g, c))
+            .collect();
         let mut before = TokenStream::new();
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));
             let ty = match g.types.kind(g.ty(c.phi)) {
                 Kind::Unknown | Kind::Other | Kind::AnyInt => TokenStream::new(),
-                _ => g.types.tokens(g.ty(c.phi)).map_or(TokenStream::new(), |t| quote!(: #t)),
+                _ => g
+                    .types
+                    .tokens(g.ty(c.phi))
+                    .map_or(TokenStream::new(), |t| quote!(: #t)),
             };
             before.extend(quote!(let mut #phi #ty = #init;));
             if self.live.has(g, c.out) {
@@ -514,7 +688,9 @@ impl Emit<'_> {
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
         let sliced = !hoists.is_empty();
-        self.hoisted.borrow_mut().extend(hoists.into_iter().map(|h| h.0));
+        self.hoisted
+            .borrow_mut()
+            .extend(hoists.into_iter().map(|h| h.0));
         let mut body = self.region(data.body);
         if !data.tape.is_empty() && data.reverses.is_none() {
             let values: Vec<TokenStream> = data.tape.iter().map(|id| self.value(*id)).collect();
@@ -535,19 +711,31 @@ impl Emit<'_> {
             [one] => body.extend(quote!(#one = #(#nexts)*;)),
             all => body.extend(quote!((#(#all),*) = (#(#nexts),*);)),
         }
-        let end = data.end.filter(|e| self.live.has(g, *e)).map(|e| self.name(e));
+        let end = data
+            .end
+            .filter(|e| self.live.has(g, *e))
+            .map(|e| self.name(e));
         let mut leave = quote!(break;);
         if let Some(end) = &end {
             match &data.count {
-                Count::Range { index, lo, hi, inclusive, rev } => {
+                Count::Range {
+                    index,
+                    lo,
+                    hi,
+                    inclusive,
+                    rev,
+                } => {
                     let (index, lo, hi) = (self.name(*index), self.value(*lo), self.value(*hi));
                     if *rev {
                         before.extend(quote!(let mut #end = #lo;));
                         leave = quote!(#end = #index; break;);
                     } else {
                         before.extend(quote!(let mut #end = #hi;));
-                        leave =
-                            if *inclusive { quote!(#end = #index; break;) } else { quote!(#end = #index + 1; break;) };
+                        leave = if *inclusive {
+                            quote!(#end = #index; break;)
+                        } else {
+                            quote!(#end = #index + 1; break;)
+                        };
                     }
                 }
                 _ => {
@@ -578,10 +766,20 @@ impl Emit<'_> {
                 after.extend(quote!(#cursor += #n;));
             }
         }
-        let Count::Range { index, lo, rev, .. } = &data.count else { return TokenStream::new() };
+        let Count::Range { index, lo, rev, .. } = &data.count else {
+            return TokenStream::new();
+        };
         let (index, low) = (self.name(*index), self.value(*lo));
-        let at = if g.integer(*lo) == Some(0) { quote!(#counter) } else { quote!(#low + #counter) };
-        let range = if *rev { quote!(::core::iter::Iterator::rev(0..#n)) } else { quote!(0..#n) };
+        let at = if g.integer(*lo) == Some(0) {
+            quote!(#counter)
+        } else {
+            quote!(#low + #counter)
+        };
+        let range = if *rev {
+            quote!(::core::iter::Iterator::rev(0..#n))
+        } else {
+            quote!(0..#n)
+        };
         let mut run = quote!(for #counter in #range { let #index = #at; #body });
         if sliced {
             // An empty loop takes no slices: they might not exist.
@@ -592,7 +790,12 @@ impl Emit<'_> {
 
     /// The part of the tape that belongs to this run of the loop.
     fn open_track(&self, l: LoopId, of: LoopId) -> TokenStream {
-        let (tape, cursor, track, n) = (self.tape_name(of), self.cursor(of), self.track(of), self.trips(l));
+        let (tape, cursor, track, n) = (
+            self.tape_name(of),
+            self.cursor(of),
+            self.track(of),
+            self.trips(l),
+        );
         if self.g().looped(l).reverses.is_some() {
             return quote!(#cursor -= #n; let #track = &#tape[#cursor..#cursor + #n];);
         }
@@ -610,10 +813,20 @@ impl Emit<'_> {
     fn header(&self, data: &Loop) -> TokenStream {
         let range = |lo: &Id, hi: &Id, inclusive: bool| {
             let (lo, hi) = (self.value(*lo), self.value(*hi));
-            if inclusive { quote!((#lo)..=(#hi)) } else { quote!((#lo)..(#hi)) }
+            if inclusive {
+                quote!((#lo)..=(#hi))
+            } else {
+                quote!((#lo)..(#hi))
+            }
         };
         match &data.count {
-            Count::Range { index, lo, hi, inclusive, rev } => {
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                rev,
+            } => {
                 let (index, range) = (self.name(*index), range(lo, hi, *inclusive));
                 if *rev {
                     quote!(for #index in ::core::iter::Iterator::rev(#range))
@@ -621,9 +834,24 @@ impl Emit<'_> {
                     quote!(for #index in #range)
                 }
             }
-            Count::Stepped { index, lo, hi, inclusive, step, rev } => {
-                let (index, range, step) = (self.name(*index), range(lo, hi, *inclusive), self.value(*step));
-                let range = if *rev { quote!(::core::iter::Iterator::rev(#range)) } else { range };
+            Count::Stepped {
+                index,
+                lo,
+                hi,
+                inclusive,
+                step,
+                rev,
+            } => {
+                let (index, range, step) = (
+                    self.name(*index),
+                    range(lo, hi, *inclusive),
+                    self.value(*step),
+                );
+                let range = if *rev {
+                    quote!(::core::iter::Iterator::rev(#range))
+                } else {
+                    range
+                };
                 quote!(for #index in ::core::iter::Iterator::step_by(#range, #step))
             }
             Count::Forever => quote!(loop),

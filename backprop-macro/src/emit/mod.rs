@@ -63,7 +63,13 @@ impl<'a> Emit<'a> {
             primal_params,
             tapes: BTreeMap::new(),
             direct: HashSet::new(),
-            bodies: p.graph.loops.iter().enumerate().map(|(k, l)| (l.body, LoopId(k as u32))).collect(),
+            bodies: p
+                .graph
+                .loops
+                .iter()
+                .enumerate()
+                .map(|(k, l)| (l.body, LoopId(k as u32)))
+                .collect(),
             hoisted: RefCell::default(),
         };
         for (k, l) in p.graph.loops.iter().enumerate() {
@@ -173,7 +179,11 @@ impl<'a> Emit<'a> {
 
     /// `to += value`; a generic `Float` has no `+=`.
     pub fn plus(&self, to: TokenStream, value: TokenStream) -> TokenStream {
-        if self.sig.floats.is_empty() { quote!(#to += #value;) } else { quote!(#to = #to + #value;) }
+        if self.sig.floats.is_empty() {
+            quote!(#to += #value;)
+        } else {
+            quote!(#to = #to + #value;)
+        }
     }
 
     /// A field of the residuals, as a value.
@@ -371,7 +381,11 @@ impl<'a> Emit<'a> {
             Stmt::Declare(a) => self.declare(*a),
             Stmt::Store { place, value, add } => {
                 let (p, v) = (self.place(place), self.value(*value));
-                if *add { self.plus(p, v) } else { quote!(#p = #v;) }
+                if *add {
+                    self.plus(p, v)
+                } else {
+                    quote!(#p = #v;)
+                }
             }
             Stmt::Copy { to, from, add } => self.copy(to, from, *add),
             Stmt::Clear(p) => self.clear_all(&g.shape_at(p), self.place(p)),

@@ -370,7 +370,11 @@ impl Lower<'_> {
     /// What is passed by value: an array that can change is copied, for the original may change meanwhile, or the copy.
     pub(super) fn by_value(&mut self, val: Val, name: &str) -> Val {
         match val {
-            Val::View(view) if !view.by_ref && view.window.is_none() && !self.g.array(view.place.array).frozen => {
+            Val::View(view)
+                if !view.by_ref
+                    && view.window.is_none()
+                    && !self.g.array(view.place.array).frozen =>
+            {
                 if self.view_shape(&view).is_fixed() {
                     return Val::View(self.copied(&view, name));
                 }

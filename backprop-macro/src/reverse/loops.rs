@@ -1,0 +1,316 @@
+//! Loops: fused with the forward pass where iterations are independent, in a loop of their own otherwise.
+
+use super::{Frame, Pair, PairKind, Reverse};
+use crate::graph::*;
+use crate::rules::Op;
+use std::collections::BTreeMap;
+
+impl Reverse<'_> {
+    pub(super) fn visit_loop(&mut self, looped: LoopId) {
+        let data = self.g.looped(looped).clone();
+        let mut slots = Vec::new();
+        let mut any = false;
+        for (k, c) in data.carried.iter().enumerate() {
+            if self.active(c.phi) || self.active(c.out) {
+                let d = self.frame().adjoint.get(&c.out).copied();
+                any |= d.is_some();
+                slots.push((k, d));
+            }
+        }
+        let stored = self.order.stored_in_loop(&self.g, looped);
+        let stores = stored
+            .iter()
+            .any(|&a| self.activity.array(a) && !self.declared_inside(a, &[data.body]));
+        if !any && !stores {
+            return;
+        }
+        for (k, _) in &slots {
+            let out = data.carried[*k].out;
+            self.frame().adjoint.remove(&out);
+        }
+        if !stores && self.overwrite(looped, &data, &slots) {
+            return;
+        }
+        let linear = |r: &Self, k: usize| {
+            r.reaches(
+                data.carried[k].next,
+                data.carried[k].phi,
+                &mut Default::default(),
+            )
+        };
+        let all_linear = slots
+            .iter()
+            .all(|(k, d)| d.is_none() && !self.active(data.carried[*k].phi) || linear(self, *k));
+        if !stores && all_linear && self.in_scope() && self.fused_loop(looped, &data, &slots) {
+            return;
+        }
+        // Try with every linear slot's adjoint as a constant of the loop; then only with those for which that held.
+        let mut constant: Vec<usize> = slots
+            .iter()
+            .filter(|(k, d)| d.is_some() && linear(self, *k))
+            .map(|(k, _)| *k)
+            .collect();
+        loop {
+            let snapshot = self.snapshot();
+            let failed = self.separate_loop(looped, &data, &slots, &constant);
+            if failed.is_empty() {
+                return;
+            }
+            self.restore(snapshot);
+            constant.retain(|k| !failed.contains(k));
+        }
+    }
+
+    /// Whether a value is another one plus terms.
+    pub(super) fn reaches(
+        &self,
+        from: Id,
+        phi: Id,
+        seen: &mut std::collections::HashSet<Id>,
+    ) -> bool {
+        let from = self.g.resolve(from);
+        if from == phi {
+            return true;
+        }
+        if !seen.insert(from) {
+            return true;
+        }
+        match self.g.node(from) {
+            Node::Apply(Op::Add, a) => {
+                self.reaches(a[0], phi, &mut seen.clone()) || self.reaches(a[1], phi, seen)
+            }
+            Node::Apply(Op::Sub, a) => self.reaches(a[0], phi, seen),
+            Node::IfOut(b, k) => {
+                let s = &self.g.branch(*b).slots[*k as usize];
+                self.reaches(s.then, phi, seen) && self.reaches(s.otherwise, phi, seen)
+            }
+            Node::LoopOut(l, k) => {
+                let c = &self.g.looped(*l).carried[*k as usize];
+                self.reaches(c.init, phi, seen)
+                    && self.reaches(c.next, c.phi, &mut Default::default())
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn fused_loop(
+        &mut self,
+        looped: LoopId,
+        data: &Loop,
+        slots: &[(usize, Option<Id>)],
+    ) -> bool {
+        let span = self.order.loop_span(looped);
+        if !self.loads_settled(&[data.body], span) {
+            return false;
+        }
+        let seeds: Vec<Id> = slots.iter().filter_map(|s| s.1).collect();
+        let here = Stmt::Loop(looped);
+        let Some(moves) = self.available_before(&seeds, &here) else {
+            return false;
+        };
+        let snapshot = self.snapshot();
+        self.move_before(&moves, &here);
+        let stmts = self.g.region(data.body).stmts.clone();
+        self.g.reopen(data.body);
+        self.frames.push(Frame {
+            primal: data.body,
+            region: data.body,
+            in_scope: true,
+            adjoint: BTreeMap::new(),
+        });
+        self.local_shadows();
+        for (k, d) in slots {
+            if let Some(d) = d {
+                self.add(data.carried[*k].next, *d);
+            }
+        }
+        for stmt in stmts.iter().rev() {
+            self.visit(stmt);
+        }
+        let mut left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let mut holds = true;
+        for (k, d) in slots {
+            holds &= left.remove(&data.carried[*k].phi) == *d;
+        }
+        if !holds {
+            self.g.close();
+            self.restore(snapshot);
+            return false;
+        }
+        let sums = self.accumulators(data.body, left);
+        self.g.close();
+        for (n, phi, next) in sums {
+            let init = self.zero(phi);
+            let out = self.g.carry(looped, phi, init, next);
+            self.add(n, out);
+        }
+        for (k, d) in slots {
+            if let Some(d) = d {
+                self.add(data.carried[*k].init, *d);
+            }
+        }
+        true
+    }
+
+    /// Sums, over a loop's iterations, of what each adds to the adjoints of values from outside.
+    pub(super) fn accumulators(
+        &mut self,
+        body: RegionId,
+        left: BTreeMap<Id, Id>,
+    ) -> Vec<(Id, Id, Id)> {
+        let mut sums = Vec::new();
+        for (n, v) in left {
+            let ty = self.g.ty(n);
+            let phi = self.g.bound(Node::Phi(LoopId(u32::MAX), 0), ty, Some(body));
+            let name = self.g.data(n).name.as_ref().map(|s| format!("d_{s}"));
+            self.g.nodes[phi.0 as usize].name = name.map(|s| s.as_str().into());
+            let next = self.g.apply(Op::Add, &[phi, v]);
+            sums.push((n, phi, next));
+        }
+        sums
+    }
+
+    /// The loop that runs backwards; the slots whose adjoint turned out not to be constant, if any.
+    pub(super) fn separate_loop(
+        &mut self,
+        looped: LoopId,
+        data: &Loop,
+        slots: &[(usize, Option<Id>)],
+        constant: &[usize],
+    ) -> Vec<usize> {
+        self.g.invalidate();
+        let stmts = self.g.region(data.body).stmts.clone();
+        let back = self.g.open();
+        self.g.remember(data.body);
+        let reversed = LoopId(self.g.loops.len() as u32);
+        let count = self.reversed_count(looped, data);
+        self.g.new_loop(count, back, data.span);
+        self.g.looped_mut(reversed).reverses = Some(looped);
+        self.pairs.push(Pair {
+            back,
+            primal: data.body,
+            kind: PairKind::Loop(looped, reversed),
+        });
+        self.frames.push(Frame {
+            primal: data.body,
+            region: back,
+            in_scope: false,
+            adjoint: BTreeMap::new(),
+        });
+        self.local_shadows();
+        let mut carried = Vec::new();
+        for (k, d) in slots {
+            let c = &data.carried[*k];
+            let init = match d {
+                Some(d) => *d,
+                None => self.zero(c.phi),
+            };
+            if constant.contains(k) {
+                self.add(c.next, init);
+                continue;
+            }
+            let ty = self.g.ty(c.phi);
+            let phi = self.g.bound(Node::Phi(reversed, 0), ty, Some(back));
+            let name = self.g.data(c.phi).name.as_ref().map(|s| format!("d_{s}"));
+            self.g.nodes[phi.0 as usize].name = name.map(|s| s.as_str().into());
+            self.add(c.next, phi);
+            carried.push((*k, phi, init));
+        }
+        for stmt in stmts.iter().rev() {
+            self.visit(stmt);
+        }
+        let mut failed = Vec::new();
+        for (k, d) in slots {
+            if constant.contains(k) && self.frame().adjoint.remove(&data.carried[*k].phi) != *d {
+                failed.push(*k);
+            }
+        }
+        let mut nexts = Vec::new();
+        for (k, phi, init) in &carried {
+            let next = match self.frame().adjoint.remove(&data.carried[*k].phi) {
+                Some(next) => next,
+                None => self.zero(*phi),
+            };
+            nexts.push((*k, *phi, *init, next));
+        }
+        let left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let sums = self.accumulators(back, left);
+        self.g.close();
+        if !failed.is_empty() {
+            return failed;
+        }
+        let mut outs = Vec::new();
+        for (k, phi, init, next) in nexts {
+            outs.push((
+                data.carried[k].init,
+                self.g.carry(reversed, phi, init, next),
+            ));
+        }
+        for (n, phi, next) in sums {
+            let init = match self.frame().adjoint.remove(&n) {
+                Some(d) => d,
+                None => self.zero(phi),
+            };
+            outs.push((n, self.g.carry(reversed, phi, init, next)));
+        }
+        self.g.push(Stmt::Loop(reversed));
+        self.g.invalidate();
+        for k in constant {
+            if let Some((_, Some(d))) = slots.iter().find(|s| s.0 == *k) {
+                self.add(data.carried[*k].init, *d);
+            }
+        }
+        for (n, out) in outs {
+            self.add(n, out);
+        }
+        Vec::new()
+    }
+
+    pub(super) fn reversed_count(&mut self, looped: LoopId, data: &Loop) -> Count {
+        match data.count.clone() {
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                rev,
+            } => {
+                let (mut lo, mut hi) = (lo, hi);
+                if data.again.is_some() {
+                    let end = match data.end {
+                        Some(end) => end,
+                        None => {
+                            let ty = self.g.ty(index);
+                            let parent = self.g.region(data.body).parent;
+                            let end = self.g.bound(Node::LoopEnd(looped), ty, parent);
+                            self.g.looped_mut(looped).end = Some(end);
+                            end
+                        }
+                    };
+                    if rev {
+                        lo = end;
+                    } else {
+                        hi = end;
+                    }
+                }
+                Count::Range {
+                    index,
+                    lo,
+                    hi,
+                    inclusive,
+                    rev: !rev,
+                }
+            }
+            _ => {
+                // What is replayed is counted.
+                if data.end.is_none() {
+                    let ty = self.g.usize_ty();
+                    let parent = self.g.region(data.body).parent;
+                    let end = self.g.bound(Node::LoopEnd(looped), ty, parent);
+                    self.g.looped_mut(looped).end = Some(end);
+                }
+                Count::Replay(looped)
+            }
+        }
+    }
+}
