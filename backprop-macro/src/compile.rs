@@ -61,6 +61,7 @@ fn expand(
             );
         }
     }
+    reject_cfg(&function, errors);
     let Some(sig) = Signature::read(&function.sig, &options, errors) else {
         return TokenStream::new();
     };
@@ -116,6 +117,21 @@ pub fn programs(
         saved,
         trace,
     })
+}
+
+/// The macro sees code before `cfg` is decided: whatever is under one could be there or not.
+fn reject_cfg(function: &syn::ItemFn, errors: &Errors) {
+    struct Finder<'a>(&'a Errors);
+    impl<'ast> syn::visit::Visit<'ast> for Finder<'_> {
+        fn visit_attribute(&mut self, attr: &'ast syn::Attribute) {
+            if attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr") {
+                self.0.reject(attr, &errors::CFG);
+            }
+        }
+    }
+    let mut finder = Finder(errors);
+    syn::visit::Visit::visit_signature(&mut finder, &function.sig);
+    syn::visit::Visit::visit_block(&mut finder, &function.block);
 }
 
 fn not_a_function(item: TokenStream, errors: &Errors) {

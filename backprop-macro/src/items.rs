@@ -762,6 +762,16 @@ impl Items<'_> {
                 .cloned()
                 .collect();
             backward_generics.params = lifetimes.into_iter().collect();
+            if let Some(clause) = &mut backward_generics.where_clause {
+                clause.predicates = std::mem::take(&mut clause.predicates)
+                    .into_iter()
+                    .filter(|p| {
+                        let mut names = BTreeSet::new();
+                        identifiers(p.to_token_stream(), &mut names);
+                        !names.iter().any(|n| n.starts_with('\''))
+                    })
+                    .collect();
+            }
         }
         let backward_clause = &backward_generics.where_clause;
         let doc_backward = example(&format!(
@@ -941,8 +951,8 @@ impl Items<'_> {
             return self
                 .sig
                 .active()
-                .map(|(k, _)| owned(self.sig, k))
-                .map(|own| quote!(let mut #own = ::core::unreachable!();))
+                .map(|(k, param)| (owned(self.sig, k), param.shape.gradient_type()))
+                .map(|(own, ty)| quote!(let mut #own: #ty = ::core::unreachable!();))
                 .collect();
         };
         let e = Emit::new(&p.split, self.sig, self.errors, 0);

@@ -61,11 +61,9 @@ impl Signature {
         for input in &sig.inputs {
             match input {
                 syn::FnArg::Receiver(r) => {
-                    cfg_free(&r.attrs, errors);
                     receiver = Some(r.clone());
                 }
                 syn::FnArg::Typed(p) => {
-                    cfg_free(&p.attrs, errors);
                     if let Some(param) = read_param(p, options, &floats, errors) {
                         params.push(param);
                     }
@@ -221,15 +219,6 @@ fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
         }
     }
     out
-}
-
-/// Rejects `cfg` in a list of attributes.
-pub fn cfg_free(attrs: &[syn::Attribute], errors: &Errors) {
-    for attr in attrs {
-        if attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr") {
-            errors.reject(attr, &errors::CFG);
-        }
-    }
 }
 
 fn camel_case(name: &str) -> String {

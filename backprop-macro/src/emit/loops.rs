@@ -45,14 +45,19 @@ const MAX_STACK: usize = 1024;
 impl Emit<'_> {
     // ---- how a loop counts ----
 
-    /// Whether the loop's iterations are known when it starts, and can be counted from zero.
+    /// Whether the number of iterations is known when the loop starts.
     fn counted(&self, l: LoopId) -> bool {
         let data = self.g().looped(l);
-        let Count::Range { index, .. } = &data.count else {
+        matches!(data.count, Count::Range { .. }) && data.again.is_none()
+    }
+
+    /// Whether the index is a position as well: only then are arrays cut to the loop's length.
+    fn positional(&self, l: LoopId) -> bool {
+        let Count::Range { index, .. } = &self.g().looped(l).count else {
             return false;
         };
-        data.again.is_none()
-            && matches!(self.g().types.kind(self.g().ty(*index)), Kind::Int(name) if name == "usize")
+        let ty = self.g().ty(*index);
+        self.counted(l) && matches!(self.g().types.kind(ty), Kind::Int(name) if name == "usize")
     }
 
     /// The number of iterations and their counter; a loop and its reverse, never nested, use one name.
@@ -79,19 +84,24 @@ impl Emit<'_> {
             return quote!(0);
         };
         let (a, b) = (self.value(*lo), self.value(*hi));
+        if let (Some(lo), Some(hi)) = (self.g().integer(*lo), self.g().integer(*hi)) {
+            let n = (hi - lo + i128::from(*inclusive)).max(0) as usize;
+            let n = proc_macro2::Literal::usize_unsuffixed(n);
+            return quote!(#n);
+        }
+        if !self.positional(l) {
+            let (low, high) = (local("lo"), local("hi"));
+            return if *inclusive {
+                quote!({ let (#low, #high) = (#a, #b); if #low <= #high { (#high - #low) as usize + 1 } else { 0 } })
+            } else {
+                quote!({ let (#low, #high) = (#a, #b); if #low < #high { (#high - #low) as usize } else { 0 } })
+            };
+        }
         let b = if *inclusive { quote!((#b + 1)) } else { b };
         if self.g().integer(*lo) == Some(0) {
             return b;
         }
-        match (self.g().integer(*lo), self.g().integer(*hi)) {
-            (Some(lo), Some(hi)) if hi >= lo => {
-                let n = proc_macro2::Literal::usize_unsuffixed(
-                    (hi - lo) as usize + usize::from(*inclusive),
-                );
-                quote!(#n)
-            }
-            _ => quote!(::core::primitive::usize::saturating_sub(#b, #a)),
-        }
+        quote!(::core::primitive::usize::saturating_sub(#b, #a))
     }
 
     /// Whether a loop's number of iterations is known in a region around it.
@@ -352,7 +362,7 @@ impl Emit<'_> {
         let Count::Range { index, lo, hi, .. } = &data.count else {
             return Vec::new();
         };
-        if !self.counted(l) {
+        if !self.positional(l) {
             return Vec::new();
         }
         let constant = self.g().integer(*lo).is_some() && self.g().integer(*hi).is_some();
@@ -766,21 +776,44 @@ impl Emit<'_> {
                 after.extend(quote!(#cursor += #n;));
             }
         }
-        let Count::Range { index, lo, rev, .. } = &data.count else {
+        let Count::Range {
+            index,
+            lo,
+            hi,
+            inclusive,
+            rev,
+        } = &data.count
+        else {
             return TokenStream::new();
         };
-        let (index, low) = (self.name(*index), self.value(*lo));
-        let at = if g.integer(*lo) == Some(0) {
-            quote!(#counter)
-        } else {
-            quote!(#low + #counter)
+        let name = self.name(*index);
+        let turned = |range: TokenStream| {
+            if *rev {
+                quote!(::core::iter::Iterator::rev(#range))
+            } else {
+                range
+            }
         };
-        let range = if *rev {
-            quote!(::core::iter::Iterator::rev(0..#n))
+        let counts = turned(quote!(0..#n));
+        let mut run = if self.positional(l) {
+            let low = self.value(*lo);
+            let at = if g.integer(*lo) == Some(0) {
+                quote!(#counter)
+            } else {
+                quote!(#low + #counter)
+            };
+            quote!(for #counter in #counts { let #name = #at; #body })
+        } else if self.live.has(g, *index) {
+            let (a, b) = (self.value(*lo), self.value(*hi));
+            let range = turned(if *inclusive {
+                quote!((#a)..=(#b))
+            } else {
+                quote!((#a)..(#b))
+            });
+            quote!(for (#counter, #name) in ::core::iter::Iterator::zip(#counts, #range) { #body })
         } else {
-            quote!(0..#n)
+            quote!(for #counter in #counts { #body })
         };
-        let mut run = quote!(for #counter in #range { let #index = #at; #body });
         if sliced {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });

@@ -275,7 +275,7 @@ impl Lower<'_> {
         match (module, last, args) {
             ("", "Some", [e]) => {
                 let val = self.operand(e)?;
-                let val = self.bound_value(val, e, "some");
+                let val = self.by_value(val, "some");
                 let yes = self.g.bool_const(true);
                 Ok(Some(Val::Opt(yes, Box::new(val))))
             }

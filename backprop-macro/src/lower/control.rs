@@ -28,6 +28,8 @@ pub struct Target {
     pub flag: VarId,
     /// What `break value` or `return value` gives.
     pub result: VarId,
+    /// Where it was made: an array from further inside does not live until there.
+    pub region: crate::graph::RegionId,
     /// An array result that early returns copy into.
     pub array: Option<View>,
 }
@@ -81,6 +83,7 @@ impl Lower<'_> {
             label,
             flag,
             result,
+            region: self.g.here(),
             array: None,
         });
         self.targets.len() - 1
@@ -92,6 +95,15 @@ impl Lower<'_> {
             match (val, self.targets[target].array.clone()) {
                 (Val::View(from), Some(to)) => self.copy_view(&to, &from)?,
                 (val, _) => {
+                    if let Val::View(view) = &val {
+                        let array = self.g.array(view.place.array).region;
+                        let outlives =
+                            array.is_none_or(|r| self.g.encloses(r, self.targets[target].region));
+                        if !outlives {
+                            let span = self.g.span.unwrap_or_else(Span::call_site);
+                            return Err(self.errors.reject_at(span, &errors::BRANCH_ARRAY, ""));
+                        }
+                    }
                     let result = self.targets[target].result;
                     self.write(result, val);
                 }

@@ -80,7 +80,6 @@ impl Lower<'_> {
     fn stmt(&mut self, stmt: &syn::Stmt, last: bool) -> Result<Val> {
         match stmt {
             syn::Stmt::Local(local) => {
-                crate::signature::cfg_free(&local.attrs, self.errors);
                 self.local(local).inspect_err(|_| self.poison(&local.pat))?;
                 Ok(Val::Unit)
             }
@@ -104,7 +103,6 @@ impl Lower<'_> {
                 })
             }
             syn::Stmt::Macro(m) => {
-                crate::signature::cfg_free(&m.attrs, self.errors);
                 let val = self.macro_call(&m.mac)?;
                 Ok(if last && m.semi_token.is_none() {
                     val
@@ -162,7 +160,7 @@ impl Lower<'_> {
             syn::Pat::Ident(p) => p.ident.to_string(),
             _ => "part".into(),
         };
-        let val = self.bound_value(val, &init.expr, name.trim_start_matches("r#"));
+        let val = self.by_value(val, name.trim_start_matches("r#"));
         if let Some(ty) = ty {
             self.learn_type(&val, ty);
         }
@@ -334,7 +332,7 @@ impl Lower<'_> {
                             Val::View(_) if self.targets[target].array.is_none() => {
                                 return self.reject(e, &errors::BRANCH_ARRAY);
                             }
-                            val => Some(self.bound_value(val, v, "result")),
+                            val => Some(self.by_value(val, "result")),
                         }
                     }
                     None => None,
@@ -348,7 +346,7 @@ impl Lower<'_> {
                     .iter()
                     .map(|e| {
                         let val = self.operand(e)?;
-                        Ok(self.bound_value(val, e, "part"))
+                        Ok(self.by_value(val, "part"))
                     })
                     .collect();
                 let all = all?;
@@ -437,12 +435,15 @@ impl Lower<'_> {
             for entries in scope.values_mut() {
                 for (_, var) in entries.iter_mut() {
                     let val = self.read(*var);
-                    if matches!(val, Val::Num(_) | Val::Tuple(_) | Val::Opt(..))
-                        && self.vars[var.0].mutable
-                    {
+                    let owned = match &val {
+                        Val::Num(_) | Val::Tuple(_) | Val::Opt(..) => true,
+                        Val::View(view) => !view.by_ref,
+                        _ => false,
+                    };
+                    if owned && self.vars[var.0].mutable {
                         let name = self.vars[var.0].name.clone();
-                        let copy = self.new_var(name, val, true);
-                        *var = copy;
+                        let val = self.by_value(val, &name);
+                        *var = self.new_var(name, val, true);
                     }
                 }
             }
@@ -694,9 +695,9 @@ impl Lower<'_> {
             | B::ShrAssign(_) => return self.compound(x),
             _ => {}
         }
-        let a = self.scalar(&x.left)?;
-        let b = self.scalar(&x.right)?;
-        self.arithmetic(&x.op, a, b, x)
+        // Both are tried, so that one error does not hide another.
+        let (a, b) = (self.scalar(&x.left), self.scalar(&x.right));
+        self.arithmetic(&x.op, a?, b?, x)
     }
 
     fn arithmetic(&mut self, op: &syn::BinOp, a: Id, b: Id, at: impl ToTokens) -> Result<Val> {

@@ -71,7 +71,16 @@ impl Lower<'_> {
     fn view_iter(&mut self, view: &View) -> Iter {
         let len = self.view_len(view);
         let view = view.clone();
-        let at: At = Rc::new(move |l, k| Ok(l.element(&view, k)));
+        // The items of a borrowed array are borrowed too.
+        let at: At = Rc::new(move |l, k| {
+            Ok(match l.element(&view, k) {
+                Val::View(item) => Val::View(View {
+                    by_ref: view.by_ref,
+                    ..item
+                }),
+                item => item,
+            })
+        });
         Iter {
             source: Source::Positions {
                 len,
@@ -118,7 +127,11 @@ impl Lower<'_> {
         args: &[&syn::Expr],
     ) -> Result<Iter> {
         match (name, args) {
-            ("iter" | "into_iter", []) => Ok(self.view_iter(view)),
+            ("iter", []) => Ok(self.view_iter(&View {
+                by_ref: true,
+                ..view.clone()
+            })),
+            ("into_iter", []) => Ok(self.view_iter(view)),
             ("iter_mut", []) => {
                 let len = self.view_len(view);
                 let view = view.clone();
@@ -167,8 +180,11 @@ impl Lower<'_> {
                         )
                     }
                     "chunks" => {
-                        let ty = self.g.usize_ty();
-                        let count = self.g.opaque_method("div_ceil", &[len, size], ty);
+                        let count = self.usize_function(
+                            quote!(::core::primitive::usize::div_ceil),
+                            len,
+                            size,
+                        );
                         let at: At = Rc::new(move |l, k| {
                             let lo = l.usize_op(quote!(*), k, size);
                             let rest = l.usize_op(quote!(-), len, lo);
@@ -200,8 +216,21 @@ impl Lower<'_> {
     }
 
     fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
+        match (self.g.integer(a), self.g.integer(b)) {
+            (_, Some(0)) => a,
+            (Some(x), Some(y)) => self.g.usize_const((x - y).max(0) as usize),
+            _ => self.usize_function(quote!(::core::primitive::usize::saturating_sub), a, b),
+        }
+    }
+
+    fn usize_function(&mut self, func: proc_macro2::TokenStream, a: Id, b: Id) -> Id {
         let ty = self.g.usize_ty();
-        self.g.opaque_method("saturating_sub", &[a, b], ty)
+        let opaque = Opaque {
+            key: format!("call {func}"),
+            form: OpaqueForm::Call(func),
+            discrete: false,
+        };
+        self.g.opaque(opaque, &[a, b], ty)
     }
 
     fn usize_min(&mut self, a: Id, b: Id) -> Id {
@@ -500,9 +529,23 @@ impl Lower<'_> {
             })))
         };
         match (name, args) {
-            ("iter" | "into_iter" | "copied" | "cloned" | "by_ref" | "fuse", []) => {
-                Ok(Val::Iter(iter.clone()))
-            }
+            ("copied" | "cloned", []) => match (&iter.source, iter.stages.is_empty()) {
+                (Source::Positions { len, rev, at }, true) => {
+                    let at = at.clone();
+                    let owned: At = Rc::new(move |l, k| {
+                        Ok(match at(l, k)? {
+                            Val::View(item) => Val::View(View {
+                                by_ref: false,
+                                ..item
+                            }),
+                            item => item,
+                        })
+                    });
+                    Self::from_positions(*len, *rev, owned)
+                }
+                _ => Ok(Val::Iter(iter.clone())),
+            },
+            ("iter" | "into_iter" | "by_ref" | "fuse", []) => Ok(Val::Iter(iter.clone())),
             ("map", [f]) => {
                 let f = self.operand(f)?;
                 stage(Stage::Map(f))
@@ -606,8 +649,7 @@ impl Lower<'_> {
                     })));
                 }
                 let (len, at) = self.positioned(&iter, x)?;
-                let ty = self.g.usize_ty();
-                let len = self.g.opaque_method("div_ceil", &[len, by], ty);
+                let len = self.usize_function(quote!(::core::primitive::usize::div_ceil), len, by);
                 let at: At = Rc::new(move |l, k| {
                     let k = l.usize_op(quote!(*), k, by);
                     at(l, k)
@@ -690,7 +732,7 @@ impl Lower<'_> {
             }
             ("fold", [init, f]) => {
                 let val = self.operand(init)?;
-                let val = self.bound_value(val, init, "fold");
+                let val = self.by_value(val, "fold");
                 let f = self.operand(f)?;
                 let acc = self.new_var("fold".into(), val, true);
                 self.each(&iter, None, x.method.span(), "k", |l, item| {

@@ -93,6 +93,8 @@ pub struct Lower<'a> {
     dead: bool,
     depth: usize,
     inlined: usize,
+    /// Arrays that a variable stands for: binding them again copies.
+    named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
     items: Vec<TokenStream>,
@@ -124,6 +126,7 @@ pub fn lower(
         dead: false,
         depth: 0,
         inlined: 0,
+        named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
         items: Vec::new(),
@@ -343,6 +346,7 @@ impl Lower<'_> {
     }
 
     fn new_var(&mut self, name: Rc<str>, val: Val, mutable: bool) -> VarId {
+        self.name_arrays(&val);
         if let Val::Num(id) = &val {
             let node = &mut self.g.nodes[id.0 as usize];
             if node.name.is_none() {
@@ -356,6 +360,17 @@ impl Lower<'_> {
             mutable,
         });
         VarId(self.vars.len() - 1)
+    }
+
+    fn name_arrays(&mut self, val: &Val) {
+        match val {
+            Val::View(view) => {
+                self.named.insert(view.place.array);
+            }
+            Val::Tuple(all) => all.iter().for_each(|v| self.name_arrays(v)),
+            Val::Opt(_, inner) => self.name_arrays(inner),
+            _ => {}
+        }
     }
 
     /// The variable that a name stands for; `None` if it is none of this function's.
@@ -391,6 +406,7 @@ impl Lower<'_> {
 
     /// Gives a variable a value.
     fn write(&mut self, var: VarId, val: Val) {
+        self.name_arrays(&val);
         self.sync(var);
         let old = std::mem::replace(&mut self.vars[var.0].val, val);
         if let Some(journal) = self.journals.last_mut() {

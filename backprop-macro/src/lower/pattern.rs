@@ -21,17 +21,8 @@ impl Lower<'_> {
                 if p.ident == "None" {
                     return Ok(());
                 }
-                let val = match val {
-                    // `mut row` of an array that cannot change is a copy that can.
-                    Val::View(view)
-                        if p.mutability.is_some()
-                            && !view.by_ref
-                            && self.g.array(view.place.array).frozen =>
-                    {
-                        Val::View(self.copied(&view, "copy"))
-                    }
-                    val => val,
-                };
+                let name = p.ident.to_string();
+                let val = self.by_value(val, name.trim_start_matches("r#"));
                 self.declare(&p.ident, val, p.mutability.is_some());
                 Ok(())
             }
@@ -261,9 +252,6 @@ impl Lower<'_> {
             return self.reject(&e.expr, &errors::PATTERN);
         }
         let arms: Vec<&syn::Arm> = e.arms.iter().collect();
-        for arm in &arms {
-            crate::signature::cfg_free(&arm.attrs, self.errors);
-        }
         self.arms(&arms, &val)
     }
 

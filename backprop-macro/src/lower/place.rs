@@ -347,39 +347,25 @@ impl Lower<'_> {
         }
     }
 
-    /// What a name bound to this value holds: arrays are copied, unless they are borrowed or just made.
-    pub(super) fn bound_value(&mut self, val: Val, e: &syn::Expr, name: &str) -> Val {
-        match val {
-            Val::View(view) if !view.by_ref && is_place(e) => {
-                let shape = self.view_shape(&view);
-                if shape.is_fixed() || view.window.is_some() {
-                    return Val::View(self.copied(&view, name));
-                }
-                // A moved `Vec` is the same array under another name.
-                Val::View(view)
-            }
-            Val::Tuple(all) => Val::Tuple(
-                all.into_iter()
-                    .map(|v| self.bound_value(v, e, name))
-                    .collect(),
-            ),
-            other => other,
-        }
-    }
-
-    /// What is passed by value: an array that can change is copied, for the original may change meanwhile, or the copy.
+    /// What is bound or passed by value: an array that something else stands for is copied, for the original may change
+    /// meanwhile, or the copy. A moved `Vec` is the same array under another name.
     pub(super) fn by_value(&mut self, val: Val, name: &str) -> Val {
         match val {
-            Val::View(view)
-                if !view.by_ref
+            Val::View(view) if !view.by_ref => {
+                let data = self.g.array(view.place.array);
+                let fresh = view.place.path.is_empty()
                     && view.window.is_none()
-                    && !self.g.array(view.place.array).frozen =>
-            {
-                if self.view_shape(&view).is_fixed() {
+                    && data.param.is_none()
+                    && !self.named.contains(&view.place.array);
+                if !fresh && (self.view_shape(&view).is_fixed() || view.window.is_some()) {
                     return Val::View(self.copied(&view, name));
                 }
                 Val::View(view)
             }
+            Val::Tuple(all) => {
+                Val::Tuple(all.into_iter().map(|v| self.by_value(v, name)).collect())
+            }
+            Val::Opt(some, inner) => Val::Opt(some, Box::new(self.by_value(*inner, name))),
             other => other,
         }
     }
@@ -574,7 +560,7 @@ impl Lower<'_> {
             }
             (Val::Uninit, val) => {
                 let name = "value";
-                let val = self.bound_value(val, rhs, name);
+                let val = self.by_value(val, name);
                 if matches!(val, Val::View(_)) && !self.journals.is_empty() {
                     return self.reject(at, &errors::BRANCH_ARRAY);
                 }
