@@ -77,46 +77,85 @@ impl Emit<'_> {
 
     /// The number of iterations of a counted loop.
     fn trip_count(&self, l: LoopId) -> TokenStream {
+        self.trips_with(l, &|id| Some(self.value(id)))
+            .unwrap_or_else(|| quote!(0))
+    }
+
+    /// The same, its bounds spelt by a function that may not be able to.
+    fn trips_with(
+        &self,
+        l: LoopId,
+        spell: &dyn Fn(Id) -> Option<TokenStream>,
+    ) -> Option<TokenStream> {
         let Count::Range {
             lo, hi, inclusive, ..
         } = &self.g().looped(l).count
         else {
-            return quote!(0);
+            return None;
         };
-        let (a, b) = (self.value(*lo), self.value(*hi));
+        let (a, b) = (spell(*lo)?, spell(*hi)?);
         if let (Some(lo), Some(hi)) = (self.g().integer(*lo), self.g().integer(*hi)) {
             let n = (hi - lo + i128::from(*inclusive)).max(0) as usize;
             let n = proc_macro2::Literal::usize_unsuffixed(n);
-            return quote!(#n);
+            return Some(quote!(#n));
         }
         if !self.positional(l) {
             let (low, high) = (local("lo"), local("hi"));
-            return if *inclusive {
+            return Some(if *inclusive {
                 quote!({ let (#low, #high) = (#a, #b); if #low <= #high { (#high - #low) as usize + 1 } else { 0 } })
             } else {
                 quote!({ let (#low, #high) = (#a, #b); if #low < #high { (#high - #low) as usize } else { 0 } })
-            };
+            });
         }
         let b = if *inclusive { quote!((#b + 1)) } else { b };
         if self.g().integer(*lo) == Some(0) {
-            return b;
+            return Some(b);
         }
-        quote!(::core::primitive::usize::saturating_sub(#b, #a))
+        Some(quote!(::core::primitive::usize::saturating_sub(#b, #a)))
     }
 
-    /// Whether a loop's number of iterations is known in a region around it.
-    fn known_in(&self, l: LoopId, region: RegionId) -> bool {
-        let Count::Range { lo, hi, .. } = &self.g().looped(l).count else {
-            return false;
-        };
-        self.counted(l)
-            && [lo, hi].into_iter().all(|id| {
-                let id = self.g().resolve(*id);
-                self.g()
-                    .data(id)
-                    .region
-                    .is_none_or(|r| self.g().encloses(r, region))
-            })
+    /// A loop's number of iterations, spelt in a region around it; `None` where it is not known there.
+    fn trips_in(&self, l: LoopId, region: RegionId) -> Option<TokenStream> {
+        if !self.counted(l) {
+            return None;
+        }
+        self.trips_with(l, &|id| self.outside(id, region))
+    }
+
+    /// A constant, spelt in a region around the one that computes it.
+    fn outside(&self, id: Id, region: RegionId) -> Option<TokenStream> {
+        let g = self.g();
+        let id = g.resolve(id);
+        if g.data(id).region.is_none_or(|r| g.encloses(r, region)) {
+            return Some(self.value(id));
+        }
+        match g.node(id) {
+            Node::Opaque(k, args) => {
+                let args: Option<Vec<TokenStream>> =
+                    args.iter().map(|&a| self.outside(a, region)).collect();
+                match (&g.opaque_of(*k).form, args?.as_slice()) {
+                    // It may run where the loop would not: it must not panic.
+                    (OpaqueForm::Binary(op), [a, b]) => {
+                        let usize_sized =
+                            matches!(g.types.kind(g.ty(id)), Kind::Int(n) if n == "usize");
+                        match op.to_string().as_str() {
+                            "-" if usize_sized => {
+                                Some(quote!(::core::primitive::usize::saturating_sub(#a, #b)))
+                            }
+                            "+" | "*" if usize_sized => Some(quote!((#a #op #b))),
+                            _ => None,
+                        }
+                    }
+                    (OpaqueForm::Cast(to), [a]) => Some(quote!(((#a) as #to))),
+                    _ => None,
+                }
+            }
+            Node::Len(p, _) if g.array(p.array).frozen && p.path.is_empty() => {
+                let place = self.place(p);
+                Some(quote!(#place.len()))
+            }
+            _ => None,
+        }
     }
 
     // ---- tapes ----
@@ -167,9 +206,12 @@ impl Emit<'_> {
             let init = if let Some(n) = self.stack_size(l, region) {
                 let n = proc_macro2::Literal::usize_unsuffixed(n);
                 quote!([#zero; #n])
-            } else if nest.iter().all(|&l| self.known_in(l, region)) {
-                let counts = nest.iter().map(|&l| self.trip_count(l));
-                let total = counts.reduce(|a, b| quote!(#a * #b));
+            } else if let Some(counts) = nest
+                .iter()
+                .map(|&l| self.trips_in(l, region))
+                .collect::<Option<Vec<_>>>()
+            {
+                let total = counts.into_iter().reduce(|a, b| quote!(#a * #b));
                 quote!(::std::vec![#zero; #total])
             } else {
                 quote!(::std::vec::Vec::new())

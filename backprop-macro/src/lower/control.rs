@@ -8,7 +8,6 @@ use super::value::{Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Id, Init, Node, Stmt};
-use crate::shape::Shape;
 use crate::types::Kind;
 use proc_macro2::Span;
 use quote::quote;
@@ -92,18 +91,14 @@ impl Lower<'_> {
     /// Leaves to a target.
     pub(super) fn leave(&mut self, target: usize, val: Option<Val>) -> Result<()> {
         if let Some(val) = val {
+            if let Val::View(view) = &val
+                && self.targets[target].array.is_none()
+            {
+                self.targets[target].array = Some(self.array_at(target, view)?);
+            }
             match (val, self.targets[target].array.clone()) {
                 (Val::View(from), Some(to)) => self.copy_view(&to, &from)?,
                 (val, _) => {
-                    if let Val::View(view) = &val {
-                        let array = self.g.array(view.place.array).region;
-                        let outlives =
-                            array.is_none_or(|r| self.g.encloses(r, self.targets[target].region));
-                        if !outlives {
-                            let span = self.g.span.unwrap_or_else(Span::call_site);
-                            return Err(self.errors.reject_at(span, &errors::BRANCH_ARRAY, ""));
-                        }
-                    }
                     let result = self.targets[target].result;
                     self.write(result, val);
                 }
@@ -186,6 +181,31 @@ impl Lower<'_> {
         out
     }
 
+    /// An array where the target is, into which what is given on leaving is copied.
+    fn array_at(&mut self, target: usize, like: &View) -> Result<View> {
+        let shape = self.view_shape(like);
+        if !shape.is_fixed() || like.window.is_some() {
+            let span = self.g.span.unwrap_or_else(Span::call_site);
+            return Err(self.errors.reject_at(span, &errors::BRANCH_ARRAY, ""));
+        }
+        let region = self.targets[target].region;
+        let array = self
+            .g
+            .new_array("result", shape, Init::Zeros, Span::call_site());
+        self.g.array_mut(array).region = Some(region);
+        // What is being left is not a statement of that region yet: this comes before it.
+        self.g.region_mut(region).stmts.push(Stmt::Declare(array));
+        let place = crate::graph::Place {
+            array,
+            path: Vec::new(),
+        };
+        Ok(View {
+            place,
+            window: None,
+            by_ref: false,
+        })
+    }
+
     fn result_value(&mut self, result: VarId) -> Val {
         match self.read(result) {
             Val::Uninit => Val::Unit,
@@ -194,22 +214,8 @@ impl Lower<'_> {
     }
 
     /// The body of a function or closure, with `return` as a way out of it.
-    pub(super) fn function_body(&mut self, block: &syn::Block, output: &Shape) -> Result<Val> {
+    pub(super) fn function_body(&mut self, block: &syn::Block) -> Result<Val> {
         let target = self.push_target(TargetKind::Function, None);
-        if output.is_array() && output.is_fixed() && returns_early(block) {
-            let array = self
-                .g
-                .declare("result", output.clone(), Init::Zeros, Span::call_site());
-            let place = crate::graph::Place {
-                array,
-                path: Vec::new(),
-            };
-            self.targets[target].array = Some(View {
-                place,
-                window: None,
-                by_ref: false,
-            });
-        }
         let val = self.block(block);
         self.join_target(target, val)
     }
@@ -396,16 +402,27 @@ impl Lower<'_> {
         a: &Val,
         b: &Val,
     ) -> Result<Val> {
-        let (Val::View(x), Val::View(y)) = (a, b) else {
-            return self.merge(branch, cond, a, b);
+        let inside = |l: &Self, v: &View| {
+            let sides = [l.g.branch(branch).then, l.g.branch(branch).otherwise];
+            let array = l.g.array(v.place.array).region;
+            array.is_some_and(|r| sides.iter().any(|&s| l.g.encloses(s, r)))
         };
-        if x.place == y.place && x.window == y.window {
-            return Ok(a.clone());
+        let sides = match (a, b) {
+            (Val::View(x), Val::View(y)) if x.place == y.place && x.window == y.window => {
+                return Ok(a.clone());
+            }
+            (Val::View(x), Val::View(y)) => vec![(true, x), (false, y)],
+            // The other side has left; what this one made must outlive the branch.
+            (Val::View(x), Val::Uninit) if inside(self, x) => vec![(true, x)],
+            (Val::Uninit, Val::View(y)) if inside(self, y) => vec![(false, y)],
+            _ => return self.merge(branch, cond, a, b),
+        };
+        let shape = self.view_shape(sides[0].1);
+        for (_, view) in &sides {
+            let other = self.view_shape(view);
+            self.unify_shapes(&shape, &other);
         }
-        let shape = self.view_shape(x);
-        let other = self.view_shape(y);
-        self.unify_shapes(&shape, &other);
-        if !shape.is_fixed() || x.window.is_some() || y.window.is_some() {
+        if !shape.is_fixed() || sides.iter().any(|(_, v)| v.window.is_some()) {
             return Err(self.errors.reject_at(
                 self.g.span.unwrap_or_else(Span::call_site),
                 &errors::BRANCH_ARRAY,
@@ -415,20 +432,20 @@ impl Lower<'_> {
         let array = self
             .g
             .declare("chosen", shape, Init::Zeros, Span::call_site());
+        self.g.array_mut(array).mutated = true;
         let to = crate::graph::Place {
             array,
             path: Vec::new(),
         };
-        for (region, from) in [
-            (self.g.branch(branch).then, x),
-            (self.g.branch(branch).otherwise, y),
-        ] {
-            self.g.array_mut(array).mutated = true;
-            self.g.region_mut(region).stmts.push(Stmt::Copy {
+        for (then, from) in sides {
+            let b = self.g.branch(branch);
+            let region = if then { b.then } else { b.otherwise };
+            let copy = Stmt::Copy {
                 to: to.clone(),
                 from: from.place.clone(),
                 add: false,
-            });
+            };
+            self.g.region_mut(region).stmts.push(copy);
         }
         Ok(Val::View(View {
             place: to,
@@ -535,7 +552,9 @@ impl Lower<'_> {
             self.dead = !broke;
         }
         let result = self.targets[target].result;
-        let val = if broke {
+        let val = if let (true, Some(view)) = (broke, self.targets[target].array.clone()) {
+            Val::View(view)
+        } else if broke {
             self.result_value(result)
         } else {
             Val::Unit
@@ -616,22 +635,4 @@ impl Lower<'_> {
         self.g.nodes[id.0 as usize].name = Some(name.into());
         id
     }
-}
-
-/// Whether a block contains a `return` of its own.
-fn returns_early(block: &syn::Block) -> bool {
-    struct Finder(bool);
-    impl<'ast> syn::visit::Visit<'ast> for Finder {
-        fn visit_expr_return(&mut self, _: &'ast syn::ExprReturn) {
-            self.0 = true;
-        }
-        fn visit_expr_try(&mut self, _: &'ast syn::ExprTry) {
-            self.0 = true;
-        }
-        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
-        fn visit_item(&mut self, _: &'ast syn::Item) {}
-    }
-    let mut finder = Finder(false);
-    syn::visit::visit_block(&mut finder, block);
-    finder.0
 }

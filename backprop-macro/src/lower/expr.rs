@@ -329,9 +329,6 @@ impl Lower<'_> {
                             return Ok(Val::Uninit);
                         }
                         match val {
-                            Val::View(_) if self.targets[target].array.is_none() => {
-                                return self.reject(e, &errors::BRANCH_ARRAY);
-                            }
                             val => Some(self.by_value(val, "result")),
                         }
                     }

@@ -135,7 +135,7 @@ pub fn lower(
     let body = l.g.open();
     let params = l.params();
     l.scopes.push(Scope::new());
-    let result = l.function_body(&function.block, &sig.output);
+    let result = l.function_body(&function.block);
     let output = match result {
         Ok(val) => l.output(val, &sig.output, &function.sig.output),
         Err(Rejected) => None,

@@ -1,0 +1,40 @@
+use backprop::backprop;
+
+#[backprop]
+fn assigned(x: f64) -> f64 {
+    *Box::leak(Box::new(1.0)) = x;
+    x
+}
+
+#[backprop]
+fn references(x: f64, y: f64) -> f64 {
+    let mut a = x;
+    let mut b = y;
+    let r = if x > 0.0 { &mut a } else { &mut b };
+    *r *= 2.0;
+    let ref c = a;
+    a * b * c
+}
+
+#[backprop]
+fn branches(x: f64, v: [f64; 2], w: [f64; 3]) -> f64 {
+    let chosen = if x > 0.0 { &v[..] } else { &w[..] };
+    chosen[0] * x
+}
+
+#[backprop]
+fn patterns(x: f64, v: [f64; 2]) -> f64 {
+    let Point { x: p } = Point { x };
+    let y @ (0.0.. | _) = x;
+    match v {
+        [0.0, y] => y,
+        [x, 1.0] | [1.0, x] => x,
+        _ => p * y,
+    }
+}
+
+struct Point {
+    x: f64,
+}
+
+fn main() {}
