@@ -545,6 +545,41 @@ impl Graph {
         }
     }
 
+    /// Makes unknown what the region being built computes from a position on: code put before it must not refer to it.
+    pub fn hide_from(&mut self, position: usize) -> Vec<(Node, Id)> {
+        let here = self.here();
+        let before: std::collections::HashSet<Id> = self.region(here).stmts[..position]
+            .iter()
+            .filter_map(|s| {
+                if let Stmt::Let(id) = s {
+                    Some(*id)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let mut hidden = Vec::new();
+        for key in self.entries.get(&here).into_iter().flatten() {
+            if let Some(&id) = self.seen.get(key)
+                && self.nodes[id.0 as usize].region == Some(here)
+                && !before.contains(&id)
+            {
+                hidden.push((key.clone(), id));
+            }
+        }
+        for (key, _) in &hidden {
+            self.seen.remove(key);
+        }
+        hidden
+    }
+
+    /// Makes known again what was hidden.
+    pub fn unhide(&mut self, hidden: Vec<(Node, Id)>) {
+        for (key, id) in hidden {
+            self.seen.entry(key).or_insert(id);
+        }
+    }
+
     // ---- nodes ----
 
     /// A node that is not computed by a statement of its own: a parameter, a phi, a branch's result.

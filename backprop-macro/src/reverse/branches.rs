@@ -29,11 +29,13 @@ impl Reverse<'_> {
             && let Some(moves) = self.available_before(&seeds, &Stmt::If(branch))
         {
             self.move_before(&moves, &Stmt::If(branch));
+            let hidden = self.hide_after(&Stmt::If(branch));
             let a = self.fused_side(data.then, upstream.iter().map(|u| (u.0, u.2)).collect());
             let b = self.fused_side(
                 data.otherwise,
                 upstream.iter().map(|u| (u.1, u.2)).collect(),
             );
+            self.g.unhide(hidden);
             self.join(branch, a, b);
             return;
         }

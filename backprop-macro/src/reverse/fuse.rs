@@ -92,6 +92,18 @@ impl Reverse<'_> {
         }
     }
 
+    /// Makes unknown what the frame's region computes after a statement.
+    pub(super) fn hide_after(&mut self, stmt: &Stmt) -> Vec<(Node, Id)> {
+        let here = self.g.here();
+        let at = self
+            .g
+            .region(here)
+            .stmts
+            .iter()
+            .position(|s| same_stmt(s, stmt));
+        self.g.hide_from(at.unwrap_or(0))
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             regions: self.g.regions.clone(),

@@ -110,6 +110,7 @@ impl Reverse<'_> {
         };
         let snapshot = self.snapshot();
         self.move_before(&moves, &here);
+        let hidden = self.hide_after(&here);
         let stmts = self.g.region(data.body).stmts.clone();
         self.g.reopen(data.body);
         self.frames.push(Frame {
@@ -135,10 +136,12 @@ impl Reverse<'_> {
         if !holds {
             self.g.close();
             self.restore(snapshot);
+            self.g.unhide(hidden);
             return false;
         }
         let sums = self.accumulators(data.body, left);
         self.g.close();
+        self.g.unhide(hidden);
         for (n, phi, next) in sums {
             let init = self.zero(phi);
             let out = self.g.carry(looped, phi, init, next);
