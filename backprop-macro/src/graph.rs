@@ -710,7 +710,7 @@ impl Graph {
     /// Constant Rust, kept as it is.
     pub fn opaque(&mut self, opaque: Opaque, args: &[Id], ty: Ty) -> Id {
         let args: Vec<Id> = args.iter().map(|&a| self.resolve(a)).collect();
-        let key = opaque.key.clone();
+        let key = format!("{} {}", opaque.key, opaque.discrete);
         let next = self.opaques.len() as u32;
         let index = *self.opaque_keys.entry(key).or_insert(next);
         if index == next {

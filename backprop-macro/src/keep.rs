@@ -212,10 +212,25 @@ impl Keep<'_> {
                 todo.extend(all);
             }
         }
-        let again = again
-            .into_iter()
-            .map(|id| (id, reload.get(&id).cloned()))
-            .collect();
+        // A value that is loaded again comes after the indices of where it was stored, which are younger than it.
+        let mut order = Vec::new();
+        let mut placed = BTreeSet::new();
+        let mut todo: Vec<(Id, bool)> = again.iter().rev().map(|&id| (id, false)).collect();
+        while let Some((id, ready)) = todo.pop() {
+            if ready {
+                order.push((id, reload.get(&id).cloned()));
+            } else if again.contains(&id) && placed.insert(id) {
+                todo.push((id, true));
+                todo.extend(
+                    from.get(&id)
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .map(|&o| (o, false)),
+                );
+            }
+        }
+        let again = order;
         (kept.into_iter().collect(), again)
     }
 

@@ -242,6 +242,12 @@ impl Emit<'_> {
         match parts {
             [one] => one.clone(),
             all if self.uniform(l) => quote!([#(#all),*]),
+            // Longer tuples implement nothing.
+            all if all.len() > 8 => {
+                let parts: Vec<TokenStream> =
+                    all.chunks(8).map(|part| quote!((#(#part,)*))).collect();
+                self.tape_element(l, &parts)
+            }
             all => quote!((#(#all),*)),
         }
     }
