@@ -6,7 +6,7 @@
 //! absolute terms that make it up. What fails is shrunk and printed in a form that can be run again.
 //!
 //! ```text
-//! cargo test --test random_programs                            the default: some 2000 programs
+//! cargo test --test random_programs                            the default: 2000 programs
 //! BACKPROP_RANDOM_PROGRAMS=20000                               as many
 //! BACKPROP_RANDOM_SEED=7                                       others
 //! BACKPROP_RANDOM_FEATURES=-while_loop,-data_index             without parts of the language (see features.rs)
