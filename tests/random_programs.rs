@@ -6,7 +6,9 @@
 //! absolute terms that make it up. What fails is shrunk and printed in a form that can be run again.
 //!
 //! ```text
-//! cargo test --test random_programs                            the default: 2000 programs
+//! cargo test --test random_programs                            2000 programs: a minute on two cores, and less than
+//!                                                              another to compile the macro when it changed
+//! cargo test --release --test random_programs                  500 programs, compiled optimised, which takes longer
 //! BACKPROP_RANDOM_PROGRAMS=20000                               as many
 //! BACKPROP_RANDOM_SEED=7                                       others
 //! BACKPROP_RANDOM_FEATURES=-while_loop,-data_index             without parts of the language (see features.rs)
@@ -18,8 +20,6 @@
 //! BACKPROP_RANDOM_SHRINK=0                                     how many compilations to spend on a failure
 //! BACKPROP_RANDOM_MACRO=/path/to/a/crate                       another crate named `backprop`
 //! ```
-//!
-//! `cargo test --release` compiles the programs optimised as well, which takes several times as long.
 
 #[path = "random_programs/ast.rs"]
 mod ast;
@@ -73,7 +73,8 @@ impl Settings {
             })
         };
         Settings {
-            programs: number("PROGRAMS").unwrap_or(2000) as usize,
+            programs: number("PROGRAMS").unwrap_or(if cfg!(debug_assertions) { 2000 } else { 500 })
+                as usize,
             seed: number("SEED").unwrap_or(1),
             features: Features::parse(&get("FEATURES").unwrap_or_default())
                 .unwrap_or_else(|e| panic!("{e}")),
@@ -139,7 +140,7 @@ fn random_programs_have_the_reference_gradient() {
             .run(std::slice::from_ref(&job))
             .remove(0);
         println!("{}\n{verdict:?}", show(&job));
-        assert_eq!(verdict, Verdict::Agrees);
+        assert!(!failed(&verdict));
         return;
     }
     let range = settings
@@ -177,6 +178,13 @@ fn random_programs_have_the_reference_gradient() {
     );
 }
 
+fn failed(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Wrong(_) | Verdict::Rejected(_) | Verdict::Broken(_)
+    )
+}
+
 /// Prints how many programs got which verdict; the first program of each kind of failure.
 fn summary(settings: &Settings, jobs: &[Job], verdicts: &[Verdict]) -> Vec<(String, usize)> {
     let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -200,9 +208,7 @@ fn summary(settings: &Settings, jobs: &[Job], verdicts: &[Verdict]) -> Vec<(Stri
             Verdict::Rejected(text) if settings.rejected_may_be => {
                 println!("{text}\n{}", show(&jobs[shortest]))
             }
-            Verdict::Wrong(_) | Verdict::Rejected(_) | Verdict::Broken(_) => {
-                failures.push((kind, shortest))
-            }
+            verdict if failed(verdict) => failures.push((kind, shortest)),
             _ => {}
         }
     }

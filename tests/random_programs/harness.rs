@@ -113,9 +113,11 @@ impl Project {
         write(&dir.join("Cargo.toml"), &manifest);
         write(&dir.join("src/lib.rs"), &library);
         if let Ok(lock) = fs::read_to_string(backprop.join("Cargo.lock")) {
-            // The same versions as the workspace; cargo drops what it does not need.
-            if !dir.join("Cargo.lock").exists() {
+            // The same versions as the workspace, but cargo drops from its copy what it does not need.
+            let known = dir.join("workspace.lock");
+            if fs::read_to_string(&known).ok().as_ref() != Some(&lock) {
                 write(&dir.join("Cargo.lock"), &lock);
+                write(&known, &lock);
             }
         }
         Project {

@@ -328,9 +328,7 @@ impl Lower<'_> {
                         if self.dead {
                             return Ok(Val::Uninit);
                         }
-                        match val {
-                            val => Some(self.by_value(val, "result")),
-                        }
+                        Some(self.by_value(val, "result"))
                     }
                     None => None,
                 };
