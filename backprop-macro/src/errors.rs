@@ -71,7 +71,15 @@ messages! {
     BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
     EXPRESSION: "this expression is not supported in a differentiated function", "the macro does not know its gradient", "use arithmetic, `if`, `match`, loops, arrays and methods of the float types";
     EXIT_INSIDE: "this leaves in the middle of an expression", "what is evaluated before and after it must be told apart", "bind it first: `let v = match … { … };`";
-    STRUCT: "structs are not supported in a differentiated function", "their fields cannot be told from their type alone", "use tuples, arrays or separate variables";
+    STRUCT: "the fields of this are not known", "the macro finds the definition of a struct in the same file, or through `#[derive(Differentiable)]`", "define the struct in this file, or use tuples, arrays or separate variables";
+    STRUCT_NAME: "the struct `{}` is not known to the macro", "its definition is not in this file, or several have this name", "define it in this file, or use a tuple";
+    NO_FIELD: "there is no field `{}` here", "the macro found another type than you meant, or one without this field", "check the name and the type";
+    FIELDS: "these fields do not fit the struct", "one is missing, unknown or named twice", "name each field once, or take the rest from `..other`";
+    DERIVE_STRUCT: "only structs can be `Differentiable`", "which fields an `enum` or `union` has is decided at run time", "use a struct";
+    DERIVE_FIELD: "the gradient of this field has no type", "it holds floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
+    DERIVE_EMPTY: "`{}` has no gradient", "none of its fields can hold a float", "remove the derive";
+    CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
+    UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";

@@ -151,7 +151,18 @@ impl Items<'_> {
         generics
     }
 
-    /// Declarations without bounds or defaults, for structs.
+    /// Declarations for structs and the clause behind: without bounds or defaults, unless the type of a field needs them.
+    fn declared(&self, mut generics: syn::Generics) -> (TokenStream, TokenStream) {
+        if self.sig.names.uses_structs() {
+            for p in generics.type_params_mut() {
+                p.default = None;
+            }
+            let (params, clause) = (&generics.params, &generics.where_clause);
+            return (quote!(#params), quote!(#clause));
+        }
+        (Self::bare(&generics), TokenStream::new())
+    }
+
     fn bare(generics: &syn::Generics) -> TokenStream {
         let params = generics.params.iter().map(|p| match p {
             syn::GenericParam::Lifetime(l) => {
@@ -239,7 +250,7 @@ impl Items<'_> {
         let (name, vis) = (&self.sig.gradient, &self.item.vis);
         let fields = self.gradient_fields();
         let types: Vec<&TokenStream> = fields.iter().map(|f| &f.1).collect();
-        let generics = Self::bare(&self.mentioned(&quote!(#(#types)*)));
+        let (generics, clause) = self.declared(self.mentioned(&quote!(#(#types)*)));
         let generics = if generics.is_empty() {
             generics
         } else {
@@ -257,7 +268,7 @@ impl Items<'_> {
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
             #[allow(non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
-            #vis struct #name #generics { #(#fields),* }
+            #vis struct #name #generics #clause { #(#fields),* }
         }
     }
 
@@ -271,7 +282,7 @@ impl Items<'_> {
         if borrows(&all) {
             params.push(quote!('__bp));
         }
-        let bare = Self::bare(&self.mentioned(&all));
+        let (bare, clause) = self.declared(self.mentioned(&all));
         if !bare.is_empty() {
             params.push(bare);
         }
@@ -289,13 +300,18 @@ impl Items<'_> {
             quote!(#name: #ty)
         });
         // A type of the user's may have neither.
-        let known = self.sig.params.iter().all(|p| p.shape.is_known());
+        let known = self
+            .sig
+            .params
+            .iter()
+            .all(|p| p.shape.is_known() && !p.shape.has_structs())
+            && !self.sig.names.uses_structs();
         let derives = known.then(|| quote!(#[derive(::core::clone::Clone, ::core::fmt::Debug)]));
         quote! {
             #[doc = #doc]
             #derives
             #[allow(unused, non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
-            #vis struct #name #generics { #(#fields),* }
+            #vis struct #name #generics #clause { #(#fields),* }
         }
     }
 
@@ -391,7 +407,7 @@ impl Items<'_> {
                 path: Vec::new(),
             };
             let field = match data.param {
-                Some(k) if !matches!(self.sig.params[k as usize].shape, Shape::Tuple(_)) => {
+                Some(k) if self.sig.params[k as usize].shape.is_array() => {
                     let param = &self.sig.params[k as usize];
                     let value = e.place(&place);
                     if param.by_ref {
@@ -406,6 +422,15 @@ impl Items<'_> {
                             ty: param.ty.to_token_stream(),
                             value: quote!(::core::clone::Clone::clone(&#value)),
                         }
+                    }
+                }
+                // A part of what is borrowed is borrowed too.
+                Some(k) if self.sig.params[k as usize].by_ref => {
+                    let (value, ty) = (e.place(&place), self.local_type(&e, &data.shape));
+                    Field {
+                        name: name.clone(),
+                        ty: quote!(&'__bp #ty),
+                        value: quote!(&#value),
                     }
                 }
                 _ => {
@@ -442,7 +467,7 @@ impl Items<'_> {
         }
         let items = &p.primal.items;
         let statements = e.region(p.split.body);
-        let output = e.output(&p.split.result);
+        let output = e.output(&p.split.result, &self.sig.output);
         let residuals = if self.sig.associated {
             let values = fields.iter().map(|f| &f.value);
             quote!((#(#values,)*))
@@ -562,6 +587,7 @@ impl Items<'_> {
                 let all = all.iter().map(|s| self.local_type(e, s));
                 quote!((#(#all,)*))
             }
+            Shape::Struct(s) => s.path.to_token_stream(),
             Shape::Constant(ty) => ty.to_token_stream(),
             Shape::Unknown => quote!(()),
         }
@@ -572,8 +598,15 @@ impl Items<'_> {
             .iter()
             .map(|s| {
                 let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                let mut shape = self.sig.params[s.param].shape.clone();
+                let mut path = Vec::new();
+                for &k in &s.path {
+                    path.push(shape.member(k));
+                    shape = shape
+                        .step(&crate::graph::Step::Field(k))
+                        .unwrap_or(Shape::Unknown);
+                }
                 if fresh {
-                    let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
                     return if s.path.is_empty() {
                         quote!(*#d = #value;)
                     } else {
@@ -583,7 +616,6 @@ impl Items<'_> {
                 if s.path.is_empty() {
                     return e.plus(quote!((*#d)), value);
                 }
-                let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
                 e.plus(quote!(#d #(.#path)*), value)
             })
             .collect()
@@ -595,7 +627,7 @@ impl Items<'_> {
         let items = &primal.items;
         let statements = e.region(p.body);
         let adds = self.scalar_adds(&e, p, fresh);
-        let output = e.output(&p.result);
+        let output = e.output(&p.result, &self.sig.output);
         quote! { #(#items)* #statements #adds #output }
     }
 
@@ -608,10 +640,8 @@ impl Items<'_> {
             .enumerate()
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
-                let mutated = programs.is_some_and(|pr| match &pr.primal.params[k] {
-                    Source::Array(a) => pr.primal.graph.array(*a).mutated && !p.by_ref,
-                    _ => false,
-                });
+                let mutated =
+                    !p.by_ref && programs.is_some_and(|pr| pr.primal.mutates(&pr.primal.params[k]));
                 if mutated {
                     quote!(mut #ident: #ty)
                 } else {
@@ -670,6 +700,12 @@ impl Items<'_> {
         let checks = self.checks();
         let mention = self.mention();
         let upstream = local("upstream");
+        // Shaped like the result; a struct's gradient is a struct of its own.
+        let incoming = if sig.output.has_structs() {
+            sig.output.gradient_type()
+        } else {
+            output.to_token_stream()
+        };
         let [
             f_forward,
             f_backward,
@@ -738,6 +774,7 @@ impl Items<'_> {
         } else {
             generics.clone()
         };
+        let definitions = sig.names.checks();
         let doc_forward = example(&format!(
             "The forward pass: the value, and what the backward pass needs.\n\nlet (y, saved) = F{sep}forward(ARGS);"
         ));
@@ -745,14 +782,14 @@ impl Items<'_> {
             #[doc = #doc_forward]
             #allow
             #[inline]
-            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #forward }
+            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #definitions #forward }
         };
 
         // backward
         let gradient = self.gradient_type(false);
         let saved = local("saved");
         let elided_residuals = self.residuals_type(fields, true);
-        let types = quote!(#gradient #output #residuals);
+        let types = quote!(#gradient #incoming #residuals);
         let mut backward_generics = self.mentioned(&types);
         if self.sig.receiver.is_none() {
             let lifetimes: Vec<syn::GenericParam> = backward_generics
@@ -781,7 +818,7 @@ impl Items<'_> {
             #[doc = #doc_backward]
             #allow
             #[inline]
-            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #output) -> #gradient #backward_clause { #backward }
+            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> #gradient #backward_clause { #backward }
         });
         if !sig.associated {
             let (mut pulled, mut parts) = (Vec::new(), Vec::new());
@@ -798,7 +835,7 @@ impl Items<'_> {
             out.extend(quote! {
                 #[doc(hidden)]
                 #[inline]
-                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #output) -> (#(#pulled,)*) #backward_clause {
+                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #incoming) -> (#(#pulled,)*) #backward_clause {
                     let #saved = Self::#f_backward(#saved, #upstream);
                     (#(#parts,)*)
                 }
@@ -821,7 +858,7 @@ impl Items<'_> {
             #[doc = #doc]
             #allow
             #[inline]
-            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #output, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
+            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
         if !matches!(sig.output, Shape::Float(_)) {
             return out;
@@ -988,13 +1025,12 @@ fn check_lengths(
             quote!(::core::assert!(#buffer.len() == #value.len(), #text); #inner)
         }
         Shape::Array(s, _) => check_rows(s, &value, &buffer, text),
-        Shape::Tuple(all) => all
-            .iter()
-            .enumerate()
-            .map(|(k, s)| {
-                let k = syn::Index::from(k);
-                check_lengths(s, quote!(#value.#k), quote!(#buffer.#k), text)
-            })
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .into_iter()
+            .flatten()
+            .filter(|(_, s)| s.has_floats())
+            .map(|(m, s)| check_lengths(&s, quote!(#value.#m), quote!(#buffer.#m), text))
             .collect(),
         _ => TokenStream::new(),
     }

@@ -3,11 +3,13 @@
 //! In: a `syn::Signature` and the options. Out: [`Signature`], in which every parameter is known to carry gradients, known
 //! to be constant, or rejected at its type.
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Errors};
 use crate::options::Options;
 use crate::shape::{Shape, peel};
+use crate::source::Source;
 use proc_macro2::{Ident, Span};
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
 /// A parameter.
@@ -35,15 +37,21 @@ pub struct Signature {
     /// The function stands in an `impl`: no items can be put beside it.
     pub associated: bool,
     pub output: Shape,
-    /// The generic parameters with a `Float` bound.
-    pub floats: Vec<Ident>,
+    /// What type names stand for.
+    pub names: Definitions,
     pub generics: syn::Generics,
 }
 
 impl Signature {
     /// Reads the signature; errors are recorded and leave the parameter out.
-    pub fn read(sig: &syn::Signature, options: &Options, errors: &Errors) -> Option<Signature> {
-        let floats = float_generics(&sig.generics);
+    pub fn read(
+        function: &syn::ItemFn,
+        options: &Options,
+        source: &Source,
+        errors: &Errors,
+    ) -> Option<Signature> {
+        let sig = &function.sig;
+        let names = Definitions::new(float_generics(&sig.generics), source, function);
         if let Some(at) = &sig.asyncness {
             errors.reject(at, &errors::ASYNC);
         }
@@ -64,7 +72,7 @@ impl Signature {
                     receiver = Some(r.clone());
                 }
                 syn::FnArg::Typed(p) => {
-                    if let Some(param) = read_param(p, options, &floats, errors) {
+                    if let Some(param) = read_param(p, options, &names, errors) {
                         params.push(param);
                     }
                 }
@@ -92,9 +100,12 @@ impl Signature {
                 Shape::Unknown
             }
             syn::ReturnType::Type(_, ty) => {
-                let shape = Shape::parse(ty, &floats);
+                let shape = Shape::parse(ty, &names);
                 let reference = matches!(peel(ty), syn::Type::Reference(_));
-                if reference || !shape.has_floats() || !output_supported(&shape) {
+                if let Some(of) = shape.underived() {
+                    let name = of.path.to_token_stream().to_string();
+                    errors.reject_named(ty, &errors::UNDERIVED, &name);
+                } else if reference || !shape.has_floats() || !output_supported(&shape) {
                     errors.reject(ty, &errors::RETURN_TYPE);
                 }
                 shape
@@ -119,7 +130,7 @@ impl Signature {
             receiver,
             associated,
             output,
-            floats,
+            names,
             generics: sig.generics.clone(),
         })
     }
@@ -143,7 +154,7 @@ impl Signature {
 fn read_param(
     p: &syn::PatType,
     options: &Options,
-    floats: &[Ident],
+    names: &Definitions,
     errors: &Errors,
 ) -> Option<Param> {
     let syn::Pat::Ident(pat) = &*p.pat else {
@@ -165,7 +176,7 @@ fn read_param(
         errors.reject(&p.ty, &errors::REF_MUT_PARAM);
         return None;
     }
-    let shape = Shape::parse(ty, floats);
+    let shape = Shape::parse(ty, names);
     let named = options
         .wrt
         .as_ref()
@@ -175,6 +186,14 @@ fn read_param(
         return None;
     }
     let active = shape.has_floats() && named.unwrap_or(true);
+    if active && let Some(of) = shape.underived() {
+        errors.reject_named(
+            &p.ty,
+            &errors::UNDERIVED,
+            &of.path.to_token_stream().to_string(),
+        );
+        return None;
+    }
     Some(Param {
         ident: pat.ident.clone(),
         ty: (*p.ty).clone(),
@@ -190,12 +209,16 @@ fn output_supported(shape: &Shape) -> bool {
         Shape::Float(_) => true,
         Shape::Array(s, _) | Shape::Vec(s) => output_supported(s),
         Shape::Tuple(all) => !all.is_empty() && all.iter().all(output_supported),
+        Shape::Struct(s) => s
+            .fields
+            .iter()
+            .all(|f| matches!(f.shape, Shape::Constant(_)) || output_supported(&f.shape)),
         _ => false,
     }
 }
 
 /// The type parameters with a bound whose last segment is `Float`.
-fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
+pub fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     let is_float = |bounds: &syn::punctuated::Punctuated<syn::TypeParamBound, syn::Token![+]>| {
         bounds.iter().any(|b| match b {
             syn::TypeParamBound::Trait(t) => {

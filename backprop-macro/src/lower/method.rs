@@ -118,7 +118,7 @@ impl Lower<'_> {
             },
             Val::Iter(iter) => self.iter_method(x, iter, name, &args),
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
-            Val::Tuple(_) if matches!(name, "clone" | "to_owned") => Ok(recv),
+            Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => Ok(recv),
             Val::Closure(c) if name == "clone" => Ok(Val::Closure(c)),
             Val::Poison => Err(Rejected),
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),

@@ -11,14 +11,17 @@ mod iter;
 mod method;
 mod pattern;
 mod place;
+mod structs;
 mod value;
 
 pub use call::fill;
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Errors, Message, Rejected, Result};
 use crate::graph::{ArrayId, Graph, Id, Init, Node, Place, RegionId};
 use crate::shape::Shape;
 use crate::signature::Signature;
+use crate::source::Source as File;
 use crate::types::{INTEGERS, Kind, Ty};
 use control::{Frame, Target};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -99,7 +102,7 @@ pub struct Lower<'a> {
     read_params: Vec<u32>,
     items: Vec<TokenStream>,
     /// Tells, where it can be known, that a function called is not annotated.
-    unannotated: &'a dyn Fn(&syn::Path) -> bool,
+    source: &'a File,
 }
 
 const MAX_NODES: usize = 200_000;
@@ -110,7 +113,7 @@ pub fn lower(
     function: &syn::ItemFn,
     sig: &Signature,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &File,
 ) -> Option<Primal> {
     let mut l = Lower {
         g: Graph::default(),
@@ -130,7 +133,7 @@ pub fn lower(
         reads: Vec::new(),
         read_params: Vec::new(),
         items: Vec::new(),
-        unannotated,
+        source,
     };
     let body = l.g.open();
     let params = l.params();
@@ -156,6 +159,17 @@ pub fn lower(
         params,
         items: l.items,
     })
+}
+
+impl Primal {
+    /// Whether the function stores to a parameter or to a part of it.
+    pub fn mutates(&self, param: &Source) -> bool {
+        match param {
+            Source::Array(a) => self.graph.array(*a).mutated,
+            Source::Tuple(all) => all.iter().any(|s| self.mutates(s)),
+            Source::Scalar(_) | Source::Constant => false,
+        }
+    }
 }
 
 impl Lower<'_> {
@@ -213,6 +227,15 @@ impl Lower<'_> {
                 let (vals, sources) = parts.unzip();
                 (Val::Tuple(vals), Source::Tuple(sources))
             }
+            Shape::Struct(of) => {
+                let parts = of.fields.iter().map(|f| {
+                    let member = &f.member;
+                    let read = quote!(#read.#member);
+                    self.param_value(name, &f.shape, read, k, frozen, by_ref)
+                });
+                let (vals, sources) = parts.unzip();
+                (Val::Struct(of.clone(), vals), Source::Tuple(sources))
+            }
             Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => {
                 let array =
                     self.g
@@ -234,7 +257,7 @@ impl Lower<'_> {
                 )
             }
             Shape::Constant(ty) => {
-                let kind = kind_of(ty, &self.sig.floats);
+                let kind = kind_of(ty, &self.sig.names);
                 let ty = self.g.types.fresh(kind);
                 let id = self.param_node(read, ty, name, k);
                 (Val::Num(id), Source::Constant)
@@ -280,6 +303,15 @@ impl Lower<'_> {
                     .collect();
                 Some(Output::Tuple(parts?))
             }
+            (Val::Struct(of, vals), Shape::Struct(s)) if of.same(s) => {
+                let parts: Option<Vec<Output>> = vals
+                    .into_iter()
+                    .zip(&s.fields)
+                    .map(|(v, f)| self.output(v, &f.shape, at))
+                    .collect();
+                Some(Output::Tuple(parts?))
+            }
+            (Val::Num(id), Shape::Constant(_)) => Some(Output::Scalar(id)),
             (Val::Poison, _) => None,
             _ => {
                 self.errors.reject(at, &errors::RETURN_TYPE);
@@ -313,16 +345,16 @@ impl Lower<'_> {
                 self.g.types.learn(*t, Kind::Float(f.clone()))
             }
             (Shape::Scalar(t), Shape::Constant(ty)) | (Shape::Constant(ty), Shape::Scalar(t)) => {
-                let kind = kind_of(ty, &self.sig.floats);
+                let kind = kind_of(ty, &self.sig.names);
                 self.g.types.learn(*t, kind);
             }
             (Shape::Scalar(a), Shape::Scalar(b)) => self.g.types.unify(*a, *b),
-            (Shape::Tuple(xs), Shape::Tuple(ys)) => {
-                for (x, y) in xs.iter().zip(ys) {
-                    self.unify_shapes(x, y);
-                }
-            }
             _ => {
+                if let (Some(xs), Some(ys)) = (a.parts(), b.parts()) {
+                    for ((_, x), (_, y)) in xs.iter().zip(&ys) {
+                        self.unify_shapes(x, y);
+                    }
+                }
                 if let (Some(x), Some(y)) = (a.element(), b.element()) {
                     self.unify_shapes(&x.clone(), &y.clone());
                 }
@@ -367,7 +399,9 @@ impl Lower<'_> {
             Val::View(view) => {
                 self.named.insert(view.place.array);
             }
-            Val::Tuple(all) => all.iter().for_each(|v| self.name_arrays(v)),
+            Val::Tuple(all) | Val::Struct(_, all) => {
+                all.iter().for_each(|v| self.name_arrays(v));
+            }
             Val::Opt(_, inner) => self.name_arrays(inner),
             _ => {}
         }
@@ -475,8 +509,8 @@ pub fn fixed_len(g: &mut Graph, place: &Place) -> Id {
 }
 
 /// The kind that a type's name says.
-fn kind_of(ty: &syn::Type, floats: &[Ident]) -> Kind {
-    match Shape::parse(ty, floats) {
+fn kind_of(ty: &syn::Type, names: &Definitions) -> Kind {
+    match Shape::parse(ty, names) {
         Shape::Float(f) => Kind::Float(f),
         _ => match crate::shape::primitive(strip_refs(ty)).as_deref() {
             Some("bool") => Kind::Bool,

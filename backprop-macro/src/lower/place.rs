@@ -71,15 +71,19 @@ impl Lower<'_> {
     /// What stands at a place.
     pub(super) fn at(&mut self, place: Place, by_ref: bool) -> Val {
         match self.g.shape_at(&place) {
-            Shape::Tuple(all) => Val::Tuple(
-                (0..all.len() as u32)
-                    .map(|k| {
-                        let mut part = place.clone();
-                        part.path.push(Step::Field(k));
-                        self.at(part, by_ref)
-                    })
-                    .collect(),
-            ),
+            shape @ (Shape::Tuple(_) | Shape::Struct(_)) => {
+                let count = shape.parts().map_or(0, |all| all.len() as u32);
+                let parts = (0..count).map(|k| {
+                    let mut part = place.clone();
+                    part.path.push(Step::Field(k));
+                    self.at(part, by_ref)
+                });
+                let parts = parts.collect();
+                match shape {
+                    Shape::Struct(of) => Val::Struct(of, parts),
+                    _ => Val::Tuple(parts),
+                }
+            }
             shape if shape.is_array() => Val::View(View {
                 place,
                 window: None,
@@ -88,7 +92,7 @@ impl Lower<'_> {
             Shape::Constant(ty) => {
                 let id = self.g.load(place);
                 self.g.nodes[id.0 as usize].pinned = true;
-                let kind = super::kind_of(&ty, &self.sig.floats);
+                let kind = super::kind_of(&ty, &self.sig.names);
                 let t = self.g.ty(id);
                 self.g.types.learn(t, kind);
                 Val::Num(id)
@@ -279,7 +283,7 @@ impl Lower<'_> {
                 };
                 self.copy_view(&to, &from)
             }
-            Val::Tuple(all) => {
+            Val::Tuple(all) | Val::Struct(_, all) => {
                 for (k, v) in all.into_iter().enumerate() {
                     let mut part = place.clone();
                     part.path.push(Step::Field(k as u32));
@@ -362,8 +366,9 @@ impl Lower<'_> {
                 }
                 Val::View(view)
             }
-            Val::Tuple(all) => {
-                Val::Tuple(all.into_iter().map(|v| self.by_value(v, name)).collect())
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let parts = all.iter().map(|v| self.by_value(v.clone(), name));
+                val.rebuilt(parts.collect())
             }
             Val::Opt(some, inner) => Val::Opt(some, Box::new(self.by_value(*inner, name))),
             other => other,
@@ -396,16 +401,34 @@ impl Lower<'_> {
                 })
             }
             syn::Expr::Field(f) => {
-                let syn::Member::Unnamed(k) = &f.member else {
-                    return self.reject(e, &errors::STRUCT);
+                let base = self.target(&f.base)?;
+                let index = match (&f.member, &base) {
+                    (syn::Member::Unnamed(k), _) => Some(k.index),
+                    (member, Destination::Place(place)) => match self.g.shape_at(place) {
+                        Shape::Struct(of) => of.position(member).map(|k| k as u32),
+                        _ => None,
+                    },
+                    (member, _) => match self.held(&base) {
+                        Some(Val::Struct(of, _)) => of.position(member).map(|k| k as u32),
+                        Some(Val::Poison) => return Err(Rejected),
+                        _ => None,
+                    },
                 };
-                match self.target(&f.base)? {
+                let Some(index) = index else {
+                    return self.reject(&f.member, &errors::STRUCT);
+                };
+                match base {
                     Destination::Var(var, mut path) => {
-                        path.push(k.index);
+                        // `p.x` where `p` is `&mut` to a variable.
+                        let base = Destination::Var(var, path.clone());
+                        if let Some(Val::MutRef(inner)) = self.held(&base) {
+                            return Ok(Destination::Var(inner, vec![index]));
+                        }
+                        path.push(index);
                         Ok(Destination::Var(var, path))
                     }
                     Destination::Place(mut place) => {
-                        place.path.push(Step::Field(k.index));
+                        place.path.push(Step::Field(index));
                         Ok(Destination::Place(place))
                     }
                     Destination::View(_) => self.reject(e, &errors::ASSIGN),
@@ -466,10 +489,7 @@ impl Lower<'_> {
             Destination::Var(var, path) => {
                 let mut val = self.read(*var);
                 for &k in path {
-                    val = match val {
-                        Val::Tuple(all) => all.get(k as usize)?.clone(),
-                        _ => return None,
-                    };
+                    val = val.parts()?.get(k as usize)?.clone();
                 }
                 Some(val)
             }
@@ -523,7 +543,7 @@ impl Lower<'_> {
         rhs: &syn::Expr,
     ) -> Result<Val> {
         if let Some((&k, rest)) = path.split_first() {
-            let Val::Tuple(mut all) = old else {
+            let Some(mut all) = old.parts().map(<[Val]>::to_vec) else {
                 return self.reject(at, &errors::ASSIGN);
             };
             let Some(slot) = all.get_mut(k as usize) else {
@@ -532,7 +552,7 @@ impl Lower<'_> {
             let inner = std::mem::replace(slot, Val::Unit);
             let new = self.replaced(inner, rest, val, at, rhs)?;
             all[k as usize] = new;
-            return Ok(Val::Tuple(all));
+            return Ok(old.rebuilt(all));
         }
         match (&old, val) {
             (Val::View(to), Val::View(from)) if !to.by_ref => {
