@@ -20,18 +20,18 @@ fn near(got: f64, want: f64) {
 }
 
 #[derive(Clone, Debug, PartialEq, Differentiable)]
-pub struct Params {
-    pub w: Vec<f64>,
-    pub bias: f64,
-    pub n: usize,
-    pub pos: [f64; 2],
-    pub inner: Inner,
-    pub layers: Vec<Inner>,
-    pub name: String,
+struct Params {
+    w: Vec<f64>,
+    bias: f64,
+    n: usize,
+    pos: [f64; 2],
+    inner: Inner,
+    layers: Vec<Inner>,
+    name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Differentiable)]
-pub struct Inner {
+struct Inner {
     k: f64,
     t: (f64, f64),
 }

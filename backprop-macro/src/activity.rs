@@ -8,8 +8,8 @@ use crate::errors::{self, Errors};
 use crate::graph::Argument;
 use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
 use crate::lower::{Output, Primal, Source};
-use crate::shape::Shape;
 use crate::rules::Op;
+use crate::shape::Shape;
 use crate::signature::Signature;
 
 /// What depends on a differentiated parameter.
@@ -196,7 +196,8 @@ impl Activity {
                     let part = data.shape.element().unwrap_or(&Shape::Unknown);
                     match &data.init {
                         Init::List(all) => {
-                            all.iter().for_each(|e| self.check_element(g, e, part, errors));
+                            all.iter()
+                                .for_each(|e| self.check_element(g, e, part, errors));
                         }
                         Init::Repeat(e) => self.check_element(g, e, part, errors),
                         _ => {}
@@ -229,7 +230,14 @@ impl Activity {
     }
 
     /// A constant field of the result has no upstream gradient.
-    fn check_result(&self, g: &Graph, out: &Output, shape: &Shape, sig: &Signature, errors: &Errors) {
+    fn check_result(
+        &self,
+        g: &Graph,
+        out: &Output,
+        shape: &Shape,
+        sig: &Signature,
+        errors: &Errors,
+    ) {
         match out {
             Output::Scalar(id) if constant(shape) && self.node(g, *id) => {
                 errors.reject_at(sig.ident.span(), &errors::CONSTANT_FIELD, "");

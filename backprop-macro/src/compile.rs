@@ -8,7 +8,6 @@ use crate::lower;
 use crate::options::Options;
 use crate::order::Order;
 use crate::reverse::{Mode, reverse};
-use crate::shape::Shape;
 use crate::signature::Signature;
 use crate::source::Source;
 use proc_macro2::{TokenStream, TokenTree};
@@ -95,7 +94,7 @@ pub fn programs(
         crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
-    let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);
+    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
     let trace = match &options.trace {
         Some(at) if !crate::trace::possible(&primal, sig) => {
             errors.reject(at, &errors::TRACE);

@@ -39,10 +39,10 @@ messages! {
     IMPL_TRAIT: "`impl Trait` parameters are not supported", "the macro cannot see which floats they hold", "use a concrete type such as `&[f64]`";
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
-    REF_MUT_PARAM: "`&mut` parameters are not supported yet", "their gradient is with respect to the contents on entry", "take the array by value and return it";
+    REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
-    NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value";
+    NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
     TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
     TOO_LARGE: "this function is too large", "its graph would have more than 200,000 nodes", "split it into annotated functions, or use loops";
@@ -58,6 +58,7 @@ messages! {
     UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
     NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
     CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
+    CALL_IN_OUT: "`&mut` arguments of annotated functions are not supported yet", "what the call changes would need a gradient of its own", "let the function take the value and return the new one";
     BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
     HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";

@@ -49,8 +49,10 @@ pub fn items(
     programs: Option<&Programs>,
     errors: &Errors,
 ) -> TokenStream {
-    let syn::ReturnType::Type(_, output) = &item.sig.output else {
-        return TokenStream::new();
+    let nothing: syn::Type = syn::parse_quote!(());
+    let output = match &item.sig.output {
+        syn::ReturnType::Type(_, output) => output,
+        syn::ReturnType::Default => &nothing,
     };
     let i = Items {
         item,
@@ -353,7 +355,7 @@ impl Items<'_> {
             let Some(id) = id else { continue };
             let id = crate::graph::Id(id as u32);
             let param = &self.sig.params[p.primal.read_params[*k as usize] as usize];
-            let ty = match (e.known_type(id), param.by_ref) {
+            let ty = match (e.known_type(id), param.is_borrowed()) {
                 (Some(ty), _) => ty,
                 (None, true) => borrowed(&param.ty),
                 (None, false) => param.ty.to_token_stream(),
@@ -381,7 +383,7 @@ impl Items<'_> {
             if e.zeros(&param.shape).is_some() {
                 continue;
             }
-            match (&p.primal.params[k], param.by_ref) {
+            match (&p.primal.params[k], param.is_borrowed()) {
                 (Source::Array(a), true) => {
                     arrays.insert(*a);
                 }
@@ -410,7 +412,18 @@ impl Items<'_> {
                 Some(k) if self.sig.params[k as usize].shape.is_array() => {
                     let param = &self.sig.params[k as usize];
                     let value = e.place(&place);
-                    if param.by_ref {
+                    if param.in_out {
+                        // The caller goes on using the array.
+                        let shape = match &param.shape {
+                            Shape::Slice(s) => Shape::Vec(s.clone()),
+                            shape => shape.clone(),
+                        };
+                        Field {
+                            name: name.clone(),
+                            ty: self.local_type(&e, &shape),
+                            value: quote!(::std::borrow::ToOwned::to_owned(&*#value)),
+                        }
+                    } else if param.by_ref {
                         Field {
                             name: name.clone(),
                             ty: borrowed(&param.ty),
@@ -425,7 +438,7 @@ impl Items<'_> {
                     }
                 }
                 // A part of what is borrowed is borrowed too.
-                Some(k) if self.sig.params[k as usize].by_ref => {
+                Some(k) if self.sig.params[k as usize].is_borrowed() => {
                     let (value, ty) = (e.place(&place), self.local_type(&e, &data.shape));
                     Field {
                         name: name.clone(),
@@ -467,7 +480,7 @@ impl Items<'_> {
         }
         let items = &p.primal.items;
         let statements = e.region(p.split.body);
-        let output = e.output(&p.split.result, &self.sig.output);
+        let (writes, output) = self.finish(&e, &p.split);
         let residuals = if self.sig.associated {
             let values = fields.iter().map(|f| &f.value);
             quote!((#(#values,)*))
@@ -485,6 +498,7 @@ impl Items<'_> {
             #early
             #statements
             let #saved = #residuals;
+            #writes
             (#output, #saved)
         };
         // The backward pass reads what it needs from the residuals.
@@ -519,7 +533,11 @@ impl Items<'_> {
         let mut start = TokenStream::new();
         for (k, param) in self.sig.active() {
             let (own, d) = (owned(self.sig, k), buffer(self.sig, k));
-            let zeros = match (e.zeros(&param.shape), &p.primal.params[k], param.by_ref) {
+            let zeros = match (
+                e.zeros(&param.shape),
+                &p.primal.params[k],
+                param.is_borrowed(),
+            ) {
                 (Some(zeros), _, _) => zeros,
                 (None, Source::Array(a), true) => {
                     let value = e.place(&crate::graph::Place {
@@ -627,8 +645,33 @@ impl Items<'_> {
         let items = &primal.items;
         let statements = e.region(p.body);
         let adds = self.scalar_adds(&e, p, fresh);
-        let output = e.output(&p.result, &self.sig.output);
-        quote! { #(#items)* #statements #adds #output }
+        let (writes, output) = self.finish(&e, p);
+        quote! { #(#items)* #statements #adds #writes #output }
+    }
+
+    /// What the user sees when the function ends: what `&mut` parameters get, and the result. All values are taken before the
+    /// first is written.
+    fn finish(&self, e: &Emit, p: &Gradient) -> (TokenStream, TokenStream) {
+        let output = if self.sig.returns_nothing {
+            quote!(())
+        } else {
+            e.output(&p.result, &self.sig.output)
+        };
+        if p.writes.is_empty() {
+            return (TokenStream::new(), output);
+        }
+        let names: Vec<Ident> = (0..p.writes.len())
+            .map(|k| local(&format!("out_{k}")))
+            .collect();
+        let values = p.writes.iter().map(|w| e.value(w.1));
+        let places = p.writes.iter().map(|w| &w.0);
+        let result = local("result");
+        let writes = quote! {
+            #(let #names = #values;)*
+            let #result = #output;
+            #(#places = #names;)*
+        };
+        (writes, quote!(#result))
     }
 
     // ---- the functions ----
@@ -701,7 +744,7 @@ impl Items<'_> {
         let mention = self.mention();
         let upstream = local("upstream");
         // Shaped like the result; a struct's gradient is a struct of its own.
-        let incoming = if sig.output.has_structs() {
+        let incoming = if sig.output.has_structs() || sig.returns_nothing {
             sig.output.gradient_type()
         } else {
             output.to_token_stream()
@@ -759,7 +802,7 @@ impl Items<'_> {
             .iter()
             .zip(&params)
             .map(|(p, written)| {
-                if p.by_ref && borrowing && references_elided(&p.ty) {
+                if p.is_borrowed() && borrowing && references_elided(&p.ty) {
                     let (ident, ty) = (&p.ident, borrowed(&p.ty));
                     quote!(#ident: #ty)
                 } else {
@@ -860,7 +903,7 @@ impl Items<'_> {
             #[inline]
             #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
-        if !matches!(sig.output, Shape::Float(_)) {
+        if !sig.has_scalar_result() {
             return out;
         }
 

@@ -21,6 +21,15 @@ pub struct Param {
     pub active: bool,
     pub by_ref: bool,
     pub mutable: bool,
+    /// Taken by `&mut`: what it holds at the end is a result too.
+    pub in_out: bool,
+}
+
+impl Param {
+    /// Behind a shared reference: what it refers to stays as it is.
+    pub fn is_borrowed(&self) -> bool {
+        self.by_ref && !self.in_out
+    }
 }
 
 /// What the rest of the compiler knows of the function.
@@ -37,6 +46,8 @@ pub struct Signature {
     /// The function stands in an `impl`: no items can be put beside it.
     pub associated: bool,
     pub output: Shape,
+    /// The function returns nothing: its results are what its `&mut` parameters hold at the end.
+    pub returns_nothing: bool,
     /// What type names stand for.
     pub names: Definitions,
     pub generics: syn::Generics,
@@ -96,8 +107,22 @@ impl Signature {
         }
         let output = match &sig.output {
             syn::ReturnType::Default => {
-                errors.reject(&sig.ident, &errors::NO_RESULT);
-                Shape::Unknown
+                let mut changed: Vec<Shape> = params
+                    .iter()
+                    .filter(|p| p.in_out && p.shape.has_floats())
+                    .map(|p| p.shape.clone())
+                    .collect();
+                match (changed.pop(), changed.is_empty()) {
+                    (None, _) => {
+                        errors.reject(&sig.ident, &errors::NO_RESULT);
+                        Shape::Unknown
+                    }
+                    (Some(one), true) => one,
+                    (Some(last), false) => {
+                        changed.push(last);
+                        Shape::Tuple(changed)
+                    }
+                }
             }
             syn::ReturnType::Type(_, ty) => {
                 let shape = Shape::parse(ty, &names);
@@ -130,6 +155,7 @@ impl Signature {
             receiver,
             associated,
             output,
+            returns_nothing: matches!(sig.output, syn::ReturnType::Default),
             names,
             generics: sig.generics.clone(),
         })
@@ -138,6 +164,11 @@ impl Signature {
     /// The parameters that have a gradient, in order.
     pub fn active(&self) -> impl Iterator<Item = (usize, &Param)> {
         self.params.iter().enumerate().filter(|(_, p)| p.active)
+    }
+
+    /// The result is one float, so that its upstream gradient can be 1.
+    pub fn has_scalar_result(&self) -> bool {
+        !self.returns_nothing && matches!(self.output, Shape::Float(_))
     }
 
     /// `energy_gradient` beside the method `energy`.
@@ -170,8 +201,9 @@ fn read_param(
         errors.reject(ty, &errors::IMPL_TRAIT);
         return None;
     }
+    let in_out = matches!(ty, syn::Type::Reference(r) if r.mutability.is_some());
     if let syn::Type::Reference(r) = ty
-        && r.mutability.is_some()
+        && (refers_mutably(&r.elem) || in_out && grows(&r.elem))
     {
         errors.reject(&p.ty, &errors::REF_MUT_PARAM);
         return None;
@@ -200,8 +232,28 @@ fn read_param(
         active,
         by_ref: matches!(ty, syn::Type::Reference(_)),
         mutable: pat.mutability.is_some(),
+        in_out,
         shape,
     })
+}
+
+/// A `&mut` behind another reference or inside of a type.
+fn refers_mutably(ty: &syn::Type) -> bool {
+    struct Finder(bool);
+    impl<'ast> syn::visit::Visit<'ast> for Finder {
+        fn visit_type_reference(&mut self, r: &'ast syn::TypeReference) {
+            self.0 |= r.mutability.is_some();
+            syn::visit::visit_type_reference(self, r);
+        }
+    }
+    let mut finder = Finder(false);
+    syn::visit::Visit::visit_type(&mut finder, ty);
+    finder.0
+}
+
+/// A `Vec`, whose length could change: then the gradient would have no length of its own.
+fn grows(ty: &syn::Type) -> bool {
+    matches!(peel(ty), syn::Type::Path(p) if p.path.segments.last().is_some_and(|s| s.ident == "Vec"))
 }
 
 fn output_supported(shape: &Shape) -> bool {

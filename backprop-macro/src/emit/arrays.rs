@@ -68,9 +68,11 @@ impl Emit<'_> {
         // A part of a tuple is reached through the tuple.
         data.param.is_some_and(|k| {
             let param = &self.sig.params[k as usize];
-            param.by_ref
-                && (param.shape.is_array()
-                    || self.saved.is_some() && self.saved_arrays.contains_key(&array))
+            if self.saved.is_some() && self.saved_arrays.contains_key(&array) {
+                param.is_borrowed()
+            } else {
+                param.by_ref && param.shape.is_array()
+            }
         })
     }
 

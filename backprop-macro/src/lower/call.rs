@@ -33,6 +33,14 @@ impl Lower<'_> {
         if let Some(val) = self.standard(x, path, &args)? {
             return Ok(val);
         }
+        for arg in &args {
+            if let syn::Expr::Reference(r) = strip(arg)
+                && r.mutability.is_some()
+                && !self.source.unannotated(&path.path)
+            {
+                return self.reject(arg, &errors::CALL_IN_OUT);
+            }
+        }
         let vals = self.operands(&args)?;
         let by_ref: Vec<bool> = args
             .iter()

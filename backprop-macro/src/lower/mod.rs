@@ -42,6 +42,8 @@ pub struct Primal {
     pub read_params: Vec<u32>,
     /// For each parameter, what stands for it.
     pub params: Vec<Source>,
+    /// What `&mut` parameters get when the function ends: the place and the value.
+    pub writes: Vec<(TokenStream, Id)>,
     /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
     pub items: Vec<TokenStream>,
 }
@@ -75,6 +77,18 @@ struct Var {
     mutable: bool,
 }
 
+/// A `&mut` parameter.
+#[derive(Clone)]
+struct InOut {
+    param: usize,
+    /// How what is behind it is read and written.
+    read: TokenStream,
+    /// The variable that holds it meanwhile.
+    var: VarId,
+    /// What it held on entry.
+    entry: Val,
+}
+
 /// The names of one block: text and hygiene context.
 type Scope = HashMap<String, Vec<(String, VarId)>>;
 
@@ -100,6 +114,7 @@ pub struct Lower<'a> {
     named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
+    in_out: Vec<InOut>,
     items: Vec<TokenStream>,
     /// Tells, where it can be known, that a function called is not annotated.
     source: &'a File,
@@ -132,6 +147,7 @@ pub fn lower(
         named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
+        in_out: Vec::new(),
         items: Vec::new(),
         source,
     };
@@ -140,9 +156,11 @@ pub fn lower(
     l.scopes.push(Scope::new());
     let result = l.function_body(&function.block);
     let output = match result {
+        Ok(_) if sig.returns_nothing => l.changed(),
         Ok(val) => l.output(val, &sig.output, &function.sig.output),
         Err(Rejected) => None,
     };
+    let writes = l.writes().unwrap_or_default();
     l.g.close();
     if l.g.nodes.len() > MAX_NODES {
         errors.reject(&sig.ident, &errors::TOO_LARGE);
@@ -157,6 +175,7 @@ pub fn lower(
         reads: l.reads,
         read_params: l.read_params,
         params,
+        writes,
         items: l.items,
     })
 }
@@ -196,12 +215,84 @@ impl Lower<'_> {
                 quote!(#ident)
             };
             self.g.span = Some(p.ident.span());
+            let frozen = !p.mutable && !p.in_out;
             let (val, source) =
-                self.param_value(&name, &p.shape, read, k as u32, !p.mutable, p.by_ref);
-            self.declare(&p.ident, val, p.mutable);
+                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, p.by_ref);
+            let held = match &val {
+                // What is behind the reference is a variable of its own.
+                Val::View(_) => val.clone(),
+                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true)),
+                _ => val.clone(),
+            };
+            let var = self.declare(&p.ident, held.clone(), p.mutable);
+            if p.in_out {
+                self.in_out.push(InOut {
+                    param: k,
+                    read,
+                    var: match held {
+                        Val::MutRef(inner) => inner,
+                        _ => var,
+                    },
+                    entry: val,
+                });
+            }
             sources.push(source);
         }
         sources
+    }
+
+    /// The results of a function that returns nothing: what its `&mut` parameters hold, in order.
+    fn changed(&mut self) -> Option<Output> {
+        let mut out = Vec::new();
+        for p in self.in_out.clone() {
+            if self.sig.params[p.param].shape.has_floats() {
+                let now = self.read(p.var);
+                out.push(held(now)?);
+            }
+        }
+        match out.len() {
+            1 => out.pop(),
+            _ => Some(Output::Tuple(out)),
+        }
+    }
+
+    /// What the user's `&mut` parameters get when the function ends. Arrays have been changed in place.
+    fn writes(&mut self) -> Result<Vec<(TokenStream, Id)>> {
+        let mut out = Vec::new();
+        for p in self.in_out.clone() {
+            let (now, shape) = (self.read(p.var), &self.sig.params[p.param].shape);
+            self.write_back(&p.entry, &now, shape, p.read, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn write_back(
+        &mut self,
+        entry: &Val,
+        now: &Val,
+        shape: &Shape,
+        place: TokenStream,
+        out: &mut Vec<(TokenStream, Id)>,
+    ) -> Result<()> {
+        match (entry, now) {
+            (Val::Num(old), Val::Num(new)) => {
+                if self.g.resolve(*new) != *old {
+                    out.push((place, *new));
+                }
+            }
+            (Val::View(old), Val::View(new)) if old.place != new.place => {
+                self.keeps_length(old, new);
+                self.copy_view(old, new)?;
+            }
+            _ => {
+                let parts = entry.parts().into_iter().flatten();
+                let now = now.parts().into_iter().flatten();
+                for ((e, n), (m, s)) in parts.zip(now).zip(shape.parts().unwrap_or_default()) {
+                    self.write_back(e, n, &s, quote!(#place.#m), out)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn param_value(
@@ -494,6 +585,19 @@ impl Lower<'_> {
         }
         let ty = self.g.usize_ty();
         self.g.opaque_binary(op, a, b, ty, false)
+    }
+}
+
+/// A value as a result.
+fn held(val: Val) -> Option<Output> {
+    match val {
+        Val::Num(id) => Some(Output::Scalar(id)),
+        Val::View(view) if view.window.is_none() => Some(Output::Array(view.place)),
+        Val::Tuple(all) | Val::Struct(_, all) => {
+            let parts: Option<Vec<Output>> = all.into_iter().map(held).collect();
+            Some(Output::Tuple(parts?))
+        }
+        _ => None,
     }
 }
 

@@ -228,6 +228,27 @@ impl Lower<'_> {
         })
     }
 
+    /// The adjoint of an array is laid out once: what replaces a `Vec`'s contents must be as long.
+    pub(super) fn keeps_length(&mut self, to: &View, from: &View) {
+        let fixed = |s: &Shape| matches!(s, Shape::Array(..));
+        if fixed(&self.view_shape(to)) || fixed(&self.view_shape(from)) {
+            return;
+        }
+        let (a, b) = (self.view_len(to), self.view_len(from));
+        if a == b {
+            return;
+        }
+        let ty = self.g.bool_ty();
+        let same = self.g.opaque_binary(quote!(==), a, b, ty, false);
+        self.effect(
+            quote!(::core::assert!(
+                __h0,
+                "backprop: a `Vec` that is replaced or swapped in a loop, a branch or behind `&mut` must keep its length"
+            )),
+            &[same],
+        );
+    }
+
     /// A loop over `0..len`.
     pub(super) fn positions(
         &mut self,
@@ -401,7 +422,10 @@ impl Lower<'_> {
                 })
             }
             syn::Expr::Field(f) => {
-                let base = self.target(&f.base)?;
+                let mut base = self.target(&f.base)?;
+                if let Some(Val::MutRef(inner)) = self.held(&base) {
+                    base = Destination::Var(inner, Vec::new());
+                }
                 let index = match (&f.member, &base) {
                     (syn::Member::Unnamed(k), _) => Some(k.index),
                     (member, Destination::Place(place)) => match self.g.shape_at(place) {
@@ -419,11 +443,6 @@ impl Lower<'_> {
                 };
                 match base {
                     Destination::Var(var, mut path) => {
-                        // `p.x` where `p` is `&mut` to a variable.
-                        let base = Destination::Var(var, path.clone());
-                        if let Some(Val::MutRef(inner)) = self.held(&base) {
-                            return Ok(Destination::Var(inner, vec![index]));
-                        }
                         path.push(index);
                         Ok(Destination::Var(var, path))
                     }
@@ -567,6 +586,7 @@ impl Lower<'_> {
                     || !self.journals.is_empty()
                 {
                     // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
+                    self.keeps_length(to, &from);
                     self.copy_view(to, &from)?;
                     return Ok(old);
                 }

@@ -74,6 +74,8 @@ pub struct Gradient {
     /// The backward pass of its own.
     pub back: Option<RegionId>,
     pub result: Output,
+    /// What `&mut` parameters get when the function ends.
+    pub writes: Vec<(TokenStream, Id)>,
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
@@ -183,6 +185,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         body: primal.body,
         back: split.then_some(region),
         result: primal.result.clone(),
+        writes: primal.writes.clone(),
         reads: r.reads,
         scalars,
         pairs: r.pairs,
