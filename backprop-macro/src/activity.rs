@@ -46,6 +46,18 @@ impl Activity {
         a
     }
 
+    /// Leaves out what no result is computed from: its adjoint is zero, and stays out of the backward pass, where it might
+    /// meet an infinity.
+    pub fn restrict(&mut self, primal: &Primal) {
+        let flow = crate::live::Live::flow(&crate::reverse::alone(primal));
+        for (k, active) in self.nodes.iter_mut().enumerate() {
+            *active &= flow.has(&primal.graph, Id(k as u32));
+        }
+        for (k, active) in self.arrays.iter_mut().enumerate() {
+            *active &= flow.has_array(ArrayId(k as u32));
+        }
+    }
+
     fn start(&mut self, source: &Source) {
         match source {
             Source::Scalar(id) => self.nodes[id.0 as usize] = true,

@@ -28,21 +28,23 @@ pub fn compile(
         let errors = errors.into_tokens();
         return quote!(#item #errors);
     }
-    let generated = expand(attribute, item.clone(), &errors, unannotated);
+    let mut item = item;
+    let generated = expand(attribute, &mut item, &errors, unannotated);
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
 
+/// What is generated beside the item; under `stable` the item itself is computed anew.
 fn expand(
     attribute: TokenStream,
-    item: TokenStream,
+    item: &mut TokenStream,
     errors: &Errors,
     unannotated: &dyn Fn(&syn::Path) -> bool,
 ) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => {
-            not_a_function(item, errors);
+            not_a_function(item.clone(), errors);
             return TokenStream::new();
         }
     };
@@ -71,6 +73,9 @@ fn expand(
         // Something could not be spelt: stubs after all.
         return items::items(&function, &sig, None, errors);
     }
+    if let Some(programs) = programs.filter(|_| options.stable) {
+        *item = items::plain(&function, &sig, &programs, errors);
+    }
     out
 }
 
@@ -82,11 +87,18 @@ pub fn programs(
     errors: &Errors,
     unannotated: &dyn Fn(&syn::Path) -> bool,
 ) -> Option<Programs> {
-    let primal = lower::lower(function, sig, errors, unannotated)?;
-    let activity = Activity::of(&primal, sig, errors);
+    let mut primal = lower::lower(function, sig, errors, unannotated)?;
+    let stable = if options.stable {
+        crate::stabilize::stabilize(&mut primal)
+    } else {
+        Vec::new()
+    };
+    let mut activity = Activity::of(&primal, sig, errors);
     if !errors.is_empty() {
         return None;
     }
+    crate::prune::prune(&mut primal);
+    activity.restrict(&primal);
     let params = primal.reads.len() as u32;
     let run = |mode| {
         let mut program = reverse(&primal, &activity, sig, mode);
@@ -116,6 +128,7 @@ pub fn programs(
         split,
         saved,
         trace,
+        stable,
     })
 }
 

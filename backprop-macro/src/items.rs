@@ -26,6 +26,8 @@ pub struct Programs {
     pub split: Gradient,
     pub saved: Saved,
     pub trace: Option<Gradient>,
+    /// What `stable` rewrote, and where.
+    pub stable: Vec<(proc_macro2::Span, crate::stabilize::Form)>,
 }
 
 /// One field of the residuals.
@@ -87,6 +89,60 @@ pub fn items(
             #functions
         }
     }
+}
+
+/// The function itself, computed from the graph: for `stable`, which rewrites values.
+pub fn plain(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    programs: &Programs,
+    errors: &Errors,
+) -> TokenStream {
+    let syn::ReturnType::Type(_, output) = &item.sig.output else {
+        return TokenStream::new();
+    };
+    let i = Items {
+        item,
+        sig,
+        errors,
+        output,
+    };
+    let p = crate::reverse::alone(&programs.primal);
+    let e = Emit::new(&p, sig, errors, programs.primal.reads.len() as u32);
+    let (attrs, vis) = (&item.attrs, &item.vis);
+    let mut signature = item.sig.clone();
+    let receiver = sig.receiver.iter().map(|r| quote!(#r));
+    let params = receiver.chain(i.params(Some(programs)));
+    signature.inputs = syn::parse_quote!(#(#params),*);
+    let note = stable_note(&programs.stable);
+    let items = &programs.primal.items;
+    let statements = e.region(p.body);
+    let result = e.output(&p.result);
+    quote! {
+        #(#attrs)*
+        #[doc = #note]
+        #[allow(
+            unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+            clippy::restriction
+        )]
+        #vis #signature { #(#items)* #statements #result }
+    }
+}
+
+/// What `stable` rewrote, for the documentation.
+fn stable_note(all: &[(proc_macro2::Span, crate::stabilize::Form)]) -> String {
+    let mut out = String::from("\n\nComputed in stable forms (`#[backprop(stable)]`):");
+    if all.is_empty() {
+        out.push_str(" nothing here had one.");
+    }
+    let mut seen = Vec::new();
+    for (_, form) in all {
+        if !seen.contains(form) {
+            seen.push(*form);
+            out.push_str(&format!("\n- `{}` as `{}`", form.0, form.1));
+        }
+    }
+    out
 }
 
 fn stub() -> TokenStream {

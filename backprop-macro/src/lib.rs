@@ -18,6 +18,7 @@ mod live;
 mod lower;
 mod options;
 mod order;
+mod prune;
 mod reverse;
 #[macro_use]
 mod rules_macro;
@@ -26,6 +27,7 @@ mod shape;
 mod signature;
 mod simplify;
 mod source;
+mod stabilize;
 mod stable;
 #[cfg(test)]
 mod sweep;

@@ -19,6 +19,8 @@ pub struct Options {
     pub associated: bool,
     /// Generate `trace`: every node's value and gradient.
     pub trace: Option<Ident>,
+    /// Compute idioms in forms that do not overflow, in the function itself too.
+    pub stable: bool,
 }
 
 struct Argument {
@@ -92,10 +94,13 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
-                ("wrt" | "as" | "associated" | "trace", Value::Other(at)) if !at.is_empty() => {
+                ("stable", Value::Flag) => options.stable = true,
+                ("wrt" | "as" | "associated" | "trace" | "stable", Value::Other(at))
+                    if !at.is_empty() =>
+                {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "stable", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

@@ -114,6 +114,20 @@ pub fn buffer(sig: &Signature, param: usize) -> proc_macro2::Ident {
     local(&format!("d_{}", sig.params[param].ident.unraw()))
 }
 
+/// The function itself, without a backward pass.
+pub fn alone(primal: &Primal) -> Gradient {
+    Gradient {
+        graph: primal.graph.clone(),
+        body: primal.body,
+        back: None,
+        result: primal.result.clone(),
+        reads: primal.reads.clone(),
+        scalars: Vec::new(),
+        pairs: Vec::new(),
+        trace: Vec::new(),
+    }
+}
+
 /// The backward pass of a function.
 pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode) -> Gradient {
     let mut r = Reverse {
@@ -518,9 +532,11 @@ impl Reverse<'_> {
         match self.g.node(y).clone() {
             Node::Apply(op, args) => {
                 if self.trace.is_none()
-                    && let Some((operand, d)) = crate::stable::adjoint(&mut self.g, y, dy)
+                    && let Some(all) = crate::stable::adjoint(&mut self.g, y, dy)
                 {
-                    self.add(operand, d);
+                    for (operand, d) in all {
+                        self.add(operand, d);
+                    }
                     return;
                 }
                 let args: Vec<Id> = args.iter().map(|&a| self.g.resolve(a)).collect();
