@@ -1,10 +1,11 @@
 //! `#[backprop(stable)]`: values and gradients over the whole range of floats, in both precisions, and the gradients of the
 //! same idioms without it, wherever their value is finite.
 
-#![allow(clippy::needless_range_loop)] // Differentiated as users write them.
+#![allow(clippy::needless_range_loop, clippy::neg_multiply)] // Differentiated as users write them.
 
 use backprop::backprop;
 
+#[allow(clippy::approx_constant, clippy::excessive_precision)] // As the reference printed them.
 #[path = "stable/reference.rs"]
 mod reference;
 
