@@ -25,6 +25,10 @@ impl Activity {
             .copied()
             .unwrap_or(false)
     }
+    /// How many nodes the primal has.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
     pub fn array(&self, id: ArrayId) -> bool {
         self.arrays.get(id.0 as usize).copied().unwrap_or(false)
     }

@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
+use crate::explain;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
@@ -21,6 +22,7 @@ pub fn compile(
     attribute: TokenStream,
     item: TokenStream,
     unannotated: &dyn Fn(&syn::Path) -> bool,
+    line: explain::Line,
 ) -> TokenStream {
     let errors = Errors::default();
     if let Some(deep) = too_deep(item.clone(), 0) {
@@ -29,7 +31,7 @@ pub fn compile(
         return quote!(#item #errors);
     }
     let mut item = item;
-    let generated = expand(attribute, &mut item, &errors, unannotated);
+    let generated = expand(attribute, &mut item, &errors, unannotated, line);
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
@@ -40,6 +42,7 @@ fn expand(
     item: &mut TokenStream,
     errors: &Errors,
     unannotated: &dyn Fn(&syn::Path) -> bool,
+    line: explain::Line,
 ) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
@@ -68,10 +71,17 @@ fn expand(
         return TokenStream::new();
     };
     let programs = programs(&function, &sig, &options, errors, unannotated);
-    let out = items::items(&function, &sig, programs.as_ref(), errors);
+    let derivation = (programs.as_ref()).map(|p| explain::explain(p, &sig, line));
+    let out = items::items(
+        &function,
+        &sig,
+        programs.as_ref(),
+        derivation.as_deref(),
+        errors,
+    );
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
-        return items::items(&function, &sig, None, errors);
+        return items::items(&function, &sig, None, None, errors);
     }
     if let Some(programs) = programs.filter(|_| options.stable) {
         *item = items::plain(&function, &sig, &programs, errors);

@@ -49,6 +49,7 @@ pub fn items(
     item: &syn::ItemFn,
     sig: &Signature,
     programs: Option<&Programs>,
+    derivation: Option<&str>,
     errors: &Errors,
 ) -> TokenStream {
     let syn::ReturnType::Type(_, output) = &item.sig.output else {
@@ -64,13 +65,14 @@ pub fn items(
         Some(p) => i.split(p),
         None => (Vec::new(), stub(), stub()),
     };
-    let functions = i.functions(programs, &fields, forward, backward);
+    let derivation = derivation.unwrap_or_default();
+    let functions = i.functions(programs, &fields, forward, backward, derivation);
     if sig.associated {
         return functions;
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
-        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.",
+        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.{derivation}",
         sig.ident
     );
     let gradient = i.gradient_struct();
@@ -696,6 +698,7 @@ impl Items<'_> {
         fields: &[Field],
         forward: TokenStream,
         backward: TokenStream,
+        derivation: &str,
     ) -> TokenStream {
         let sig = self.sig;
         let vis = &self.item.vis;
@@ -830,9 +833,11 @@ impl Items<'_> {
             }
         }
         let backward_clause = &backward_generics.where_clause;
+        // A method's derivation stands with the function that is there in any case.
+        let derivation = if sig.associated { derivation } else { "" };
         let doc_backward = example(&format!(
             "The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"
-        ));
+        )) + derivation;
         out.extend(quote! {
             #[doc = #doc_backward]
             #allow

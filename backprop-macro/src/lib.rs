@@ -9,6 +9,7 @@ mod activity;
 mod compile;
 mod emit;
 mod errors;
+mod explain;
 mod fresh;
 mod gather;
 mod graph;
@@ -48,8 +49,9 @@ pub fn backprop(
 ) -> proc_macro::TokenStream {
     let file = proc_macro::Span::call_site().local_file();
     let unannotated = |path: &syn::Path| source::unannotated(file.clone(), path);
+    let line = |span: proc_macro2::Span| span.unwrap().line();
     let run = std::panic::AssertUnwindSafe(|| {
-        compile::compile(attribute.into(), item.clone().into(), &unannotated)
+        compile::compile(attribute.into(), item.clone().into(), &unannotated, &line)
     });
     match std::panic::catch_unwind(run) {
         Ok(tokens) => tokens.into(),

@@ -19,28 +19,45 @@
 use crate::graph::{Graph, Id, Node};
 use crate::rules::Op;
 
+/// An idiom, for the documentation, and the adjoints of its innermost operands.
+pub type Found = (&'static str, Vec<(Id, Id)>);
+
+const SIGMOID: &str = "sigmoid s: its slope is e s² or s (1 - s), by sign";
+const HALF_TANH: &str = "(1 + tanh u) / 2: its slope is 2 e / (1 + e)² with e = exp(-2 |u|)";
+const LN_SIGMOID: &str = "logarithm of a sigmoid: its slope is the sigmoid of the opposite sign";
+const LN_EXP: &str = "logarithm of an exponential: its slope is 1";
+const LN_QUOTIENT: &str = "logarithm of a quotient a / b: its slopes are 1 / a and -1 / b";
+const SOFTPLUS: &str = "softplus: its slope is the sigmoid, from the same exp";
+const TANH: &str = "tanh: its slope is 4 e / (1 + e)² with e = exp(-2 |x|)";
+
 /// The adjoints of an idiom's innermost operands.
-pub fn adjoint(g: &mut Graph, y: Id, dy: Id) -> Option<Vec<(Id, Id)>> {
+pub fn adjoint(g: &mut Graph, y: Id, dy: Id) -> Option<Found> {
     match g.node(y) {
         Node::Apply(Op::Ln, args) => {
             let a = g.resolve(args[0]);
             return logarithm(g, a, dy);
         }
-        Node::Apply(Op::Add | Op::Sub, _) => return softplus(g, y, dy).map(|d| vec![d]),
+        Node::Apply(Op::Add | Op::Sub, _) => {
+            return softplus(g, y, dy).map(|d| (SOFTPLUS, vec![d]));
+        }
         Node::Apply(Op::Tanh, args) if g.accurate => {
             let u = g.resolve(args[0]);
             let slope = bell(g, u);
             let four = g.lit_like(4.0, u);
             let slope = g.apply(Op::Mul, &[four, slope]);
-            return Some(vec![(u, g.apply(Op::Mul, &[dy, slope]))]);
+            return Some((TANH, vec![(u, g.apply(Op::Mul, &[dy, slope]))]));
         }
         _ => {}
     }
-    sigmoid_slope(g, y, dy).map(|d| vec![d])
+    let idiom = match g.node(y) {
+        Node::Apply(Op::Mul, _) => HALF_TANH,
+        _ => SIGMOID,
+    };
+    sigmoid_slope(g, y, dy).map(|d| (idiom, vec![d]))
 }
 
 /// `ln a`, where `a` is a sigmoid, one minus a sigmoid, a quotient or an exponential.
-fn logarithm(g: &mut Graph, a: Id, dy: Id) -> Option<Vec<(Id, Id)>> {
+fn logarithm(g: &mut Graph, a: Id, dy: Id) -> Option<Found> {
     // With s = 1 / (1 + e) or e / (1 + e), e = exp(u): the slopes of ln s and of ln(1 - s) are -(1 - s) and s, or 1 - s and -s.
     let falls =
         |g: &Graph, s: Id| applied(g, s, Op::Div).is_none_or(|d| g.constant(d[0]) == Some(1.0));
@@ -48,9 +65,9 @@ fn logarithm(g: &mut Graph, a: Id, dy: Id) -> Option<Vec<(Id, Id)>> {
         if falls(g, a) {
             let rest = g.apply(Op::Mul, &[e, a]);
             let d = g.apply(Op::Mul, &[dy, rest]);
-            return Some(vec![(u, g.apply(Op::Neg, &[d]))]);
+            return Some((LN_SIGMOID, vec![(u, g.apply(Op::Neg, &[d]))]));
         }
-        return Some(vec![(u, g.apply(Op::Div, &[dy, below]))]);
+        return Some((LN_SIGMOID, vec![(u, g.apply(Op::Div, &[dy, below]))]));
     }
     if let Some(terms) = applied(g, a, Op::Sub)
         && g.constant(terms[0]) == Some(1.0)
@@ -62,10 +79,10 @@ fn logarithm(g: &mut Graph, a: Id, dy: Id) -> Option<Vec<(Id, Id)>> {
         } else {
             g.apply(Op::Neg, &[d])
         };
-        return Some(vec![(u, d)]);
+        return Some((LN_SIGMOID, vec![(u, d)]));
     }
     if let Some(u) = applied(g, a, Op::Exp) {
-        return Some(vec![(u[0], dy)]);
+        return Some((LN_EXP, vec![(u[0], dy)]));
     }
     let parts = applied(g, a, Op::Div)?;
     let above = match applied(g, parts[0], Op::Exp) {
@@ -73,7 +90,10 @@ fn logarithm(g: &mut Graph, a: Id, dy: Id) -> Option<Vec<(Id, Id)>> {
         None => (parts[0], g.apply(Op::Div, &[dy, parts[0]])),
     };
     let below = g.apply(Op::Div, &[dy, parts[1]]);
-    Some(vec![above, (parts[1], g.apply(Op::Neg, &[below]))])
+    Some((
+        LN_QUOTIENT,
+        vec![above, (parts[1], g.apply(Op::Neg, &[below]))],
+    ))
 }
 
 /// `u`, `exp(u)` and `1 + exp(u)` of `1 / (1 + exp(u))` or `exp(u) / (1 + exp(u))`.

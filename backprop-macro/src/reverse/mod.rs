@@ -78,6 +78,27 @@ pub struct Gradient {
     pub pairs: Vec<Pair>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
     pub trace: Vec<(Id, Id)>,
+    pub notes: Notes,
+}
+
+/// What was decided on the way, for `explain`.
+#[derive(Clone, Default)]
+pub struct Notes {
+    /// How each loop of the primal is reversed.
+    pub loops: BTreeMap<LoopId, Reversal>,
+    /// The idioms of `stable` that were recognised.
+    pub idioms: std::collections::BTreeSet<&'static str>,
+}
+
+/// How a loop is reversed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reversal {
+    /// Only the last overwrite counts: that iteration is run again.
+    Overwritten,
+    /// Each iteration runs forward and backward at once.
+    Fused,
+    /// A loop of its own runs backwards.
+    Separate,
 }
 
 struct Frame {
@@ -99,6 +120,7 @@ struct Reverse<'a> {
     origin: HashMap<Id, Id>,
     /// `Some` while every adjoint is recorded.
     trace: Option<Vec<(Id, Id)>>,
+    notes: Notes,
 }
 
 struct Snapshot {
@@ -125,6 +147,7 @@ pub fn alone(primal: &Primal) -> Gradient {
         scalars: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        notes: Notes::default(),
     }
 }
 
@@ -140,6 +163,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         reads: primal.reads.clone(),
         origin: HashMap::new(),
         trace: (mode == Mode::Trace).then(Vec::new),
+        notes: Notes::default(),
     };
     r.g.span = None;
     let split = mode == Mode::Split;
@@ -200,6 +224,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         scalars,
         pairs: r.pairs,
         trace,
+        notes: r.notes,
     }
 }
 
@@ -522,6 +547,16 @@ impl Reverse<'_> {
         d
     }
 
+    /// An adjoint is called after the user's variable whose adjoint it is.
+    fn name_adjoint(&mut self, y: Id, dy: Id) {
+        let dy = self.g.resolve(dy);
+        let ours = dy.0 as usize >= self.activity.len() && self.g.data(dy).name.is_none();
+        if let (true, Some(name)) = (ours, &self.g.data(y).name) {
+            let name = format!("d_{name}");
+            self.g.nodes[dy.0 as usize].name = Some(name.as_str().into());
+        }
+    }
+
     fn visit_node(&mut self, y: Id) {
         let Some(dy) = self.frame().adjoint.remove(&y) else {
             return;
@@ -529,11 +564,13 @@ impl Reverse<'_> {
         if let Some(trace) = &mut self.trace {
             trace.push((y, dy));
         }
+        self.name_adjoint(y, dy);
         match self.g.node(y).clone() {
             Node::Apply(op, args) => {
                 if self.trace.is_none()
-                    && let Some(all) = crate::stable::adjoint(&mut self.g, y, dy)
+                    && let Some((idiom, all)) = crate::stable::adjoint(&mut self.g, y, dy)
                 {
+                    self.notes.idioms.insert(idiom);
                     for (operand, d) in all {
                         self.add(operand, d);
                     }
