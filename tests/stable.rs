@@ -582,4 +582,15 @@ fn elsewhere() {
     }
     assert_eq!(guarded(-800.0), 0.0);
     assert!(guarded::gradient(700.0).x.is_finite());
+
+    // In place, and returning nothing.
+    #[backprop(stable)]
+    fn in_place(z: &mut [f64]) {
+        for i in 0..z.len() {
+            z[i] = (1.0 + z[i].exp()).ln();
+        }
+    }
+    let mut z = [800.0, -800.0];
+    in_place(&mut z);
+    assert_eq!(z, [800.0, 0.0]);
 }

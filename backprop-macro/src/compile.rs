@@ -9,8 +9,8 @@ use crate::lower;
 use crate::options::Options;
 use crate::order::Order;
 use crate::reverse::{Mode, reverse};
-use crate::shape::Shape;
 use crate::signature::Signature;
+use crate::source::Source;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -21,7 +21,7 @@ const MAX_NESTING: usize = 200;
 pub fn compile(
     attribute: TokenStream,
     item: TokenStream,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
     line: explain::Line,
 ) -> TokenStream {
     let errors = Errors::default();
@@ -31,7 +31,7 @@ pub fn compile(
         return quote!(#item #errors);
     }
     let mut item = item;
-    let generated = expand(attribute, &mut item, &errors, unannotated, line);
+    let generated = expand(attribute, &mut item, &errors, source, line);
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
@@ -41,7 +41,7 @@ fn expand(
     attribute: TokenStream,
     item: &mut TokenStream,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
     line: explain::Line,
 ) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
@@ -67,10 +67,10 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
-    let Some(sig) = Signature::read(&function.sig, &options, errors) else {
+    let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };
-    let programs = programs(&function, &sig, &options, errors, unannotated);
+    let programs = programs(&function, &sig, &options, errors, source);
     let derivation = (programs.as_ref()).map(|p| explain::explain(p, &sig, line));
     let out = items::items(
         &function,
@@ -95,9 +95,9 @@ pub fn programs(
     sig: &Signature,
     options: &Options,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
 ) -> Option<Programs> {
-    let mut primal = lower::lower(function, sig, errors, unannotated)?;
+    let mut primal = lower::lower(function, sig, errors, source)?;
     let stable = if options.stable {
         crate::stabilize::stabilize(&mut primal)
     } else {
@@ -120,7 +120,7 @@ pub fn programs(
         crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
-    let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);
+    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
     let trace = match &options.trace {
         Some(at) if !crate::trace::possible(&primal, sig) => {
             errors.reject(at, &errors::TRACE);
