@@ -83,10 +83,29 @@ fn expand(
         // Something could not be spelt: stubs after all.
         return items::items(&function, &sig, None, None, errors);
     }
-    if let Some(programs) = programs.filter(|_| options.stable) {
+    let Some(programs) = programs else { return out };
+    let mut constants = TokenStream::new();
+    if options.graph {
+        let name = sig.ident.to_string();
+        let svg = match explain::draw(&programs.primal, &name, explain::Style::Document) {
+            Ok(picture) => picture.fixed(),
+            Err(nodes) => format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\"><!-- {nodes} nodes: too many to be drawn --></svg>"
+            ),
+        };
+        let doc = "The computational graph as an SVG, with the local gradients at its edges.";
+        constants.extend(items::constant(&function, &sig, "GRAPH", doc, &svg));
+    }
+    if options.stable {
         *item = items::plain(&function, &sig, &programs, errors);
     }
-    out
+    if options.source {
+        let plain = options.stable.then(|| item.clone());
+        let text = explain::readable(quote!(#plain #out), &items::not_shown(&sig));
+        let doc = "The generated code, with the names of the function. `prettyplease` and `rustfmt` format it.";
+        constants.extend(items::constant(&function, &sig, "SOURCE", doc, &text));
+    }
+    quote!(#out #constants)
 }
 
 /// Lowers and differentiates; `None` if anything was rejected.
@@ -121,14 +140,13 @@ pub fn programs(
         (program, saved)
     };
     let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
-    let trace = match &options.trace {
-        Some(at) if !crate::trace::possible(&primal, sig) => {
-            errors.reject(at, &errors::TRACE);
-            return None;
-        }
-        Some(_) => Some(run(Mode::Trace).0),
-        None => None,
-    };
+    let traceable = crate::trace::possible(&primal, sig);
+    if let (Some(at), false) = (&options.trace, traceable) {
+        errors.reject(at, &errors::TRACE);
+        return None;
+    }
+    let wanted = options.trace.is_some() || options.graph;
+    let trace = (wanted && traceable).then(|| run(Mode::Trace).0);
     let (upstream, _) = run(Mode::Upstream);
     let (split, saved) = run(Mode::Split);
     Some(Programs {
@@ -138,6 +156,8 @@ pub fn programs(
         split,
         saved,
         trace,
+        traced: options.trace.is_some(),
+        graph: options.graph,
         stable,
     })
 }

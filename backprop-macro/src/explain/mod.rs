@@ -7,6 +7,7 @@
 mod cost;
 pub mod formula;
 mod picture;
+mod source;
 mod steps;
 
 use crate::graph::{Graph, Id, LoopId, Node, Stmt};
@@ -21,7 +22,8 @@ use std::fmt::Write;
 use steps::{Step, Steps};
 use syn::ext::IdentExt;
 
-pub use picture::{Part, Picture, draw, draw_wires};
+pub use picture::{Part, Style, draw};
+pub use source::readable;
 
 /// Lines of formulas that are shown.
 const LINES: usize = 60;
@@ -112,7 +114,7 @@ fn graph(out: &mut String, p: &Programs, name: &str) {
         return;
     }
     out.push_str("\n# Graph\n\n");
-    match draw(&p.primal, name) {
+    match draw(&p.primal, name, Style::Page) {
         Ok(picture) => {
             out.push_str("The local gradients stand at the edges; each node multiplies what comes back to it by them.\n\n");
             // No blank line and no indentation: Markdown must leave it alone.

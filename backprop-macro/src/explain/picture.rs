@@ -55,20 +55,24 @@ struct Shape {
     row: f64,
 }
 
-/// The graph with its local gradients; how many nodes it has where that is too many.
-pub fn draw(primal: &Primal, function: &str) -> Result<Picture, usize> {
-    let mut d = Drawing::new(primal, function, true)?;
-    d.arrange();
-    Ok(Picture {
-        parts: d.svg(false),
-    })
+/// What a picture is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Inside of a page, with local gradients.
+    Page,
+    /// A document of its own, with local gradients.
+    Document,
+    /// A document of its own, with values above the wires and gradients below, as the lecture draws it.
+    Wires,
 }
 
-/// The graph as the lecture draws it, as a document of its own.
-pub fn draw_wires(primal: &Primal, function: &str) -> Result<Picture, usize> {
-    let mut d = Drawing::new(primal, function, false)?;
+/// The graph as a picture; how many nodes it has where that is too many.
+pub fn draw(primal: &Primal, function: &str, style: Style) -> Result<Picture, usize> {
+    let mut d = Drawing::new(primal, function, style != Style::Wires)?;
     d.arrange();
-    Ok(Picture { parts: d.svg(true) })
+    Ok(Picture {
+        parts: d.svg(style),
+    })
 }
 
 struct Drawing<'a> {
@@ -431,7 +435,8 @@ impl<'a> Drawing<'a> {
 
     // ---- the SVG ----
 
-    fn svg(&self, wires: bool) -> Vec<Part> {
+    fn svg(&self, style: Style) -> Vec<Part> {
+        let wires = style == Style::Wires;
         let layers = self.shapes.iter().map(|s| s.layer).max().unwrap_or(0) as f64;
         let rows = self.shapes.iter().map(|s| s.row).fold(0.0, f64::max);
         let (width, height) = (layers * ACROSS + 190.0, rows * DOWN + 80.0);
@@ -449,14 +454,19 @@ impl<'a> Drawing<'a> {
                 ""
             }
         );
-        if wires {
+        if style != Style::Page {
             // A document of its own has no page to take its colours from.
             out.push_str("<style>svg{color:#111;background:#fff}@media(prefers-color-scheme:dark){svg{color:#eee;background:#111}}</style>");
         }
         for s in &self.shapes {
             for (k, (f, local)) in s.from.iter().enumerate() {
                 let from = &self.shapes[*f];
-                let start = x(from) + if from.source { 28.0 } else { RADIUS };
+                let start = x(from)
+                    + if from.source {
+                        6.0 + (4.0 * from.label.chars().count() as f64).max(12.0)
+                    } else {
+                        RADIUS
+                    };
                 let (x0, y0, x1, y1) = (start, y(from), x(s) - RADIUS, y(s));
                 // Edges arrive in the order of where they come from.
                 let row = |f: &(usize, String)| self.shapes[f.0].row;
@@ -470,7 +480,10 @@ impl<'a> Drawing<'a> {
                     "<path d=\"M{x0:.0} {y0:.0}C{middle:.0} {y0:.0} {middle:.0} {y1:.0} {x1:.0} {y1:.0}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".55\"/>"
                 );
                 if !wires && !local.is_empty() {
-                    let (tx, ty) = (x0 + 0.62 * (x1 - x0), y0 + 0.70 * (y1 - y0) - 4.0);
+                    let (tx, ty) = (
+                        x0 + 0.62 * (x1 - x0),
+                        y0 + 0.70 * (y1 - y0) - 3.0 + 0.5 * lean,
+                    );
                     let _ = write!(
                         out,
                         "<text x=\"{tx:.0}\" y=\"{ty:.0}\" font-size=\"11\" fill=\"#d1495b\">{}</text>",
