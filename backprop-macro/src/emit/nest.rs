@@ -8,6 +8,7 @@ use crate::graph::*;
 use crate::live::Live;
 use crate::lower::Output;
 use crate::reverse::Gradient;
+use crate::rules::Op;
 use std::collections::{HashMap, HashSet};
 
 /// Operations in one statement.
@@ -70,6 +71,8 @@ fn movable(g: &Graph, id: Id, onward: bool) -> bool {
         return false;
     }
     match &data.node {
+        // It may be what tells the compiler the type of its exponent: it stays before what else uses that.
+        Node::Apply(Op::Powi, args) if g.integer(args[1]).is_none() => false,
         Node::Apply(..) | Node::Cast(..) => !data.pinned,
         // An index that is checked while compiling, or was checked by who made it.
         Node::Load(p, _) => {
