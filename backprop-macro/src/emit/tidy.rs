@@ -14,9 +14,13 @@ pub fn tidy(code: TokenStream, pinned: &dyn Fn(&Ident) -> bool) -> TokenStream {
     sequence(code, &mut uses, pinned)
 }
 
+/// How often each name is read; one name may be bound in several scopes.
 fn count(code: &TokenStream, uses: &mut HashMap<String, u32>) {
+    let mut binds = false;
     for tree in code.clone() {
+        let bound = std::mem::replace(&mut binds, is_let(&tree));
         match tree {
+            TokenTree::Ident(_) if bound => {}
             TokenTree::Ident(i) => *uses.entry(i.to_string()).or_insert(0) += 1,
             TokenTree::Group(g) => count(&g.stream(), uses),
             _ => {}
@@ -95,7 +99,7 @@ fn dead(
     if !is_let(first) || equals.as_char() != '=' || !name.to_string().starts_with("__") {
         return false;
     }
-    if uses.get(&name.to_string()).copied().unwrap_or(0) > 1 {
+    if uses.get(&name.to_string()).copied().unwrap_or(0) > 0 {
         return false;
     }
     match value {
@@ -127,6 +131,12 @@ mod tests {
         let out =
             tidied("for k in 0..n { let __i = k; let __j = __i + 1; let __y = f(k); g(__y); } h()");
         assert_eq!(out, tidied("for k in 0..n { let __y = f(k); g(__y); } h()"));
+    }
+
+    #[test]
+    fn a_name_bound_twice_is_dead_where_it_is_never_read() {
+        let out = tidied("for k in 0..n { let __i = k; f(k) } for k in 0..n { let __i = k; g(k) }");
+        assert_eq!(out, tidied("for k in 0..n { f(k) } for k in 0..n { g(k) }"));
     }
 
     #[test]

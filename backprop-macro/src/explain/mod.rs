@@ -9,6 +9,8 @@ pub mod formula;
 mod picture;
 mod source;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use crate::graph::{Graph, Id, LoopId, Node, Stmt};
 use crate::items::Programs;

@@ -120,11 +120,9 @@ impl<'a> Drawing<'a> {
                 continue;
             }
             match stmt {
-                Stmt::Let(id) if g.is_float(*id) => {
-                    // What is read is drawn where it is used.
-                    if !matches!(g.node(*id), Node::Load(..)) {
-                        self.shape(*id);
-                    }
+                // What is read is drawn where it is used.
+                Stmt::Let(id) if g.is_float(*id) && !matches!(g.node(*id), Node::Load(..)) => {
+                    self.shape(*id);
                 }
                 Stmt::Store { place, value, .. } => {
                     let label = self.place(place);

@@ -92,6 +92,8 @@ impl<'a> Steps<'a> {
                 continue;
             }
             match stmt {
+                // What is computed again was said the first time.
+                Stmt::Let(id) if g.data(*id).region != Some(region) => {}
                 Stmt::Let(id) => g.operands(*id).into_iter().for_each(|o| self.used(o)),
                 Stmt::Store { place, value, .. } => {
                     self.used(*value);
@@ -200,6 +202,7 @@ impl<'a> Steps<'a> {
         }
         let user = self.g.data(id).name.as_deref().map(str::to_owned);
         let mut called = match user {
+            Some(n) if Some(id) == self.result && self.taken.contains(&n) => self.function.clone(),
             Some(n) => n,
             None if Some(id) == self.result => self.function.clone(),
             // `t1, t2, …`: temporaries.

@@ -218,7 +218,8 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
                 _ => None,
             }),
     );
-    trace.sort();
+    // In the order of evaluation: parameters, then statements.
+    trace.sort_by_key(|(id, _)| (r.order.position(*id), *id));
     Gradient {
         graph: r.g,
         body: primal.body,
