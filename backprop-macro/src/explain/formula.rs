@@ -107,7 +107,12 @@ impl Formula {
         match self {
             Number(n) | Code(n) => n.clone(),
             Name(n, indices) => {
-                let indices: String = indices.iter().map(|i| format!("[{}]", i.text())).collect();
+                let indices: String = (indices.iter())
+                    .map(|i| match i {
+                        Code(field) if field.starts_with('.') => field.clone(),
+                        i => format!("[{}]", i.text()),
+                    })
+                    .collect();
                 format!("{n}{indices}")
             }
             Negated(a) => format!("-{}", at(a, 5)),
@@ -149,12 +154,26 @@ impl Formula {
             },
             Code(c) => format!("<mtext>{}</mtext>", escape(c)),
             Name(n, indices) => {
-                let n = identifier(n);
-                if indices.is_empty() {
-                    n
-                } else {
-                    format!("<msub>{n}<mrow>{}</mrow></msub>", list(indices))
+                // `a[i][j].x`: the indices as one, fields after them.
+                let mut out = identifier(n);
+                let mut at = 0;
+                while at < indices.len() {
+                    let field = |i: &Formula| matches!(i, Code(c) if c.starts_with('.'));
+                    if let Code(c) = &indices[at]
+                        && field(&indices[at])
+                    {
+                        out = format!("<mrow>{out}<mtext>{}</mtext></mrow>", escape(c));
+                        at += 1;
+                        continue;
+                    }
+                    let end = indices[at..]
+                        .iter()
+                        .position(field)
+                        .map_or(indices.len(), |n| at + n);
+                    out = format!("<msub>{out}<mrow>{}</mrow></msub>", list(&indices[at..end]));
+                    at = end;
                 }
+                out
             }
             Negated(a) => format!("<mrow><mo>−</mo>{}</mrow>", at(a, 5)),
             Infix("·", a, b) => format!("<mrow>{}<mo>·</mo>{}</mrow>", at(a, 4), at(b, 5)),
@@ -393,6 +412,12 @@ mod tests {
     #[test]
     fn names_in_mathml() {
         assert_eq!(name("x12").mathml(), "<msub><mi>x</mi><mn>12</mn></msub>");
+        let part = Name("b".into(), vec![name("k"), Code(".x".into())]);
+        assert_eq!(part.text(), "b[k].x");
+        assert_eq!(
+            part.mathml(),
+            "<mrow><msub><mi>b</mi><mrow><mi>k</mi></mrow></msub><mtext>.x</mtext></mrow>"
+        );
         assert_eq!(name("sigma").mathml(), "<mi>σ</mi>");
         assert_eq!(name("d_z").mathml(), "<mrow><mi>d</mi><mi>z</mi></mrow>");
         assert_eq!(Code("a < b".into()).mathml(), "<mtext>a &lt; b</mtext>");

@@ -224,7 +224,7 @@ impl<'a> Drawing<'a> {
             return n.clone();
         }
         let n = match self.g.node(id) {
-            Node::Lit(_) | Node::Load(..) | Node::Param(_) => {
+            Node::Lit(_) | Node::Load(..) | Node::Param(_) | Node::Opaque(..) => {
                 Formula::of(self.g, id, &|_| None).text()
             }
             _ => match &self.g.data(id).name {
