@@ -14,6 +14,10 @@ use std::collections::{HashMap, HashSet};
 /// Operations in one statement.
 const SIZE: usize = 8;
 
+/// Statements of a body beyond which nobody reads it, and registers matter more than names: the order stays as it was built,
+/// each value computed where its operands are at hand (8 % on a product of 256 factors).
+const LONG: usize = 400;
+
 #[derive(Default)]
 struct Uses {
     /// How often a node is used, where last, and whether always by what can spell it.
@@ -28,6 +32,9 @@ struct Uses {
 /// The nodes to spell where they are used: in the function with the forward pass, and in `backward`.
 pub fn nested(p: &Gradient, live: &Live) -> [HashSet<Id>; 2] {
     let g = &p.graph;
+    if g.region(p.body).stmts.len() > LONG {
+        return Default::default();
+    }
     let mut forward = Uses::default();
     forward.region(p, live, p.body);
     forward.output(g, &p.result, p.body);
