@@ -57,7 +57,10 @@ fn two_processes_expand_alike() {
     );
     assert_eq!(first, second);
     // The documentation names lines of this source, whose first is empty.
-    let line = 1 + SOURCE.lines().position(|l| l.contains("'outer: for")).unwrap();
+    let line = 1 + SOURCE
+        .lines()
+        .position(|l| l.contains("'outer: for"))
+        .unwrap();
     let said = format!("loop at line {line}: run backwards, keeps ");
     assert!(first.contains(&said), "{said}");
 }

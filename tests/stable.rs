@@ -484,6 +484,24 @@ fn gradients_of_the_idioms_as_written() {
     slopes!(LOG_SIGMOID: log_sigmoid, log_sigmoid_of_quotient, log_sigmoid_recip, log_complement);
     slopes!(SIGMOID: sigmoid_of_quotient, complement);
     slopes!(EXP_MINUS_1: exp_minus_1);
+    let mut checked = 0;
+    for &[a, b, c, _, da, db, dc] in reference::LOG_SUM_EXP {
+        if written::log_sum_exp(a, b, c).is_finite() {
+            let (g, h) = (
+                written::log_sum_exp::gradient(a, b, c),
+                written::log_softmax::gradient(a, b, c),
+            );
+            let what = format!("log-sum-exp of {a}, {b}, {c}");
+            for (got, want) in [(g.a, da), (g.b, db), (g.c, dc)] {
+                close(got, want, 8.0 * DOUBLE, 0.0, &what);
+            }
+            for (got, want) in [(h.a, 1.0 - da), (h.b, -db), (h.c, -dc)] {
+                close(got, want, 8.0 * DOUBLE, 1.0, &what);
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 5);
     for x in [-744.0, -720.0, -1.0, 0.0, 700.0] {
         assert_eq!(written::log_exp::gradient(x).x, 1.0);
     }

@@ -89,9 +89,7 @@ fn expand(
         let name = sig.ident.to_string();
         let svg = match explain::draw(&programs.primal, &name, explain::Style::Document) {
             Ok(picture) => picture.fixed(),
-            Err(nodes) => format!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\"><!-- {nodes} nodes: too many to be drawn --></svg>"
-            ),
+            Err(nodes) => explain::too_many(nodes),
         };
         let doc = "The computational graph as an SVG, with the local gradients at its edges.";
         constants.extend(items::constant(&function, &sig, "GRAPH", doc, &svg));

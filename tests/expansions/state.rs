@@ -19,10 +19,11 @@ impl state {
         }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
+            let x_3 = r * x_2 * (1.0 - x_2);
             loop0_track[loop0_k] = x_2;
-            x_2 = r * x_2 * (1.0 - x_2);
+            x_2 = x_3;
         }
-        let x_3 = x_2;
+        let x_4 = x_2;
         loop0_at += loop0_n;
         let saved = StateResiduals {
             p1: r,
@@ -33,7 +34,7 @@ impl state {
                 loop0_tape
             },
         };
-        (x_3, saved)
+        (x_4, saved)
     }
     pub fn backward(saved: &StateResiduals, upstream: f64) -> StateGradient {
         let mut g_x: f64 = 0.0;
@@ -78,10 +79,11 @@ impl state {
         for loop0_k in 0..loop0_n {
             let v = r * x_2;
             let v_2 = 1.0 - x_2;
+            let x_3 = v * v_2;
             loop0_track[loop0_k] = x_2;
-            x_2 = v * v_2;
+            x_2 = x_3;
         }
-        let x_3 = x_2;
+        let x_4 = x_2;
         loop0_at += loop0_n;
         let mut d_x_2: f64 = upstream;
         let mut d_r_2: f64 = 0.0;
@@ -100,7 +102,7 @@ impl state {
         let d_r_3 = d_r_2;
         (*d_x) += d_x_3;
         (*d_r) += d_r_3;
-        x_3
+        x_4
     }
     fn unit(x: f64, r: f64, n: usize, d_x: &mut f64, d_r: &mut f64) -> f64 {
         let mut loop0_tape = ::std::vec![0.0; n];
@@ -114,10 +116,11 @@ impl state {
         for loop0_k in 0..loop0_n {
             let v = r * x_2;
             let v_2 = 1.0 - x_2;
+            let x_3 = v * v_2;
             loop0_track[loop0_k] = x_2;
-            x_2 = v * v_2;
+            x_2 = x_3;
         }
-        let x_3 = x_2;
+        let x_4 = x_2;
         loop0_at += loop0_n;
         let mut d_x_2: f64 = 1.0;
         let mut d_r_2: f64 = 0.0;
@@ -136,7 +139,7 @@ impl state {
         let d_r_3 = d_r_2;
         *d_x = d_x_3;
         *d_r = d_r_3;
-        x_3
+        x_4
     }
     pub fn value_and_gradient_into(
         x: f64,

@@ -14,10 +14,6 @@ use std::collections::{HashMap, HashSet};
 /// Operations in one statement.
 const SIZE: usize = 8;
 
-/// Statements of a body beyond which nobody reads it, and registers matter more than names: the order stays as it was built,
-/// each value computed where its operands are at hand (8 % on a product of 256 factors).
-const LONG: usize = 400;
-
 #[derive(Default)]
 struct Uses {
     /// How often a node is used, where last, and whether always by what can spell it.
@@ -32,9 +28,6 @@ struct Uses {
 /// The nodes to spell where they are used: in the function with the forward pass, and in `backward`.
 pub fn nested(p: &Gradient, live: &Live) -> [HashSet<Id>; 2] {
     let g = &p.graph;
-    if g.region(p.body).stmts.len() > LONG {
-        return Default::default();
-    }
     let mut forward = Uses::default();
     forward.region(p, live, p.body);
     forward.output(g, &p.result, p.body);
@@ -253,8 +246,10 @@ impl Uses {
         }
         for c in data.carried.iter().filter(|c| live.carried(g, c)) {
             self.used(g, c.init, region, true);
-            self.used(g, c.next, data.body, true);
             let next = g.resolve(c.next);
+            // A chain of products is what its loop waits for: its next link is computed as early as it can be.
+            let chain = matches!(g.node(next), Node::Apply(Op::Mul | Op::Div, _));
+            self.used(g, next, data.body, !chain);
             if g.data(next).name == g.data(c.phi).name {
                 self.onward.insert(next);
             }

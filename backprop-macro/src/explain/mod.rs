@@ -24,7 +24,7 @@ use std::fmt::Write;
 use steps::{Step, Steps};
 use syn::ext::IdentExt;
 
-pub use picture::{Part, Style, draw};
+pub use picture::{Part, Style, draw, too_many};
 pub use source::readable;
 
 /// Lines of formulas that are shown.

@@ -75,6 +75,14 @@ pub fn draw(primal: &Primal, function: &str, style: Style) -> Result<Picture, us
     })
 }
 
+/// A picture that says why there is none.
+pub fn too_many(nodes: usize) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"420\" height=\"40\" font-family=\"sans-serif\" font-size=\"13\">\
+         <text x=\"10\" y=\"25\" fill=\"#888\">With {nodes} nodes this graph is too large to be drawn.</text></svg>"
+    )
+}
+
 struct Drawing<'a> {
     g: &'a Graph,
     live: Live,
