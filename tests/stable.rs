@@ -486,7 +486,9 @@ fn gradients_of_the_idioms_as_written() {
     slopes!(EXP_MINUS_1: exp_minus_1);
     let mut checked = 0;
     for &[a, b, c, _, da, db, dc] in reference::LOG_SUM_EXP {
-        if written::log_sum_exp(a, b, c).is_finite() {
+        // Below that the exponentials themselves are not normal numbers.
+        let normal = [a, b, c].iter().all(|&x| x > -700.0);
+        if normal && written::log_sum_exp(a, b, c).is_finite() {
             let (g, h) = (
                 written::log_sum_exp::gradient(a, b, c),
                 written::log_softmax::gradient(a, b, c),
