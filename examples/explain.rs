@@ -53,10 +53,13 @@ pub fn likelihood(mu: f64, s: f64, t: &[f64], y: &[f64]) -> f64 {
 
 /// What is shown of a function: its call, each node with value and gradient, the figure, the generated code.
 pub struct Explained {
+    /// How the function was called.
     pub call: &'static str,
     /// Straight-line code has one value at each node; a loop has many.
     pub nodes: Vec<(&'static str, f64, f64)>,
+    /// The figure.
     pub svg: String,
+    /// The generated code, not formatted.
     pub source: &'static str,
 }
 

@@ -4,6 +4,8 @@
 //! be read by a person. `BACKPROP_UPDATE_EXPANSIONS=1 cargo test --test expansions` writes the files anew. The files are
 //! compiled too, and must compute what the macro's own code computes.
 
+#![allow(missing_docs, clippy::needless_range_loop)] // Differentiated as users write them.
+
 use backprop::backprop;
 use std::path::Path;
 
@@ -87,7 +89,7 @@ pub fn polar(radius: f64, angle: f64) -> [f64; 2] {
 }
 
 /// The files, compiled: what is shown is what runs.
-#[allow(dead_code, unused, non_camel_case_types, clippy::all, unused_parens)]
+#[allow(dead_code, unused, unused_comparisons, non_camel_case_types, clippy::all)]
 #[rustfmt::skip]
 mod shown {
     pub mod neuron { include!("expansions/neuron.rs"); }
