@@ -465,7 +465,7 @@ impl Items<'_> {
                 (None, false) => param.ty.to_token_stream(),
             };
             fields.push(Field {
-                name: format_ident!("p{}", k),
+                name: e.param_field(id),
                 ty,
                 value: e.value(id),
             });
@@ -506,8 +506,9 @@ impl Items<'_> {
         }
         let mut saved_arrays = Vec::new();
         for a in arrays {
-            let name = format_ident!("a{}", a.0);
             let data = p.split.graph.array(a);
+            let mark = if data.param.is_some() { "pa" } else { "a" };
+            let name = local(&format!("{}_{mark}{}", data.name, a.0));
             let place = crate::graph::Place {
                 array: a,
                 path: Vec::new(),

@@ -4,8 +4,8 @@ pub struct BranchesGradient {
     pub y: f64,
 }
 pub struct BranchesResiduals {
-    p0: f64,
-    p1: f64,
+    x: f64,
+    y: f64,
     slope: f64,
     v: f64,
 }
@@ -18,10 +18,10 @@ impl branches {
             (v_2, v_2)
         };
         let saved = BranchesResiduals {
-            p0: x,
-            p1: y,
-            slope: slope,
-            v: v,
+            x,
+            y,
+            slope,
+            v,
         };
         (slope * slope, saved)
     }
@@ -33,8 +33,8 @@ impl branches {
         let slope = saved.slope;
         let v = saved.v;
         let v_2 = upstream * slope;
-        let (v_3, v_4) = if saved.p0 > saved.p1 {
-            (2.0 * (v_2 * saved.p1), 2.0 * (v_2 * saved.p0))
+        let (v_3, v_4) = if saved.x > saved.y {
+            (2.0 * (v_2 * saved.y), 2.0 * (v_2 * saved.x))
         } else {
             let v_5 = v;
             (2.0 * (v_2 * v_5), 0.0)

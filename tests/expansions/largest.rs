@@ -5,7 +5,7 @@ pub struct LargestGradient {
 pub struct LargestResiduals<'bp> {
     v: bool,
     last: usize,
-    a0: &'bp [f64],
+    x: &'bp [f64],
 }
 impl largest {
     pub fn forward<'bp>(x: &'bp [f64]) -> (f64, LargestResiduals<'bp>) {
@@ -33,15 +33,11 @@ impl largest {
         let most_5 = most_2;
         let v = v_3;
         let last = last_2;
-        let saved = LargestResiduals {
-            v: v,
-            last: last,
-            a0: x,
-        };
+        let saved = LargestResiduals { v, last, x };
         (most_5, saved)
     }
     pub fn backward(saved: &LargestResiduals<'_>, upstream: f64) -> LargestGradient {
-        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.a0.len()];
+        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.x.len()];
         let d_x = &mut g_x;
         let v = saved.v;
         let last = saved.last;

@@ -4,10 +4,10 @@ pub struct LikelihoodGradient {
     pub s: f64,
 }
 pub struct LikelihoodResiduals<'bp> {
-    p0: f64,
-    p1: f64,
-    a0: &'bp [f64],
-    a1: &'bp [f64],
+    mu: f64,
+    s: f64,
+    t: &'bp [f64],
+    y: &'bp [f64],
 }
 impl likelihood {
     pub fn forward<'bp>(
@@ -32,12 +32,7 @@ impl likelihood {
             }
         }
         let total_2 = total;
-        let saved = LikelihoodResiduals {
-            p0: mu,
-            p1: s,
-            a0: t,
-            a1: y,
-        };
+        let saved = LikelihoodResiduals { mu, s, t, y };
         (total_2, saved)
     }
     pub fn backward(
@@ -48,22 +43,22 @@ impl likelihood {
         let d_mu = &mut g_mu;
         let mut g_s: f64 = 0.0;
         let d_s = &mut g_s;
-        let v = saved.a0.len();
-        let v_2 = saved.a1.len();
+        let v = saved.t.len();
+        let v_2 = saved.y.len();
         let v_3 = ::core::cmp::min(v, v_2);
         let mut d_mu_2: f64 = 0.0;
         let mut d_s_2: f64 = 0.0;
         let loop0_n = v_3;
         if loop0_n > 0 {
-            let t = &saved.a0[0..][..loop0_n];
-            let y = &saved.a1[0..][..loop0_n];
+            let t_2 = &saved.t[0..][..loop0_n];
+            let y_2 = &saved.y[0..][..loop0_n];
             for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
-                let t_2 = t[loop0_k];
-                let y_2 = y[loop0_k];
-                let r = saved.p0 + saved.p1 * t_2 - y_2;
+                let t_3 = t_2[loop0_k];
+                let y_3 = y_2[loop0_k];
+                let r = saved.mu + saved.s * t_3 - y_3;
                 let v_4 = upstream * r;
                 d_mu_2 += 2.0 * v_4;
-                d_s_2 += 2.0 * (v_4 * t_2);
+                d_s_2 += 2.0 * (v_4 * t_3);
             }
         }
         let d_mu_3 = d_mu_2;

@@ -4,7 +4,7 @@ pub struct LinearStateGradient {
     pub v: f64,
 }
 pub struct LinearStateResiduals {
-    p2: usize,
+    n: usize,
 }
 impl linear_state {
     pub fn forward(x: f64, v: f64, n: usize) -> (f64, LinearStateResiduals) {
@@ -16,7 +16,7 @@ impl linear_state {
             v_2 = v_3;
         }
         let x_3 = x_2;
-        let saved = LinearStateResiduals { p2: n };
+        let saved = LinearStateResiduals { n };
         (x_3, saved)
     }
     pub fn backward(saved: &LinearStateResiduals, upstream: f64) -> LinearStateGradient {
@@ -26,7 +26,7 @@ impl linear_state {
         let d_v = &mut g_v;
         let mut d_x_2: f64 = upstream;
         let mut d_v_2: f64 = 0.0;
-        for k in ::core::iter::Iterator::rev((0)..(saved.p2)) {
+        for k in ::core::iter::Iterator::rev((0)..(saved.n)) {
             let d_v_3 = d_v_2 + 0.1 * d_x_2;
             d_x_2 += (-0.1) * d_v_3;
             d_v_2 = d_v_3;

@@ -34,7 +34,7 @@ pub struct LogSumExpGradient {
 pub struct LogSumExpResiduals<'bp> {
     v: f64,
     loop2_tape: Vec<f64>,
-    a0: &'bp [f64],
+    x: &'bp [f64],
 }
 impl log_sum_exp {
     pub fn forward<'bp>(x: &'bp [f64]) -> (f64, LogSumExpResiduals<'bp>) {
@@ -74,23 +74,23 @@ impl log_sum_exp {
         let v = v_5;
         loop2_at += loop2_n;
         let saved = LogSumExpResiduals {
-            v: v,
+            v,
             loop2_tape: {
                 let mut loop2_tape = loop2_tape;
                 loop2_tape.truncate(loop2_at);
                 loop2_tape
             },
-            a0: x,
+            x,
         };
         (shift + v.ln(), saved)
     }
     pub fn backward(saved: &LogSumExpResiduals<'_>, upstream: f64) -> LogSumExpGradient {
-        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.a0.len()];
+        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.x.len()];
         let d_x = &mut g_x;
         let loop2_tape = &saved.loop2_tape;
         let mut loop2_at = loop2_tape.len();
         let v = saved.v;
-        let v_2 = saved.a0.len();
+        let v_2 = saved.x.len();
         let v_3 = upstream / v;
         let loop2_n = v_2;
         loop2_at -= loop2_n;

@@ -4,8 +4,8 @@ pub struct NamedStepsGradient {
     pub y: f64,
 }
 pub struct NamedStepsResiduals {
-    p0: f64,
-    p1: f64,
+    x: f64,
+    y: f64,
     b: f64,
 }
 impl named_steps {
@@ -13,11 +13,7 @@ impl named_steps {
         let a = x * y;
         let b = a.sin() + x;
         let c = (a - b) / (1.0 + b * b);
-        let saved = NamedStepsResiduals {
-            p0: x,
-            p1: y,
-            b: b,
-        };
+        let saved = NamedStepsResiduals { x, y, b };
         (a * c, saved)
     }
     pub fn backward(saved: &NamedStepsResiduals, upstream: f64) -> NamedStepsGradient {
@@ -26,15 +22,15 @@ impl named_steps {
         let mut g_y: f64 = 0.0;
         let d_y = &mut g_y;
         let b = saved.b;
-        let a = saved.p0 * saved.p1;
+        let a = saved.x * saved.y;
         let v = 1.0 + b * b;
         let c = (a - b) / v;
         let d_c = upstream * a;
         let v_2 = d_c / v;
         let d_b = (-2.0) * (d_c * (c / v) * b) - v_2;
         let d_a = upstream * c + v_2 + d_b * a.cos();
-        *d_x = d_b + d_a * saved.p1;
-        *d_y = d_a * saved.p0;
+        *d_x = d_b + d_a * saved.y;
+        *d_y = d_a * saved.x;
         NamedStepsGradient {
             x: g_x,
             y: g_y,

@@ -5,8 +5,8 @@ pub struct NeuronGradient {
 }
 pub struct NeuronResiduals<'bp> {
     v: f64,
-    a0: &'bp [f64; 3],
-    a1: &'bp [f64; 2],
+    w: &'bp [f64; 3],
+    x: &'bp [f64; 2],
 }
 impl neuron {
     pub fn forward<'bp>(
@@ -15,11 +15,7 @@ impl neuron {
     ) -> (f64, NeuronResiduals<'bp>) {
         let v_2 = w[0] * x[0] + w[1] * x[1] + w[2];
         let v = (-v_2).exp();
-        let saved = NeuronResiduals {
-            v: v,
-            a0: w,
-            a1: x,
-        };
+        let saved = NeuronResiduals { v, w, x };
         (1.0 / (1.0 + v), saved)
     }
     pub fn backward(saved: &NeuronResiduals<'_>, upstream: f64) -> NeuronGradient {
@@ -28,12 +24,12 @@ impl neuron {
         let mut g_x: [f64; 2] = [0.0; 2];
         let d_x = &mut g_x;
         let v = saved.v;
-        let w0 = saved.a0[0];
-        let x0 = saved.a1[0];
-        let w1 = saved.a0[1];
-        let x1 = saved.a1[1];
+        let w0 = saved.w[0];
+        let x0 = saved.x[0];
+        let w1 = saved.w[1];
+        let x1 = saved.x[1];
         let v_2 = 1.0 / (1.0 + v);
-        let v_3 = if (w0 * x0 + w1 * x1 + saved.a0[2]) < 0.0 {
+        let v_3 = if (w0 * x0 + w1 * x1 + saved.w[2]) < 0.0 {
             1.0 - v_2
         } else {
             v * v_2

@@ -4,7 +4,7 @@ pub struct PolarGradient {
     pub angle: f64,
 }
 pub struct PolarResiduals {
-    p0: f64,
+    radius: f64,
     v: f64,
     v_2: f64,
 }
@@ -13,11 +13,7 @@ impl polar {
         let v = angle.cos();
         let v_2 = angle.sin();
         let mut array: [f64; 2] = [(radius * v), (radius * v_2)];
-        let saved = PolarResiduals {
-            p0: radius,
-            v: v,
-            v_2: v_2,
-        };
+        let saved = PolarResiduals { radius, v, v_2 };
         (array, saved)
     }
     pub fn backward(saved: &PolarResiduals, upstream: [f64; 2]) -> PolarGradient {
@@ -37,7 +33,7 @@ impl polar {
         let d_array0 = d_array[0];
         let d_array1 = d_array[1];
         *d_radius = d_array1 * v_2 + d_array0 * v;
-        *d_angle = d_array1 * saved.p0 * v - d_array0 * saved.p0 * v_2;
+        *d_angle = d_array1 * saved.radius * v - d_array0 * saved.radius * v_2;
         PolarGradient {
             radius: g_radius,
             angle: g_angle,

@@ -3,7 +3,7 @@ pub struct RosenbrockGradient {
     pub x: Vec<f64>,
 }
 pub struct RosenbrockResiduals<'bp> {
-    a0: &'bp [f64],
+    x: &'bp [f64],
 }
 impl rosenbrock {
     pub fn forward<'bp>(x: &'bp [f64]) -> (f64, RosenbrockResiduals<'bp>) {
@@ -25,21 +25,21 @@ impl rosenbrock {
             }
         }
         let total_2 = total;
-        let saved = RosenbrockResiduals { a0: x };
+        let saved = RosenbrockResiduals { x };
         (total_2, saved)
     }
     pub fn backward(
         saved: &RosenbrockResiduals<'_>,
         upstream: f64,
     ) -> RosenbrockGradient {
-        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.a0.len()];
+        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.x.len()];
         let d_x = &mut g_x;
-        let v = saved.a0.len();
+        let v = saved.x.len();
         let v_2 = v - 1;
         let loop0_n = v_2;
         if loop0_n > 0 {
-            let x_2 = &saved.a0[1..][..loop0_n];
-            let x_3 = &saved.a0[0..][..loop0_n];
+            let x_2 = &saved.x[1..][..loop0_n];
+            let x_3 = &saved.x[0..][..loop0_n];
             for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
                 let i = loop0_k;
                 let v_3 = i + 1;
@@ -52,9 +52,9 @@ impl rosenbrock {
         }
         let loop2_n = usize::saturating_sub(v_2, 1);
         if loop2_n > 0 {
-            let x_6 = &saved.a0[1..][..loop2_n];
-            let x_7 = &saved.a0[2..][..loop2_n];
-            let x_8 = &saved.a0[0..][..loop2_n];
+            let x_6 = &saved.x[1..][..loop2_n];
+            let x_7 = &saved.x[2..][..loop2_n];
+            let x_8 = &saved.x[0..][..loop2_n];
             let d_x_2 = &mut d_x[1..][..loop2_n];
             for loop2_k in 0..loop2_n {
                 let j = 1 + loop2_k;
@@ -75,9 +75,9 @@ impl rosenbrock {
                 let v_11 = j_2 < v_2;
                 let v_12 = v_10 && v_11;
                 if v_12 {
-                    let x_11 = saved.a0[j_2];
+                    let x_11 = saved.x[j_2];
                     let v_13 = j_2 + 1;
-                    let v_14 = saved.a0[v_13] - x_11 * x_11;
+                    let v_14 = saved.x[v_13] - x_11 * x_11;
                     let v_15 = (upstream * (100.0 * v_14) + 100.0 * (upstream * v_14))
                         * x_11;
                     d_x[j_2] += (-2.0) * (upstream * (1.0 - x_11)) - v_15 - v_15;
@@ -88,8 +88,8 @@ impl rosenbrock {
                 let v_19 = v_17 && v_18;
                 if v_19 {
                     let v_20 = j_2 - 1;
-                    let x_12 = saved.a0[v_20];
-                    let v_21 = saved.a0[j_2] - x_12 * x_12;
+                    let x_12 = saved.x[v_20];
+                    let v_21 = saved.x[j_2] - x_12 * x_12;
                     d_x[j_2] += upstream * (100.0 * v_21) + 100.0 * (upstream * v_21);
                 }
             }
@@ -100,9 +100,9 @@ impl rosenbrock {
                 let v_25 = j_3 < v_2;
                 let v_26 = v_24 && v_25;
                 if v_26 {
-                    let x_13 = saved.a0[j_3];
+                    let x_13 = saved.x[j_3];
                     let v_27 = j_3 + 1;
-                    let v_28 = saved.a0[v_27] - x_13 * x_13;
+                    let v_28 = saved.x[v_27] - x_13 * x_13;
                     let v_29 = (upstream * (100.0 * v_28) + 100.0 * (upstream * v_28))
                         * x_13;
                     d_x[j_3] += (-2.0) * (upstream * (1.0 - x_13)) - v_29 - v_29;
@@ -112,8 +112,8 @@ impl rosenbrock {
                 let v_32 = v_30 && v_31;
                 if v_32 {
                     let v_33 = j_3 - 1;
-                    let x_14 = saved.a0[v_33];
-                    let v_34 = saved.a0[j_3] - x_14 * x_14;
+                    let x_14 = saved.x[v_33];
+                    let v_34 = saved.x[j_3] - x_14 * x_14;
                     d_x[j_3] += upstream * (100.0 * v_34) + 100.0 * (upstream * v_34);
                 }
             }

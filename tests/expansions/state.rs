@@ -4,8 +4,8 @@ pub struct StateGradient {
     pub r: f64,
 }
 pub struct StateResiduals {
-    p1: f64,
-    p2: usize,
+    r: f64,
+    n: usize,
     loop0_tape: Vec<f64>,
 }
 impl state {
@@ -26,8 +26,8 @@ impl state {
         let x_4 = x_2;
         loop0_at += loop0_n;
         let saved = StateResiduals {
-            p1: r,
-            p2: n,
+            r,
+            n,
             loop0_tape: {
                 let mut loop0_tape = loop0_tape;
                 loop0_tape.truncate(loop0_at);
@@ -45,13 +45,13 @@ impl state {
         let mut loop0_at = loop0_tape.len();
         let mut d_x_2: f64 = upstream;
         let mut d_r_2: f64 = 0.0;
-        let loop0_n = saved.p2;
+        let loop0_n = saved.n;
         loop0_at -= loop0_n;
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
             let x_2 = loop0_track[loop0_k];
             let v = d_x_2 * (1.0 - x_2);
-            d_x_2 = v * saved.p1 - d_x_2 * (saved.p1 * x_2);
+            d_x_2 = v * saved.r - d_x_2 * (saved.r * x_2);
             d_r_2 += v * x_2;
         }
         let d_x_3 = d_x_2;
@@ -77,9 +77,7 @@ impl state {
         }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
-            let v = r * x_2;
-            let v_2 = 1.0 - x_2;
-            let x_3 = v * v_2;
+            let x_3 = r * x_2 * (1.0 - x_2);
             loop0_track[loop0_k] = x_2;
             x_2 = x_3;
         }
@@ -92,11 +90,9 @@ impl state {
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
             let x_2 = loop0_track[loop0_k];
-            let v = r * x_2;
-            let v_2 = 1.0 - x_2;
-            let v_3 = d_x_2 * v_2;
-            d_x_2 = v_3 * r - d_x_2 * v;
-            d_r_2 += v_3 * x_2;
+            let v = d_x_2 * (1.0 - x_2);
+            d_x_2 = v * r - d_x_2 * (r * x_2);
+            d_r_2 += v * x_2;
         }
         let d_x_3 = d_x_2;
         let d_r_3 = d_r_2;
@@ -114,9 +110,7 @@ impl state {
         }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
-            let v = r * x_2;
-            let v_2 = 1.0 - x_2;
-            let x_3 = v * v_2;
+            let x_3 = r * x_2 * (1.0 - x_2);
             loop0_track[loop0_k] = x_2;
             x_2 = x_3;
         }
@@ -129,11 +123,9 @@ impl state {
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
             let x_2 = loop0_track[loop0_k];
-            let v = r * x_2;
-            let v_2 = 1.0 - x_2;
-            let v_3 = d_x_2 * v_2;
-            d_x_2 = v_3 * r - d_x_2 * v;
-            d_r_2 += v_3 * x_2;
+            let v = d_x_2 * (1.0 - x_2);
+            d_x_2 = v * r - d_x_2 * (r * x_2);
+            d_r_2 += v * x_2;
         }
         let d_x_3 = d_x_2;
         let d_r_3 = d_r_2;

@@ -212,6 +212,16 @@ impl<'a> Emit<'a> {
         }
     }
 
+    /// The field of the residuals that holds a scalar parameter.
+    pub fn param_field(&self, id: Id) -> Ident {
+        let data = self.g().data(self.g().resolve(id));
+        let name = data.name.as_deref().unwrap_or("v");
+        match data.node {
+            Node::Param(k) => local(&format!("{name}_p{k}")),
+            _ => self.name(id),
+        }
+    }
+
     /// A field of the residuals, as a value.
     fn field(&self, saved: &TokenStream, name: &Ident) -> TokenStream {
         if self.by_reference {
@@ -375,10 +385,7 @@ impl<'a> Emit<'a> {
         match &data.node {
             Node::Lit(bits) => self.float(f64::from_bits(*bits), &self.g().types.float(data.ty)),
             Node::Param(k) => match (&self.saved, *k < self.primal_params) {
-                (Some(saved), true) => {
-                    let field = format_ident!("p{}", k);
-                    self.field(saved, &field)
-                }
+                (Some(saved), true) => self.field(saved, &self.param_field(id)),
                 _ => self.p.reads[*k as usize].clone(),
             },
             Node::Opaque(k, args) => match (&self.g().opaque_of(*k).form, args.as_slice()) {

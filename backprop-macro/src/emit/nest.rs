@@ -1,6 +1,7 @@
 //! Which values are spelt where they are used, instead of in a statement of their own.
 //!
-//! In: a program after `keep`. Out: the nodes that are used once, by arithmetic in the region that computes them. Must hold:
+//! In: a program after `keep`. Out: the nodes that are used once, by arithmetic in the region that computes them, in each
+//! such region. Must hold:
 //! nothing is moved over what it could depend on. Only pure arithmetic moves, and loads from arrays that never change; what
 //! can panic stays where it was written, and what the user named keeps its name.
 
@@ -9,17 +10,17 @@ use crate::live::Live;
 use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Operations in one statement.
 const SIZE: usize = 8;
 
 #[derive(Default)]
 struct Uses {
-    /// How often a node is used, where last, and whether always by what can spell it.
-    of: HashMap<Id, (u32, RegionId, bool)>,
-    /// The region of the statement that computes a node; two statements for one are none.
-    computed: HashMap<Id, Option<RegionId>>,
+    /// For each region that uses a node: how often, and whether always by what can spell it.
+    of: HashMap<Id, BTreeMap<RegionId, (u32, bool)>>,
+    /// The regions that compute a node. What the backward pass computes again is computed in two.
+    computed: HashMap<Id, Vec<RegionId>>,
     order: Vec<Id>,
     /// What a loop carries on under the name that it has already.
     onward: HashSet<Id>,
@@ -96,7 +97,12 @@ impl Uses {
         for &id in &self.order {
             let inside: usize = g.operands(id).iter().filter_map(|o| sizes.get(o)).sum();
             let size = inside + 1;
-            let once = matches!(self.of.get(&id), Some(&(1, at, true)) if self.computed.get(&id) == Some(&Some(at)));
+            let computed = self.computed.get(&id).map_or(&[][..], |c| c);
+            let used = self.of.get(&id);
+            let once = used.is_some_and(|used| {
+                used.len() == computed.len()
+                    && computed.iter().all(|r| used.get(r) == Some(&(1, true)))
+            });
             if once && size <= SIZE && movable(g, id, self.onward.contains(&id)) {
                 out.insert(id);
                 sizes.insert(id, size);
@@ -107,8 +113,9 @@ impl Uses {
 
     fn used(&mut self, g: &Graph, id: Id, region: RegionId, spells: bool) {
         let id = g.resolve(id);
-        let entry = self.of.entry(id).or_insert((0, region, true));
-        *entry = (entry.0 + 1, region, entry.2 && spells);
+        let entry = self.of.entry(id).or_default();
+        let entry = entry.entry(region).or_insert((0, true));
+        *entry = (entry.0 + 1, entry.1 && spells);
         // What is spelt where it is used uses its operands there.
         if g.data(id).region.is_none() {
             for o in g.operands(id) {
@@ -140,9 +147,7 @@ impl Uses {
     }
 
     fn computes(&mut self, id: Id, region: RegionId) {
-        if self.computed.insert(id, Some(region)).is_some() {
-            self.computed.insert(id, None);
-        }
+        self.computed.entry(id).or_default().push(region);
         self.order.push(id);
     }
 

@@ -10,7 +10,36 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The text; `prettyplease` and `rustfmt` can format it.
 pub fn readable(items: TokenStream, hidden: &[String]) -> String {
     let plain = strip(items, hidden);
-    functions(plain).to_string()
+    short(functions(plain)).to_string()
+}
+
+/// `x` for `x: x` in braces.
+fn short(code: TokenStream) -> TokenStream {
+    let trees: Vec<TokenTree> = code.into_iter().collect();
+    let mut out: Vec<TokenTree> = Vec::new();
+    let mut k = 0;
+    while k < trees.len() {
+        let colon = matches!(trees.get(k + 1), Some(TokenTree::Punct(p)) if p.as_char() == ':' && p.spacing() == Spacing::Alone);
+        let ends = match trees.get(k + 3) {
+            None => true,
+            Some(TokenTree::Punct(p)) => p.as_char() == ',',
+            _ => false,
+        };
+        match (&trees[k], trees.get(k + 2)) {
+            (TokenTree::Ident(a), Some(TokenTree::Ident(b))) if colon && ends && a == b => {
+                out.push(trees[k].clone());
+                k += 3;
+                continue;
+            }
+            (TokenTree::Group(g), _) => {
+                let inner = short(g.stream());
+                out.push(TokenTree::Group(Group::new(g.delimiter(), inner)));
+            }
+            (tree, _) => out.push(tree.clone()),
+        }
+        k += 1;
+    }
+    out.into_iter().collect()
 }
 
 /// Without attributes, paths of primitive types, suffixes of literals, and functions that are hidden.
@@ -216,7 +245,17 @@ fn name(ours: Vec<String>, taken: &mut BTreeSet<String>, names: &mut BTreeMap<St
         let bare = ours.trim_start_matches('_');
         // The number of the node, and what marks an array or a slice of one.
         let stem = bare.trim_end_matches(|c: char| c.is_ascii_digit());
-        let stem = match stem.strip_suffix("_a").or_else(|| stem.strip_suffix('_')) {
+        // A field that holds a parameter is only ever reached through the residuals: it may be called like it.
+        let field = stem.strip_suffix("_pa").or_else(|| stem.strip_suffix("_p"));
+        if let Some(field) = field
+            && !names.values().any(|n| n == field)
+        {
+            let field = field.to_owned();
+            names.insert(ours, field);
+            continue;
+        }
+        let marked = field.or_else(|| stem.strip_suffix("_a"));
+        let stem = match marked.or_else(|| stem.strip_suffix('_')) {
             Some(stem) if stem.len() < bare.len() => stem,
             _ => bare,
         };
