@@ -591,6 +591,58 @@ fn elsewhere() {
     }
     close(changed(0.5, -0.25), 3.0 * s.ln(), DOUBLE, 0.0, "changed");
 
+    // Nor may the rest of an array that is filled in part, nor an element before it is made.
+    #[backprop(stable)]
+    fn in_part(x: &[f64; 3]) -> f64 {
+        let mut e = [4.0; 3];
+        for i in 1..3 {
+            e[i] = x[i].exp();
+        }
+        let mut s = 0.0;
+        for i in 0..3 {
+            s += e[i];
+        }
+        s.ln() + e[0].ln()
+    }
+    let x: [f64; 3] = [0.5, -0.25, 1.5];
+    let want = (4.0 + x[1].exp() + x[2].exp()).ln() + 4f64.ln();
+    close(in_part(&x), want, DOUBLE, 0.0, "in part");
+
+    #[backprop(stable)]
+    fn too_early(x: &[f64; 3]) -> f64 {
+        let mut e = [4.0; 3];
+        let mut t = 0.0;
+        for i in 0..3 {
+            t += e[2 - i].ln();
+            e[i] = x[i].exp();
+        }
+        t
+    }
+    // The last round sees what the first one made.
+    close(
+        too_early(&x),
+        2.0 * 4f64.ln() + x[0],
+        DOUBLE,
+        0.0,
+        "too early",
+    );
+
+    // A const length, and a sum that is needed as it is by what is not rewritten.
+    #[backprop(stable)]
+    fn by_length<const N: usize>(x: &[f64; N]) -> f64 {
+        let mut e = [0.0; N];
+        for i in 0..N {
+            e[i] = x[i].exp();
+        }
+        let mut s = 0.0;
+        for i in 0..N {
+            s += e[i];
+        }
+        (e[0] / s).ln()
+    }
+    let (v, g) = by_length::value_and_gradient(&[1000.0, 0.0]);
+    assert_eq!((v, g.x), (0.0, [0.0, 0.0]));
+
     // In a branch that is not taken nothing is computed.
     #[backprop(stable)]
     fn guarded(x: f64) -> f64 {

@@ -384,7 +384,7 @@ impl Stabilize<'_> {
     fn run_up(&mut self, l: LoopId, slot: u32) -> Option<Shifted> {
         let data = self.g.looped(l).clone();
         let carried = &data.carried[slot as usize];
-        let (Count::Range { lo, hi, .. }, None) = (&data.count, data.again) else {
+        let (Count::Range { .. }, None) = (&data.count, data.again) else {
             return None;
         };
         self.g.constant(carried.init).filter(|&v| v == 0.0)?;
@@ -403,7 +403,7 @@ impl Stabilize<'_> {
         }
         // The exponent in terms of the loop's index: the term's own, or that of an array's element.
         let is_exp = applied(self.g, term, Op::Exp).is_some();
-        let (lo, hi, ty) = (*lo, *hi, self.g.ty(term));
+        let ty = self.g.ty(term);
         let of_element = match self.g.node(term).clone() {
             Node::Load(p, _) if !is_exp => {
                 let &(_, value) = self.elementwise.get(&p.array)?;
@@ -424,13 +424,11 @@ impl Stabilize<'_> {
         let before = self.g.region(parent).stmts.len();
         self.g.enter(parent);
         let init = self.g.lit(f64::NEG_INFINITY, ty);
-        let largest = self.pass(&data, lo, hi, init, term, &mut |g, phi, u| {
-            greater(g, phi, u, ty)
-        });
+        let largest = self.pass(l, term, init, &mut |g, phi, u| greater(g, phi, u, ty));
         let shift = largest.map(|m| finite(self.g, m, ty));
         let init = self.g.lit(0.0, ty);
         let sum = shift.and_then(|m| {
-            self.pass(&data, lo, hi, init, term, &mut |g, phi, u| {
+            self.pass(l, term, init, &mut |g, phi, u| {
                 let below = g.apply_primal(Op::Sub, &[u, m]);
                 let e = g.apply_primal(Op::Exp, &[below]);
                 g.apply_primal(Op::Add, &[phi, e])
@@ -443,21 +441,21 @@ impl Stabilize<'_> {
         Some(Shifted { shift, sum })
     }
 
-    /// A loop like `data` that carries one scalar, made anew from the exponent of each iteration.
+    /// A loop like `l` that carries one scalar, made anew from the exponent of each iteration.
     fn pass(
         &mut self,
-        data: &Loop,
-        lo: Id,
-        hi: Id,
-        init: Id,
+        l: LoopId,
         term: Id,
+        init: Id,
         next: &mut dyn FnMut(&mut Graph, Id, Id) -> Id,
     ) -> Option<Id> {
+        let data = self.g.looped(l).clone();
         let Count::Range {
             index,
+            lo,
+            hi,
             inclusive,
             rev,
-            ..
         } = data.count
         else {
             return None;
@@ -475,7 +473,7 @@ impl Stabilize<'_> {
             None => {
                 let element = self.copy(&mut slice, term);
                 match self.g.node(element).clone() {
-                    Node::Load(p, _) => self.exponent_of_element(&p, body),
+                    Node::Load(p, _) => self.exponent_of_element(&p, self.order.loop_span(l).0),
                     _ => None,
                 }
             }
@@ -513,6 +511,7 @@ impl Stabilize<'_> {
                 } => {
                     let own = matches!(place.path.as_slice(), [Step::Index(i)]
                         if self.own_index(region).is_some_and(|k| k == self.g.resolve(*i)));
+                    let own = own && self.covers(region, place.array);
                     self.note_elementwise(region, place.array, value, own);
                 }
                 Stmt::Push(array, value) => {
@@ -529,6 +528,33 @@ impl Stabilize<'_> {
 
     fn own_index(&self, body: RegionId) -> Option<Id> {
         count_index(&self.g.looped(*self.bodies.get(&body)?).count)
+    }
+
+    /// Whether a loop visits every index of an array.
+    fn covers(&self, body: RegionId, array: ArrayId) -> bool {
+        let Some(l) = self.bodies.get(&body) else {
+            return false;
+        };
+        let Count::Range {
+            lo,
+            hi,
+            inclusive: false,
+            ..
+        } = self.g.looped(*l).count
+        else {
+            return false;
+        };
+        let (data, hi) = (self.g.array(array), self.g.resolve(hi));
+        let known = match &data.shape {
+            crate::shape::Shape::Array(_, n) => {
+                let n = quote!(#n).to_string();
+                self.g.opaque_text(hi).is_some_and(|t| t == n)
+            }
+            _ => data.len.is_some_and(|len| self.g.resolve(len) == hi),
+        };
+        let counted =
+            matches!(self.g.node(hi), Node::Len(p, _) if p.array == array && p.path.is_empty());
+        self.g.integer(lo) == Some(0) && (known || counted)
     }
 
     fn note_elementwise(&mut self, region: RegionId, array: ArrayId, value: Id, own: bool) {
@@ -558,18 +584,24 @@ impl Stabilize<'_> {
         ) {
             return id;
         }
-        self.before_all(|s| s.of_element(&p, value)).unwrap_or(id)
+        let now = self.order.position(self.anchor.1).unwrap_or(0);
+        self.before_all(|s| s.of_element(&p, value, now))
+            .unwrap_or(id)
     }
 
-    fn exponent_of_element(&mut self, p: &Place, _body: RegionId) -> Option<Id> {
+    fn exponent_of_element(&mut self, p: &Place, now: usize) -> Option<Id> {
         let &(_, value) = self.elementwise.get(&p.array)?;
         let u = applied(self.g, value, Op::Exp)?[0];
-        self.of_element(p, u)
+        self.of_element(p, u, now)
     }
 
-    /// A value of the iteration that made an element, in the region being built.
-    fn of_element(&mut self, p: &Place, value: Id) -> Option<Id> {
+    /// A value of the iteration that made an element, in the region being built, for use at a position.
+    fn of_element(&mut self, p: &Place, value: Id, now: usize) -> Option<Id> {
         let &(l, _) = self.elementwise.get(&p.array)?;
+        // Only when all of them are made.
+        if now < self.order.loop_span(l).1 {
+            return None;
+        }
         let [Step::Index(at)] = p.path.as_slice() else {
             return None;
         };

@@ -14,7 +14,7 @@ use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
