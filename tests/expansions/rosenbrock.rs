@@ -43,78 +43,73 @@ impl rosenbrock {
             for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
                 let i = loop0_k;
                 let v_3 = i + 1;
-                let x_4 = x_2[loop0_k];
-                let x_5 = x_3[loop0_k];
-                let a = x_4 - x_5 * x_5;
-                let b = 1.0 - x_5;
-                let v_4 = 100.0 * a;
             }
         }
         let loop2_n = usize::saturating_sub(v_2, 1);
         if loop2_n > 0 {
-            let x_6 = &saved.x[1..][..loop2_n];
-            let x_7 = &saved.x[2..][..loop2_n];
-            let x_8 = &saved.x[0..][..loop2_n];
+            let x_4 = &saved.x[1..][..loop2_n];
+            let x_5 = &saved.x[2..][..loop2_n];
+            let x_6 = &saved.x[0..][..loop2_n];
             let d_x_2 = &mut d_x[1..][..loop2_n];
             for loop2_k in 0..loop2_n {
                 let j = 1 + loop2_k;
-                let x_9 = x_6[loop2_k];
-                let v_5 = x_7[loop2_k] - x_9 * x_9;
-                let v_6 = (upstream * (100.0 * v_5) + 100.0 * (upstream * v_5)) * x_9;
-                let x_10 = x_8[loop2_k];
-                let v_7 = x_9 - x_10 * x_10;
-                let v_8 = (-2.0) * (upstream * (1.0 - x_9)) - v_6 - v_6
-                    + (upstream * (100.0 * v_7) + 100.0 * (upstream * v_7));
-                d_x_2[loop2_k] += v_8;
+                let x_7 = x_4[loop2_k];
+                let v_4 = x_5[loop2_k] - x_7 * x_7;
+                let v_5 = (upstream * (100.0 * v_4) + 100.0 * (upstream * v_4)) * x_7;
+                let x_8 = x_6[loop2_k];
+                let v_6 = x_7 - x_8 * x_8;
+                let v_7 = (-2.0) * (upstream * (1.0 - x_7)) - v_5 - v_5
+                    + (upstream * (100.0 * v_6) + 100.0 * (upstream * v_6));
+                d_x_2[loop2_k] += v_7;
             }
         }
-        let v_9 = 0 < v_2;
-        if v_9 {
+        let v_8 = 0 < v_2;
+        if v_8 {
             for j_2 in (0)..(1) {
-                let v_10 = j_2 >= 0;
-                let v_11 = j_2 < v_2;
-                let v_12 = v_10 && v_11;
-                if v_12 {
-                    let x_11 = saved.x[j_2];
-                    let v_13 = j_2 + 1;
-                    let v_14 = saved.x[v_13] - x_11 * x_11;
-                    let v_15 = (upstream * (100.0 * v_14) + 100.0 * (upstream * v_14))
-                        * x_11;
-                    d_x[j_2] += (-2.0) * (upstream * (1.0 - x_11)) - v_15 - v_15;
+                let v_9 = j_2 >= 0;
+                let v_10 = j_2 < v_2;
+                let v_11 = v_9 && v_10;
+                if v_11 {
+                    let x_9 = saved.x[j_2];
+                    let v_12 = j_2 + 1;
+                    let v_13 = saved.x[v_12] - x_9 * x_9;
+                    let v_14 = (upstream * (100.0 * v_13) + 100.0 * (upstream * v_13))
+                        * x_9;
+                    d_x[j_2] += (-2.0) * (upstream * (1.0 - x_9)) - v_14 - v_14;
                 }
-                let v_16 = v_2 + 1;
-                let v_17 = j_2 >= 1;
-                let v_18 = j_2 < v_16;
-                let v_19 = v_17 && v_18;
-                if v_19 {
-                    let v_20 = j_2 - 1;
-                    let x_12 = saved.x[v_20];
-                    let v_21 = saved.x[j_2] - x_12 * x_12;
-                    d_x[j_2] += upstream * (100.0 * v_21) + 100.0 * (upstream * v_21);
+                let v_15 = v_2 + 1;
+                let v_16 = j_2 >= 1;
+                let v_17 = j_2 < v_15;
+                let v_18 = v_16 && v_17;
+                if v_18 {
+                    let v_19 = j_2 - 1;
+                    let x_10 = saved.x[v_19];
+                    let v_20 = saved.x[j_2] - x_10 * x_10;
+                    d_x[j_2] += upstream * (100.0 * v_20) + 100.0 * (upstream * v_20);
                 }
             }
-            let v_22 = v_2 + 1;
-            let v_23 = ::core::cmp::max(v_2, 1);
-            for j_3 in (v_23)..(v_22) {
-                let v_24 = j_3 >= 0;
-                let v_25 = j_3 < v_2;
-                let v_26 = v_24 && v_25;
-                if v_26 {
-                    let x_13 = saved.x[j_3];
-                    let v_27 = j_3 + 1;
-                    let v_28 = saved.x[v_27] - x_13 * x_13;
-                    let v_29 = (upstream * (100.0 * v_28) + 100.0 * (upstream * v_28))
-                        * x_13;
-                    d_x[j_3] += (-2.0) * (upstream * (1.0 - x_13)) - v_29 - v_29;
+            let v_21 = v_2 + 1;
+            let v_22 = ::core::cmp::max(v_2, 1);
+            for j_3 in (v_22)..(v_21) {
+                let v_23 = j_3 >= 0;
+                let v_24 = j_3 < v_2;
+                let v_25 = v_23 && v_24;
+                if v_25 {
+                    let x_11 = saved.x[j_3];
+                    let v_26 = j_3 + 1;
+                    let v_27 = saved.x[v_26] - x_11 * x_11;
+                    let v_28 = (upstream * (100.0 * v_27) + 100.0 * (upstream * v_27))
+                        * x_11;
+                    d_x[j_3] += (-2.0) * (upstream * (1.0 - x_11)) - v_28 - v_28;
                 }
-                let v_30 = j_3 >= 1;
-                let v_31 = j_3 < v_22;
-                let v_32 = v_30 && v_31;
-                if v_32 {
-                    let v_33 = j_3 - 1;
-                    let x_14 = saved.x[v_33];
-                    let v_34 = saved.x[j_3] - x_14 * x_14;
-                    d_x[j_3] += upstream * (100.0 * v_34) + 100.0 * (upstream * v_34);
+                let v_29 = j_3 >= 1;
+                let v_30 = j_3 < v_21;
+                let v_31 = v_29 && v_30;
+                if v_31 {
+                    let v_32 = j_3 - 1;
+                    let x_12 = saved.x[v_32];
+                    let v_33 = saved.x[j_3] - x_12 * x_12;
+                    d_x[j_3] += upstream * (100.0 * v_33) + 100.0 * (upstream * v_33);
                 }
             }
         }

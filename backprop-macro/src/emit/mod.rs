@@ -622,16 +622,20 @@ impl<'a> Emit<'a> {
 
     /// Emitted code without the bindings that nothing reads.
     pub fn tidy(&self, code: TokenStream) -> TokenStream {
-        let pinned = |name: &Ident| {
+        let known = |name: &Ident| {
             let text = name.to_string();
             let id = text
                 .rsplit('_')
                 .next()
                 .and_then(|n| n.parse::<usize>().ok());
-            id.and_then(|n| self.g().nodes.get(n))
-                .is_none_or(|n| n.pinned)
+            match id.and_then(|n| self.g().nodes.get(n)) {
+                None => tidy::Value::Pinned,
+                Some(n) if n.pinned => tidy::Value::Pinned,
+                Some(n) if matches!(n.node, Node::Apply(..) | Node::Cast(..)) => tidy::Value::Pure,
+                Some(_) => tidy::Value::Other,
+            }
         };
-        tidy::tidy(code, &pinned)
+        tidy::tidy(code, &known)
     }
 
     // ---- results ----

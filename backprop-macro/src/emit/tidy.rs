@@ -1,17 +1,27 @@
 //! Bindings that nothing reads, left out.
 //!
 //! In: the tokens of a body. Out: the same without `let __x = …;` where `__x` is not used and the right side is a copy, an
-//! element of a slice that was cut to the loop's length, or integer arithmetic that nothing but a subscript needed, which
-//! such a slice has replaced. Must hold: what can panic as the user wrote it stays.
+//! element of a slice that was cut to the loop's length, arithmetic of floats, or integer arithmetic that nothing but a
+//! subscript needed, which such a slice has replaced. Must hold: what can panic as the user wrote it stays.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use std::collections::HashMap;
 
-/// Leaves out dead bindings; `pinned` tells of a name whether its value was written to be computed in any case.
-pub fn tidy(code: TokenStream, pinned: &dyn Fn(&Ident) -> bool) -> TokenStream {
+/// What is known of the value behind a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// Written to be computed in any case: it can panic.
+    Pinned,
+    /// Arithmetic of floats.
+    Pure,
+    Other,
+}
+
+/// Leaves out dead bindings.
+pub fn tidy(code: TokenStream, known: &dyn Fn(&Ident) -> Value) -> TokenStream {
     let mut uses = HashMap::new();
     count(&code, &mut uses);
-    sequence(code, &mut uses, pinned)
+    sequence(code, &mut uses, known)
 }
 
 /// How often each name is read; one name may be bound in several scopes.
@@ -32,7 +42,7 @@ fn count(code: &TokenStream, uses: &mut HashMap<String, u32>) {
 fn sequence(
     code: TokenStream,
     uses: &mut HashMap<String, u32>,
-    pinned: &dyn Fn(&Ident) -> bool,
+    known: &dyn Fn(&Ident) -> Value,
 ) -> TokenStream {
     let mut statements: Vec<Vec<TokenTree>> = vec![Vec::new()];
     for tree in code {
@@ -51,7 +61,7 @@ fn sequence(
         for tree in statement.iter().rev() {
             out.push(match tree {
                 TokenTree::Group(g) if g.delimiter() == Delimiter::Brace => {
-                    let mut inner = Group::new(g.delimiter(), sequence(g.stream(), uses, pinned));
+                    let mut inner = Group::new(g.delimiter(), sequence(g.stream(), uses, known));
                     inner.set_span(g.span());
                     TokenTree::Group(inner)
                 }
@@ -61,7 +71,7 @@ fn sequence(
         out.reverse();
         // A block before it, of an `if` or a loop, ends without a semicolon.
         let start = out.iter().rposition(is_let).unwrap_or(0);
-        if dead(&out[start..], uses, pinned) {
+        if dead(&out[start..], uses, known) {
             let rest: TokenStream = out.split_off(start).into_iter().collect();
             let mut gone = HashMap::new();
             count(&rest, &mut gone);
@@ -84,7 +94,7 @@ fn is_let(tree: &TokenTree) -> bool {
 fn dead(
     statement: &[TokenTree],
     uses: &HashMap<String, u32>,
-    pinned: &dyn Fn(&Ident) -> bool,
+    known: &dyn Fn(&Ident) -> Value,
 ) -> bool {
     let [
         first,
@@ -103,6 +113,7 @@ fn dead(
         return false;
     }
     match value {
+        _ if known(name) == Value::Pure => true,
         [TokenTree::Ident(_)] => true,
         // `__x_s0_1[__loop0_k]`: cut to the loop's length.
         [TokenTree::Ident(slice), TokenTree::Group(_)] => {
@@ -113,7 +124,7 @@ fn dead(
             TokenTree::Ident(_),
             TokenTree::Punct(op),
             TokenTree::Literal(_),
-        ] => "+-*".contains(op.as_char()) && !pinned(name),
+        ] => "+-*".contains(op.as_char()) && known(name) != Value::Pinned,
         _ => false,
     }
 }
@@ -123,7 +134,15 @@ mod tests {
     use super::*;
 
     fn tidied(code: &str) -> String {
-        tidy(code.parse().unwrap(), &|name| name == "__pinned").to_string()
+        tidy(
+            code.parse().unwrap(),
+            &|name| match name.to_string().as_str() {
+                "__pinned" => Value::Pinned,
+                "__pure" => Value::Pure,
+                _ => Value::Other,
+            },
+        )
+        .to_string()
     }
 
     #[test]
@@ -137,6 +156,14 @@ mod tests {
     fn a_name_bound_twice_is_dead_where_it_is_never_read() {
         let out = tidied("for k in 0..n { let __i = k; f(k) } for k in 0..n { let __i = k; g(k) }");
         assert_eq!(out, tidied("for k in 0..n { f(k) } for k in 0..n { g(k) }"));
+    }
+
+    #[test]
+    fn arithmetic_of_floats_is_left_out() {
+        assert_eq!(
+            tidied("let __i = k; let __pure = x.exp() * __i; f()"),
+            tidied("f()")
+        );
     }
 
     #[test]
