@@ -92,10 +92,11 @@ pub fn programs(
         let mut program = reverse(&primal, &activity, sig, mode);
         let order = Order::of(&primal.graph, primal.body);
         let saved = keep::keep(&mut program, &order, params);
+        crate::forwards::forwards(&mut program);
+        crate::gather::gather(&mut program, mode == Mode::Unit);
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
-        crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
     let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);

@@ -6,6 +6,7 @@
 //! for the ends, where not every term exists. What must hold: the terms are cheap, and computed from values that the loop
 //! does not change; terms that need a tape stay at the iteration that has it.
 
+use crate::access::{Body, Use, distance, scan};
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
@@ -94,165 +95,6 @@ fn only_writer(g: &Graph, body: RegionId, plan: &Plan) -> bool {
     buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touches(g, body, plan)
 }
 
-struct Body {
-    /// What each node bound in the body is bound by.
-    lets: HashSet<Id>,
-    taped: HashSet<Id>,
-    others: HashSet<Id>,
-    index: Id,
-}
-
-fn scan(
-    g: &Graph,
-    region: RegionId,
-    b: &mut Body,
-    accesses: &mut BTreeMap<ArrayId, Vec<(Place, Kindly)>>,
-    live: &Live,
-    top: bool,
-) {
-    for stmt in &g.region(region).stmts {
-        let again = matches!(stmt, Stmt::Let(id) if g.data(*id).region != Some(region));
-        if !again && !live.stmt(g, stmt) {
-            continue;
-        }
-        let mut touch = |array: ArrayId| {
-            accesses.entry(array).or_default().push((
-                Place {
-                    array,
-                    path: Vec::new(),
-                },
-                Kindly::Other,
-            ));
-        };
-        match stmt {
-            Stmt::Let(id) => {
-                if top {
-                    b.lets.insert(*id);
-                } else {
-                    b.others.insert(*id);
-                }
-                if let Node::Load(p, _) = g.node(*id) {
-                    accesses
-                        .entry(p.array)
-                        .or_default()
-                        .push((p.clone(), Kindly::Load));
-                }
-            }
-            Stmt::Store { place, value, add } if top => {
-                let kind = if *add {
-                    Kindly::Add(*value)
-                } else if g.constant(*value) == Some(0.0) {
-                    Kindly::Zero
-                } else {
-                    Kindly::Other
-                };
-                accesses
-                    .entry(place.array)
-                    .or_default()
-                    .push((place.clone(), kind));
-            }
-            Stmt::Store { place, .. } | Stmt::Clear(place) => touch(place.array),
-            Stmt::Copy { to, from, .. } => {
-                touch(to.array);
-                touch(from.array);
-            }
-            Stmt::Swap(x, y) => {
-                touch(x.array);
-                touch(y.array);
-            }
-            Stmt::Push(a, _) => touch(*a),
-            Stmt::Pop(a, id) => {
-                touch(*a);
-                b.others.extend(id);
-            }
-            Stmt::Declare(a) => {
-                touch(*a);
-                if let Init::Copy(p) = &g.array(*a).init {
-                    touch(p.array);
-                }
-            }
-            Stmt::Bind(id, from) => {
-                b.others.insert(*id);
-                if let Node::Load(p, _) = g.node(*from) {
-                    accesses
-                        .entry(p.array)
-                        .or_default()
-                        .push((p.clone(), Kindly::Load));
-                }
-            }
-            Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => {
-                b.taped.extend(g.looped(*l).tape.iter().copied())
-            }
-            Stmt::ReadSaved(id) => {
-                b.others.insert(*id);
-            }
-            Stmt::Call(c) | Stmt::Pullback(c) => {
-                let call = g.call(*c);
-                b.others.extend(call.outs.iter().copied());
-                b.others.extend(call.gradients.iter().flatten().copied());
-                for a in &call.args {
-                    if let Argument::Array { place, .. } = a {
-                        touch(place.array);
-                    }
-                }
-                for p in call.shadows.iter().flatten() {
-                    touch(p.array);
-                }
-            }
-            Stmt::If(i) => {
-                let data = g.branch(*i);
-                b.others.extend(data.slots.iter().map(|s| s.out));
-                scan(g, data.then, b, accesses, live, false);
-                scan(g, data.otherwise, b, accesses, live, false);
-            }
-            Stmt::Loop(l) => {
-                let data = g.looped(*l);
-                b.others
-                    .extend(data.carried.iter().flat_map(|c| [c.phi, c.out]));
-                b.others.extend(data.end);
-                if let Count::Range { index, .. } | Count::Stepped { index, .. } = &data.count {
-                    b.others.insert(*index);
-                }
-                scan(g, data.body, b, accesses, live, false);
-            }
-            Stmt::Effect(..) => {}
-        }
-    }
-}
-
-/// What is done at a place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kindly {
-    Load,
-    Add(Id),
-    Zero,
-    Other,
-}
-
-/// The distance of an index from the loop's own, where it is a number.
-fn distance(g: &Graph, id: Id, index: Id) -> Option<i128> {
-    let id = g.resolve(id);
-    if id == index {
-        return Some(0);
-    }
-    let Node::Opaque(k, args) = g.node(id) else {
-        return None;
-    };
-    let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else {
-        return None;
-    };
-    let [a, b] = args.as_slice() else { return None };
-    match op.to_string().as_str() {
-        "+" => match (g.integer(*a), g.integer(*b)) {
-            (None, Some(n)) => Some(distance(g, *a, index)? + n),
-            (Some(n), None) => Some(distance(g, *b, index)? + n),
-            _ => None,
-        },
-        "-" => Some(distance(g, *a, index)? - g.integer(*b)?),
-        _ => None,
-    }
-}
-
 fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
     let data = g.looped(l);
     let Count::Range {
@@ -287,15 +129,15 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
         .iter()
         .filter(|(_, all)| {
             all.iter()
-                .all(|(p, k)| at_index(p) && matches!(k, Kindly::Load | Kindly::Zero))
-                && all.iter().filter(|(_, k)| *k == Kindly::Zero).count() == 1
+                .all(|(p, k)| at_index(p) && matches!(k, Use::Load | Use::Zero))
+                && all.iter().filter(|(_, k)| *k == Use::Zero).count() == 1
         })
         .map(|(a, _)| *a)
         .collect();
     'arrays: for (&array, all) in &accesses {
         let mut terms = Vec::new();
         for (place, kind) in all {
-            let Kindly::Add(value) = kind else {
+            let Use::Add(value) = kind else {
                 continue 'arrays;
             };
             let [Step::Index(i)] = place.path.as_slice() else {
@@ -365,7 +207,7 @@ fn movable(
     g: &Graph,
     id: Id,
     b: &Body,
-    accesses: &BTreeMap<ArrayId, Vec<(Place, Kindly)>>,
+    accesses: &BTreeMap<ArrayId, Vec<(Place, Use)>>,
     cleared: &[ArrayId],
     seen: &mut HashSet<Id>,
     used: &mut HashSet<ArrayId>,
@@ -391,7 +233,7 @@ fn movable(
             *cost += 1;
             let read_only = accesses
                 .get(&p.array)
-                .is_none_or(|all| all.iter().all(|(_, k)| *k == Kindly::Load));
+                .is_none_or(|all| all.iter().all(|(_, k)| *k == Use::Load));
             if cleared.contains(&p.array) {
                 used.insert(p.array);
             } else if !read_only {

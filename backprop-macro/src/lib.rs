@@ -5,10 +5,13 @@
 //! `items`. Between `lower` and `emit` there is one language, the `graph`.
 #![forbid(unsafe_code)]
 
+mod access;
 mod activity;
+mod collect;
 mod compile;
 mod emit;
 mod errors;
+mod forwards;
 mod fresh;
 mod gather;
 mod graph;

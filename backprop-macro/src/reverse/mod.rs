@@ -7,6 +7,7 @@
 //! backwards, and whose adjoint is known before it runs, is *fused*: each iteration runs forward and backward at once.
 
 use crate::activity::Activity;
+use crate::collect::Sums;
 use crate::graph::{
     ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
     Stmt,
@@ -76,6 +77,8 @@ pub struct Gradient {
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
+    /// Array parameters whose gradient buffers are assigned as a whole, whatever they held: set by the stages that see to it.
+    pub assigned: std::collections::BTreeSet<ArrayId>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
     pub trace: Vec<(Id, Id)>,
 }
@@ -97,6 +100,8 @@ struct Reverse<'a> {
     reads: Vec<TokenStream>,
     /// Nodes of the primal that are computed again, and what they are copies of.
     origin: HashMap<Id, Id>,
+    /// The adjoints that are sums.
+    sums: Sums,
     /// `Some` while every adjoint is recorded.
     trace: Option<Vec<(Id, Id)>>,
 }
@@ -125,6 +130,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         pairs: Vec::new(),
         reads: primal.reads.clone(),
         origin: HashMap::new(),
+        sums: Sums::default(),
         trace: (mode == Mode::Trace).then(Vec::new),
     };
     r.g.span = None;
@@ -185,6 +191,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         reads: r.reads,
         scalars,
         pairs: r.pairs,
+        assigned: std::collections::BTreeSet::new(),
         trace,
     }
 }
@@ -225,7 +232,9 @@ impl Reverse<'_> {
                     Init::Given(tokens),
                     Span::call_site(),
                 );
-                self.g.array_mut(given).shadow = true;
+                let d = self.g.array_mut(given);
+                d.shadow = true;
+                d.like = Some(array);
                 if !data.mutated {
                     self.shadows.insert(array, given);
                     continue;
@@ -405,7 +414,8 @@ impl Reverse<'_> {
         }
         let old = self.frame().adjoint.get(&id).copied();
         let sum = match old {
-            Some(old) => self.g.apply(Op::Add, &[old, term]),
+            Some(old) if self.trace.is_some() => self.g.apply(Op::Add, &[old, term]),
+            Some(old) => self.sums.add(&mut self.g, old, term),
             None => term,
         };
         self.frame().adjoint.insert(id, sum);
