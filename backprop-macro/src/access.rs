@@ -411,3 +411,24 @@ pub fn fixed(n: &Length) -> (Base, i128) {
         Length::Tokens(t) => (Base::Constant(t.to_token_stream().to_string()), 0),
     }
 }
+
+/// Whether nothing but one loop touches a buffer of the caller's.
+pub fn only_writer(g: &Graph, body: RegionId, array: ArrayId, looped: LoopId) -> bool {
+    fn touches(g: &Graph, region: RegionId, array: ArrayId, looped: LoopId) -> bool {
+        g.region(region).stmts.iter().any(|s| match s {
+            Stmt::Loop(l) if *l == looped => false,
+            Stmt::Loop(l) => touches(g, g.looped(*l).body, array, looped),
+            Stmt::If(b) => {
+                touches(g, g.branch(*b).then, array, looped)
+                    || touches(g, g.branch(*b).otherwise, array, looped)
+            }
+            s => {
+                let mut found = false;
+                arrays_of(g, s, &mut |a, _| found |= a == array);
+                found
+            }
+        })
+    }
+    let buffer = g.array(array);
+    buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touches(g, body, array, looped)
+}

@@ -23,10 +23,24 @@ impl Sums {
     /// `sum + term`.
     pub fn add(&mut self, g: &mut Graph, sum: Id, term: Id) -> Id {
         let term = g.resolve(term);
+        if let Some(&(a, b)) = self.parts.get(&term)
+            && self.terms(term, DEPTH)
+        {
+            let sum = self.add(g, sum, a);
+            return self.add(g, sum, b);
+        }
         if let Some(merged) = self.merge(g, sum, term, DEPTH) {
             return merged;
         }
         self.pair(g, sum, term)
+    }
+
+    /// Whether a sum has no more terms than are looked at.
+    fn terms(&self, sum: Id, room: usize) -> bool {
+        match self.parts.get(&sum) {
+            Some(&(a, b)) => room > 1 && self.terms(a, room / 2) && self.terms(b, room / 2),
+            None => true,
+        }
     }
 
     fn pair(&mut self, g: &mut Graph, a: Id, b: Id) -> Id {

@@ -1,6 +1,7 @@
 //! The driver: one function through all stages.
 
 use crate::activity::Activity;
+use crate::carry::Which;
 use crate::errors::{self, Errors};
 use crate::items::{self, Programs};
 use crate::keep;
@@ -93,7 +94,10 @@ pub fn programs(
         let order = Order::of(&primal.graph, primal.body);
         let saved = keep::keep(&mut program, &order, params);
         crate::forwards::forwards(&mut program);
-        crate::gather::gather(&mut program, mode == Mode::Unit);
+        let fresh = mode == Mode::Unit;
+        crate::carry::carry(&mut program, Which::Summing, fresh);
+        crate::gather::gather(&mut program, fresh);
+        crate::carry::carry(&mut program, Which::All, fresh);
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }

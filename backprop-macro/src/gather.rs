@@ -6,7 +6,8 @@
 //! for the ends, where not every term exists. What must hold: the terms are cheap, and computed from values that the loop
 //! does not change; terms that need a tape stay at the iteration that has it.
 
-use crate::access::{Body, Use, distance, scan};
+use crate::access::{Body, Use, distance, only_writer, scan};
+use crate::collect::Sums;
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
@@ -57,42 +58,16 @@ pub fn gather(p: &mut Gradient, fresh: bool) {
                 Stmt::Loop(l) => {
                     todo.push(p.graph.looped(*l).body);
                     while let Some(mut plan) = plan(&p.graph, &live, *l, region) {
-                        plan.first =
-                            fresh && region == p.body && only_writer(&p.graph, p.body, &plan);
-                        build(&mut p.graph, &plan);
+                        plan.first = fresh
+                            && region == p.body
+                            && only_writer(&p.graph, p.body, plan.array, *l);
+                        build(&mut p.graph, &mut p.sums, &plan);
                     }
                 }
                 _ => {}
             }
         }
     }
-}
-
-/// Whether no statement outside the plan's loop touches the array, which is a caller's buffer.
-fn only_writer(g: &Graph, body: RegionId, plan: &Plan) -> bool {
-    fn touches(g: &Graph, region: RegionId, plan: &Plan) -> bool {
-        g.region(region).stmts.iter().any(|s| match s {
-            Stmt::Let(id) => matches!(g.node(*id), Node::Load(p, _) if p.array == plan.array),
-            Stmt::Store { place, .. } | Stmt::Clear(place) => place.array == plan.array,
-            Stmt::Copy { to, from, .. } => to.array == plan.array || from.array == plan.array,
-            Stmt::Swap(a, b) => a.array == plan.array || b.array == plan.array,
-            Stmt::Push(a, _) | Stmt::Pop(a, _) => *a == plan.array,
-            Stmt::Pullback(c) => g
-                .call(*c)
-                .shadows
-                .iter()
-                .flatten()
-                .any(|p| p.array == plan.array),
-            Stmt::Declare(a) => matches!(&g.array(*a).init, Init::Copy(p) if p.array == plan.array),
-            Stmt::If(b) => {
-                touches(g, g.branch(*b).then, plan) || touches(g, g.branch(*b).otherwise, plan)
-            }
-            Stmt::Loop(l) => *l != plan.looped && touches(g, g.looped(*l).body, plan),
-            _ => false,
-        })
-    }
-    let buffer = g.array(plan.array);
-    buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touches(g, body, plan)
 }
 
 fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
@@ -250,7 +225,7 @@ fn movable(
 }
 
 /// Rewrites the loop.
-fn build(g: &mut Graph, plan: &Plan) {
+fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) {
     let data = g.looped(plan.looped).clone();
     let Count::Range { index, lo, hi, .. } = data.count else {
         return;
@@ -297,7 +272,7 @@ fn build(g: &mut Graph, plan: &Plan) {
             let term = b.copy(t.value, at, &mut HashMap::new());
             sum = Some(match sum {
                 None => term,
-                Some(s) => b.g.apply(Op::Add, &[s, term]),
+                Some(s) => sums.add(b.g, s, term),
             });
         }
         if let Some(sum) = sum {
@@ -377,7 +352,7 @@ fn lets_of(g: &Graph, region: RegionId) -> HashSet<Id> {
 }
 
 /// `id + by`, where `by` may be negative.
-fn shift(g: &mut Graph, id: Id, by: i128) -> Id {
+pub fn shift(g: &mut Graph, id: Id, by: i128) -> Id {
     if by == 0 {
         return id;
     }

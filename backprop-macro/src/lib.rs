@@ -7,6 +7,7 @@
 
 mod access;
 mod activity;
+mod carry;
 mod collect;
 mod compile;
 mod emit;

@@ -77,6 +77,8 @@ pub struct Gradient {
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
+    /// The adjoints that are sums, for stages that add to them.
+    pub sums: Sums,
     /// Array parameters whose gradient buffers are assigned as a whole, whatever they held: set by the stages that see to it.
     pub assigned: std::collections::BTreeSet<ArrayId>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
@@ -191,6 +193,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         reads: r.reads,
         scalars,
         pairs: r.pairs,
+        sums: r.sums,
         assigned: std::collections::BTreeSet::new(),
         trace,
     }
