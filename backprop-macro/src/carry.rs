@@ -81,7 +81,7 @@ fn plans(g: &Graph, live: &Live, l: LoopId, parent: RegionId, which: Which) -> V
     let sums = data
         .carried
         .iter()
-        .any(|c| live.carried(g, c) && g.is_float(c.phi));
+        .any(|c| live.carried(g, c) && g.is_float(c.phi) && depends(g, c.next, c.phi, data.body));
     if which == Which::Summing && !sums {
         return Vec::new();
     }
@@ -154,6 +154,25 @@ fn plans(g: &Graph, live: &Live, l: LoopId, parent: RegionId, which: Which) -> V
         });
     }
     out
+}
+
+/// Whether a value of a region is computed from another.
+fn depends(g: &Graph, id: Id, on: Id, region: RegionId) -> bool {
+    let mut todo = vec![g.resolve(id)];
+    let mut seen = HashSet::new();
+    while let Some(id) = todo.pop() {
+        if id == on {
+            return true;
+        }
+        if g.data(id).region == Some(region) && seen.insert(id) {
+            // What a statement inside of the body yields may come from anywhere.
+            if matches!(g.node(id), Node::IfOut(..) | Node::LoopOut(..)) {
+                return true;
+            }
+            todo.extend(g.operands(id));
+        }
+    }
+    false
 }
 
 /// The one node of the body itself that loads from an array.

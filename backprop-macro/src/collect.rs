@@ -35,6 +35,11 @@ impl Sums {
         self.pair(g, sum, term)
     }
 
+    /// What a sum that was built here is the sum of.
+    pub fn parts(&self, sum: Id) -> Option<(Id, Id)> {
+        self.parts.get(&sum).copied()
+    }
+
     /// Whether a sum has no more terms than are looked at.
     fn terms(&self, sum: Id, room: usize) -> bool {
         match self.parts.get(&sum) {
