@@ -412,23 +412,17 @@ pub fn fixed(n: &Length) -> (Base, i128) {
     }
 }
 
-/// Whether nothing but one loop touches a buffer of the caller's.
-pub fn only_writer(g: &Graph, body: RegionId, array: ArrayId, looped: LoopId) -> bool {
-    fn touches(g: &Graph, region: RegionId, array: ArrayId, looped: LoopId) -> bool {
-        g.region(region).stmts.iter().any(|s| match s {
-            Stmt::Loop(l) if *l == looped => false,
-            Stmt::Loop(l) => touches(g, g.looped(*l).body, array, looped),
-            Stmt::If(b) => {
-                touches(g, g.branch(*b).then, array, looped)
-                    || touches(g, g.branch(*b).otherwise, array, looped)
-            }
-            s => {
-                let mut found = false;
-                arrays_of(g, s, &mut |a, _| found |= a == array);
-                found
-            }
-        })
-    }
+/// Whether nothing touches a buffer of the caller's before one loop of the function's body does.
+pub fn first_writer(g: &Graph, body: RegionId, array: ArrayId, looped: LoopId) -> bool {
     let buffer = g.array(array);
-    buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touches(g, body, array, looped)
+    let stmts = &g.region(body).stmts;
+    let at = stmts
+        .iter()
+        .position(|s| matches!(s, Stmt::Loop(l) if *l == looped));
+    let Some(at) = at else { return false };
+    let mut touched = false;
+    for stmt in &stmts[..at] {
+        arrays_of(g, stmt, &mut |a, _| touched |= a == array);
+    }
+    buffer.shadow && matches!(buffer.init, Init::Given(_)) && !touched
 }

@@ -7,7 +7,7 @@
 //! What must hold: the loop touches the array at fixed distances from its index only, in its own body, and reads an
 //! element before anything is added to it.
 
-use crate::access::{Body, Use, distance, extent, length_of, only_writer, positional, scan};
+use crate::access::{Body, Use, distance, extent, first_writer, length_of, positional, scan};
 use crate::collect::Sums;
 use crate::gather::shift;
 use crate::graph::*;
@@ -59,7 +59,7 @@ pub fn carry(p: &mut Gradient, which: Which, fresh: bool) {
                         let first = fresh
                             && region == p.body
                             && plan.load.is_none()
-                            && only_writer(&p.graph, p.body, plan.array, l);
+                            && first_writer(&p.graph, p.body, plan.array, l);
                         let whole = build(&mut p.graph, &mut p.sums, &plan, first);
                         if let (true, Some(like)) = (whole, p.graph.array(plan.array).like) {
                             p.assigned.insert(like);
@@ -185,7 +185,7 @@ fn loaded(g: &Graph, body: RegionId, array: ArrayId) -> Option<Id> {
     loads.next().is_none().then_some(one)?
 }
 
-/// Rewrites the loop; whether it now assigns the whole array. `first`: the array holds zeros, and nothing else touches it.
+/// Rewrites the loop; whether it now assigns the whole array. `first`: the array holds zeros.
 fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan, first: bool) -> bool {
     let body = g.looped(plan.looped).body;
     let (min, max) = plan

@@ -86,7 +86,7 @@ impl Sums {
 }
 
 /// A term as a constant times the rest.
-fn factor(g: &Graph, x: Id) -> (f64, Id) {
+pub fn factor(g: &Graph, x: Id) -> (f64, Id) {
     let x = g.resolve(x);
     match g.node(x) {
         Node::Apply(Op::Neg, a) => {

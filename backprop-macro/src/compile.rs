@@ -98,6 +98,9 @@ pub fn programs(
         crate::carry::carry(&mut program, Which::Summing, fresh);
         crate::gather::gather(&mut program, fresh);
         crate::carry::carry(&mut program, Which::All, fresh);
+        if fresh {
+            crate::park::park(&mut program);
+        }
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }

@@ -22,6 +22,7 @@ mod live;
 mod lower;
 mod options;
 mod order;
+mod park;
 mod reverse;
 #[macro_use]
 mod rules_macro;

@@ -7,7 +7,7 @@
 //! must hold: the terms are cheap, and computed from values that the loop does not change; terms that need a tape
 //! stay at the iteration that has it.
 
-use crate::access::{Body, Use, distance, only_writer, positional, scan};
+use crate::access::{Body, Use, distance, first_writer, positional, scan};
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
@@ -42,7 +42,7 @@ struct Plan {
     /// The distance of the terms that need the iteration's own tape.
     anchor: i128,
     reads_tape: bool,
-    /// Nothing else writes to the array: elements are assigned.
+    /// The array holds zeros: elements are assigned.
     first: bool,
     /// Arrays that the loop reads at its index and then clears.
     cleared: Vec<ArrayId>,
@@ -72,7 +72,7 @@ pub fn gather(p: &mut Gradient, fresh: bool) {
                         plan.first = fresh
                             && !plan.in_place
                             && region == p.body
-                            && only_writer(&p.graph, p.body, plan.array, *l);
+                            && first_writer(&p.graph, p.body, plan.array, *l);
                         let whole = build::build(&mut p.graph, &mut p.sums, &plan);
                         if let (true, Some(like)) = (whole, p.graph.array(plan.array).like) {
                             p.assigned.insert(like);

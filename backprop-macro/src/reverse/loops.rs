@@ -236,7 +236,8 @@ impl Reverse<'_> {
             };
             nexts.push((*k, *phi, *init, next));
         }
-        let left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let mut left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let known = self.known_sums(data, back, &mut left);
         let sums = self.accumulators(back, left);
         self.g.close();
         if !failed.is_empty() {
@@ -266,7 +267,65 @@ impl Reverse<'_> {
         for (n, out) in outs {
             self.add(n, out);
         }
+        for (n, factors) in known {
+            let sum = factors
+                .into_iter()
+                .reduce(|a, b| self.g.apply(Op::Mul, &[a, b]));
+            if let Some(sum) = sum {
+                self.add(n, sum);
+            }
+        }
         Vec::new()
+    }
+
+    /// Sums over a loop that the loop has summed already, but for a factor: they are taken out of `left`. Each is returned
+    /// as its factors, the last of them what the loop has summed.
+    fn known_sums(
+        &mut self,
+        data: &Loop,
+        back: RegionId,
+        left: &mut BTreeMap<Id, Id>,
+    ) -> Vec<(Id, Vec<Id>)> {
+        if !matches!(data.count, Count::Range { .. }) || data.again.is_some() {
+            return Vec::new();
+        }
+        let mut known = Vec::new();
+        for (&n, &v) in left.iter() {
+            let (k, rest) = crate::collect::factor(&self.g, v);
+            let product = match self.g.node(rest) {
+                Node::Apply(Op::Mul, a) => {
+                    vec![(Some(a[0]), a[1]), (Some(a[1]), a[0])]
+                }
+                _ => vec![(None, rest)],
+            };
+            let fixed = |id: Id| {
+                let inside = |r| self.g.encloses(back, r) || self.g.encloses(data.body, r);
+                !self.g.data(self.g.resolve(id)).region.is_some_and(inside)
+            };
+            let found = product.into_iter().find_map(|(factor, term)| {
+                let total = self.total(data, term)?;
+                factor.is_none_or(fixed).then_some((factor, total))
+            });
+            let Some((factor, total)) = found else {
+                continue;
+            };
+            let k = (k != 1.0).then(|| self.g.lit_like(k, v));
+            known.push((n, k.into_iter().chain(factor).chain([total]).collect()));
+        }
+        left.retain(|n, _| known.iter().all(|(m, _)| m != n));
+        known
+    }
+
+    /// The scalar in which a loop sums a term over all of its iterations, from zero.
+    fn total(&self, data: &Loop, term: Id) -> Option<Id> {
+        let term = self.g.resolve(term);
+        let sums = data.carried.iter().find(|c| {
+            let next = self.g.node(self.g.resolve(c.next));
+            self.g.constant(c.init) == Some(0.0)
+                && matches!(next, Node::Apply(Op::Add, a)
+                    if self.g.resolve(a[0]) == c.phi && self.g.resolve(a[1]) == term)
+        });
+        sums.map(|c| c.out)
     }
 
     pub(super) fn reversed_count(&mut self, looped: LoopId, data: &Loop) -> Count {
