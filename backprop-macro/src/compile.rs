@@ -3,6 +3,7 @@
 use crate::activity::Activity;
 use crate::carry::Which;
 use crate::errors::{self, Errors};
+use crate::exchange::exchange;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
@@ -89,8 +90,15 @@ pub fn programs(
         return None;
     }
     let params = primal.reads.len() as u32;
+    // What `forward` hands over stays where it is.
+    let mut moving = primal.clone();
+    exchange(&mut moving);
     let run = |mode| {
-        let mut program = reverse(&primal, &activity, sig, mode);
+        let primal = match mode {
+            Mode::Unit | Mode::Upstream => &moving,
+            Mode::Split | Mode::Trace => &primal,
+        };
+        let mut program = reverse(primal, &activity, sig, mode);
         let order = Order::of(&primal.graph, primal.body);
         let saved = keep::keep(&mut program, &order, params);
         crate::forwards::forwards(&mut program);

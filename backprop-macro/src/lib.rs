@@ -12,6 +12,7 @@ mod collect;
 mod compile;
 mod emit;
 mod errors;
+mod exchange;
 mod forwards;
 mod fresh;
 mod gather;

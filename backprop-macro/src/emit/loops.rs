@@ -712,6 +712,9 @@ impl Emit<'_> {
     pub(super) fn looped(&self, l: LoopId) -> TokenStream {
         let g = self.g();
         let data = g.looped(l);
+        if data.moves {
+            return self.exchange(l);
+        }
         let carried: Vec<&Carried> = data
             .carried
             .iter()
@@ -867,6 +870,28 @@ impl Emit<'_> {
             run = quote!(if #n > 0 { #slices #run });
         }
         quote!(#before #run #after)
+    }
+
+    /// A loop that moves: its arrays change places, but for the elements that it leaves out.
+    fn exchange(&self, l: LoopId) -> TokenStream {
+        let (Some((to, from)), Some((_, lo, hi))) = (
+            crate::exchange::copied(self.g(), l),
+            crate::access::positional(self.g(), l),
+        ) else {
+            return TokenStream::new();
+        };
+        let length = crate::access::length_of(self.g(), to);
+        let (a, b) = (self.root(to), self.root(from));
+        let below = (self.g().integer(lo) != Some(0)).then(|| {
+            let lo = self.value(lo);
+            quote!(#a[..#lo].swap_with_slice(&mut #b[..#lo]);)
+        });
+        let above = (length != Some(crate::access::extent(self.g(), hi))).then(|| {
+            let hi = self.value(hi);
+            quote!(#a[#hi..].swap_with_slice(&mut #b[#hi..]);)
+        });
+        let (lo, hi) = (self.value(lo), self.value(hi));
+        quote!(if #lo < #hi { ::core::mem::swap(&mut #a, &mut #b); #below #above })
     }
 
     /// The part of the tape that belongs to this run of the loop.

@@ -40,6 +40,8 @@ pub struct Emit<'a> {
     direct: HashSet<CallId>,
     /// The loop of which a region is the body.
     bodies: HashMap<RegionId, LoopId>,
+    /// Fixed arrays that change places with others: they are used through references.
+    turning: HashSet<ArrayId>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<loops::Hoist>>,
 }
@@ -70,12 +72,20 @@ impl<'a> Emit<'a> {
                 .enumerate()
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
+            turning: HashSet::new(),
             hoisted: RefCell::default(),
         };
         for (k, l) in p.graph.loops.iter().enumerate() {
             if !l.tape.is_empty() {
                 let home = e.home(l.body);
                 e.tapes.entry(home).or_default().push(LoopId(k as u32));
+            }
+        }
+        for (k, l) in p.graph.loops.iter().enumerate() {
+            if l.moves
+                && let Some((to, from)) = crate::exchange::copied(&p.graph, LoopId(k as u32))
+            {
+                e.turning.extend([to, from]);
             }
         }
         e.find_direct(p.body);

@@ -53,6 +53,10 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
             _ => None,
         })
         .collect();
+    if let Some(zeroed) = plan.zeroed {
+        let stmts = &mut g.region_mut(plan.parent).stmts;
+        stmts.retain(|s| !matches!(s, Stmt::Loop(l) if *l == zeroed));
+    }
     let start = g.region(plan.parent).stmts.len();
     g.enter(plan.parent);
     g.invalidate();
@@ -105,7 +109,7 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
         }
         b.g.push(Stmt::If(branch));
     }
-    for array in &plan.cleared {
+    for array in plan.cleared.iter().filter(|a| !plan.unread.contains(a)) {
         b.looped(
             At::of(plan.lo),
             At::of(plan.hi),
@@ -148,7 +152,7 @@ fn covers(g: &Graph, plan: &Plan) -> bool {
 
 impl Plan {
     /// By how much the ends grow because an end's terms use what the iteration before has left: below, above.
-    fn margins(&self) -> (i128, i128) {
+    pub fn margins(&self) -> (i128, i128) {
         match (self.left.is_empty(), self.rev) {
             (true, _) => (0, 0),
             (false, false) => (1, 0),
@@ -205,6 +209,8 @@ impl Builder<'_> {
             .map(|by| (lo, lo.plus(by)))
             .chain(high.map(|by| (hi, hi.plus(by))))
             .collect();
+        // Of the elements at the ends, those at the loop's own positions.
+        let zeroed = |end: At, at: At| plan.zeroed.is_some() && (end == lo) == (at.by >= 0);
         let mut stores = Vec::new();
         for &(end, at) in &ends {
             let exists = |t: &super::Term| {
@@ -217,7 +223,7 @@ impl Builder<'_> {
                 .any(|t| exists(t) && t.distance == plan.anchor);
             if !(taped && plan.reads_tape) {
                 if let Some(sum) = self.sum(at, exists) {
-                    stores.push((at, sum));
+                    stores.push((at, sum, zeroed(end, at)));
                 }
                 continue;
             }
@@ -226,7 +232,8 @@ impl Builder<'_> {
             self.read_tape(at.plus(-plan.anchor));
             if let Some(sum) = self.sum(at, exists) {
                 let place = self.element(at);
-                self.g.store(place, sum, !plan.first);
+                let assign = plan.first || zeroed(end, at);
+                self.g.store(place, sum, !assign);
             }
             self.g.close();
             let otherwise = self.g.open();
@@ -247,6 +254,7 @@ impl Builder<'_> {
         let end = hi.plus(plan.min - above - plan.anchor);
         let back = self.reach();
         let assign = plan.first || plan.in_place;
+        let assign_middle = assign || plan.zeroed.is_some();
         self.looped(
             first,
             end,
@@ -276,14 +284,14 @@ impl Builder<'_> {
                 }
                 if let Some(sum) = sum {
                     let place = b.element(j.plus(plan.anchor));
-                    b.g.store(place, sum, !assign);
+                    b.g.store(place, sum, !assign_middle);
                 }
                 b.old = None;
             },
         );
-        for (at, sum) in stores {
+        for (at, sum, zeroed) in stores {
             let place = self.element(at);
-            self.g.store(place, sum, !assign);
+            self.g.store(place, sum, !(assign || zeroed));
         }
         outs
     }
@@ -312,6 +320,9 @@ impl Builder<'_> {
     /// Every element there is, each term where it exists: for loops too short to have a middle.
     fn few(&mut self, whole: bool) {
         let plan = self.plan;
+        if let Some(zeroed) = plan.zeroed {
+            self.g.push(Stmt::Loop(zeroed));
+        }
         if whole {
             let path = Vec::new();
             self.g.clear(Place {

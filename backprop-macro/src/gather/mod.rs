@@ -7,7 +7,8 @@
 //! must hold: the terms are cheap, and computed from values that the loop does not change; terms that need a tape
 //! stay at the iteration that has it.
 
-use crate::access::{Body, Use, distance, first_writer, positional, scan};
+use crate::access::{Body, Use, arrays_of, distance, first_writer, positional, scan};
+use crate::exchange::{copied, regions, same_positions};
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
@@ -44,8 +45,12 @@ struct Plan {
     reads_tape: bool,
     /// The array holds zeros: elements are assigned.
     first: bool,
+    /// A loop before this one that sets the elements at this one's positions to zero, and does nothing else.
+    zeroed: Option<LoopId>,
     /// Arrays that the loop reads at its index and then clears.
     cleared: Vec<ArrayId>,
+    /// Those of them that need not be cleared, as they are stored to before they are read again.
+    unread: Vec<ArrayId>,
     /// The loop reads the array that it adds to, and does nothing else.
     in_place: bool,
     /// What the iteration before leaves to this one, where terms use it: initial and next value of a carried scalar.
@@ -73,6 +78,9 @@ pub fn gather(p: &mut Gradient, fresh: bool) {
                             && !plan.in_place
                             && region == p.body
                             && first_writer(&p.graph, p.body, plan.array, *l);
+                        plan.zeroed = zeroed(&p.graph, &plan);
+                        let moved = |a: &ArrayId| moved_to(p, &plan, *a);
+                        plan.unread = plan.cleared.iter().copied().filter(moved).collect();
                         let whole = build::build(&mut p.graph, &mut p.sums, &plan);
                         if let (true, Some(like)) = (whole, p.graph.array(plan.array).like) {
                             p.assigned.insert(like);
@@ -209,6 +217,8 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
             anchor,
             reads_tape,
             first: false,
+            zeroed: None,
+            unread: Vec::new(),
             cleared,
             in_place,
             left,
@@ -218,6 +228,90 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
         }
     }
     None
+}
+
+/// The loop before a plan's that clears what it adds to.
+fn zeroed(g: &Graph, plan: &Plan) -> Option<LoopId> {
+    let (below, above) = plan.margins();
+    if plan.in_place || plan.first || plan.max + below < 0 || plan.min - above > 0 {
+        return None;
+    }
+    let stmts = &g.region(plan.parent).stmts;
+    let at = stmts
+        .iter()
+        .position(|s| matches!(s, Stmt::Loop(l) if *l == plan.looped))?;
+    for stmt in stmts[..at].iter().rev() {
+        if let Stmt::Loop(l) = stmt
+            && same_positions(g, *l, plan.looped)
+            && clears(g, *l, plan.array)
+        {
+            return Some(*l);
+        }
+        let mut touched = false;
+        arrays_of(g, stmt, &mut |a, _| touched |= a == plan.array);
+        if touched {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether a loop sets an array's elements at its positions to zero, and does nothing else.
+fn clears(g: &Graph, l: LoopId, array: ArrayId) -> bool {
+    let Some((index, ..)) = positional(g, l) else {
+        return false;
+    };
+    let data = g.looped(l);
+    let mut stores = 0;
+    let plain = g.region(data.body).stmts.iter().all(|s| match s {
+        Stmt::Let(_) => true,
+        Stmt::Store {
+            place,
+            value,
+            add: false,
+        } => {
+            stores += 1;
+            place.array == array
+                && g.constant(*value) == Some(0.0)
+                && matches!(place.path.as_slice(), [Step::Index(i)] if distance(g, *i, index) == Some(0))
+        }
+        _ => false,
+    });
+    plain && stores == 1 && data.carried.is_empty()
+}
+
+/// Whether all that is read of an array was moved to it just before, so that nothing reads what is cleared.
+fn moved_to(p: &Gradient, plan: &Plan, array: ArrayId) -> bool {
+    let g = &p.graph;
+    let stmts = &g.region(plan.parent).stmts;
+    let moved = stmts
+        .iter()
+        .take_while(|s| !matches!(s, Stmt::Loop(l) if *l == plan.looped))
+        .find_map(|s| match s {
+            Stmt::Loop(l)
+                if g.looped(*l).moves
+                    && same_positions(g, *l, plan.looped)
+                    && copied(g, *l).is_some_and(|(to, _)| to == array) =>
+            {
+                Some(*l)
+            }
+            _ => None,
+        });
+    let Some(moved) = moved else { return false };
+    let mine = [g.looped(moved).body, g.looped(plan.looped).body];
+    let mut others = false;
+    for start in [Some(p.body), p.back].into_iter().flatten() {
+        regions(g, start, &mut |r| {
+            for stmt in &g.region(r).stmts {
+                let inner = matches!(stmt, Stmt::If(_) | Stmt::Loop(_));
+                let declared = matches!(stmt, Stmt::Declare(a) if *a == array);
+                if !inner && !declared && !mine.contains(&r) {
+                    arrays_of(g, stmt, &mut |a, _| others |= a == array);
+                }
+            }
+        });
+    }
+    !others
 }
 
 /// Whether an array that is added to is read only at the element that the loop reaches first, before anything is added to it.

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 impl Reverse<'_> {
     pub(super) fn visit_loop(&mut self, looped: LoopId) {
         let data = self.g.looped(looped).clone();
+        if data.moves && self.moved_back(looped, &data) {
+            return;
+        }
         let mut slots = Vec::new();
         let mut any = false;
         for (k, c) in data.carried.iter().enumerate() {
@@ -59,6 +62,56 @@ impl Reverse<'_> {
             self.restore(snapshot);
             constant.retain(|k| !failed.contains(k));
         }
+    }
+
+    /// The reverse of a loop that moves: its shadows move the other way. What was moved away before is not read again, so its
+    /// adjoint is zero, and there is nothing to add to.
+    fn moved_back(&mut self, looped: LoopId, data: &Loop) -> bool {
+        let (Some((to, from)), Count::Range { lo, hi, .. }) =
+            (crate::exchange::copied(&self.g, looped), &data.count)
+        else {
+            return false;
+        };
+        let (lo, hi) = (*lo, *hi);
+        let shadow = |r: &Self, a| {
+            let active = r.activity.array(a);
+            r.shadows.get(&a).copied().filter(|_| active)
+        };
+        let (Some(d_to), Some(d_from)) = (shadow(self, to), shadow(self, from)) else {
+            return false;
+        };
+        for moves in [true, false] {
+            self.g.invalidate();
+            let body = self.g.open();
+            let ty = self.g.usize_ty();
+            let unknown = Node::Index(LoopId(u32::MAX));
+            let index = self.g.bound(unknown, ty, Some(body));
+            let element = |array| Place {
+                array,
+                path: vec![Step::Index(index)],
+            };
+            let d = self.g.load(element(d_to));
+            if moves {
+                self.g.store(element(d_from), d, false);
+            } else {
+                let zero = self.zero(d);
+                self.g.store(element(d_to), zero, false);
+            }
+            self.g.close();
+            let count = Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive: false,
+                rev: false,
+            };
+            let l = self.g.new_loop(count, body, data.span);
+            self.g.looped_mut(l).moves = moves;
+            self.g.nodes[index.0 as usize].node = Node::Index(l);
+            self.g.push(Stmt::Loop(l));
+        }
+        self.g.invalidate();
+        true
     }
 
     /// Whether a value is another one plus terms.
