@@ -41,6 +41,10 @@ pub fn fresh(p: &mut Gradient) {
     }
     for (array, copies) in &seen.copied {
         let given = g.array(*array).shadow && matches!(g.array(*array).init, Init::Given(_));
+        // A buffer of its own, behind a reference: a `Vec`'s is a slice, a struct's field is no reference.
+        let given = given
+            && matches!(&g.array(*array).init, Init::Given(t) if t.clone().into_iter().count() == 1)
+            && matches!(g.array(*array).shape, Shape::Array(..) | Shape::Slice(_));
         let alone = !seen.spoiled.contains(array) && !seen.adds.contains_key(array);
         if let ([(region, at)], true, true) = (copies.as_slice(), given, alone) {
             firsts.insert((*region, *at));
