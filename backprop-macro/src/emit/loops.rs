@@ -317,12 +317,50 @@ impl Emit<'_> {
             .map(|id| self.name(*id))
             .map(|n| quote!(#n))
             .collect();
-        let (pattern, track, at) = (self.tape_element(l, &names), self.track(l), self.value(at));
+        let pattern = self.tape_element(l, &names);
+        let own = |&(of, by): &(LoopId, LoopId)| {
+            let index = crate::access::positional(self.g(), by).map(|p| p.0);
+            of == l && index == Some(self.g().resolve(at))
+        };
+        if let Some(&(_, by)) = self.tracks.borrow().iter().find(|t| own(t)) {
+            let (part, counter) = (self.track_part(l, by), self.counter(by));
+            return quote!(let #pattern = #part[#counter];);
+        }
+        let (track, at) = (self.track(l), self.value(at));
         if self.g().integer(*lo) == Some(0) {
             return quote!(let #pattern = #track[#at];);
         }
         let lo = self.value(*lo);
         quote!(let #pattern = #track[#at - #lo];)
+    }
+
+    /// The part of a tape that a loop after the one that reads it runs over.
+    fn track_part(&self, l: LoopId, by: LoopId) -> Ident {
+        local(&format!("loop{}_track{}", l.0, by.0))
+    }
+
+    /// Cuts the tapes that a loop reads at its own index to the loop's length, so that no bound is checked inside.
+    fn take_tracks(&self, by: LoopId) -> TokenStream {
+        let mut out = TokenStream::new();
+        let Some((index, lo, _)) = crate::access::positional(self.g(), by) else {
+            return out;
+        };
+        for stmt in &self.g().region(self.g().looped(by).body).stmts {
+            let Stmt::ReadTapeAt(l, at) = stmt else {
+                continue;
+            };
+            let Count::Range { lo: start, .. } = self.g().looped(*l).count else {
+                continue;
+            };
+            if self.g().resolve(*at) != index {
+                continue;
+            }
+            let (track, part, n) = (self.track(*l), self.track_part(*l, by), self.trips(by));
+            let (lo, start) = (self.value(lo), self.value(start));
+            out.extend(quote!(let #part = &#track[#lo - #start..][..#n];));
+            self.tracks.borrow_mut().push((*l, by));
+        }
+        out
     }
 
     // ---- slices before the loop ----
@@ -749,11 +787,15 @@ impl Emit<'_> {
             .or((!data.tape.is_empty()).then_some(l))
             .filter(|of| self.counted(*of));
         let hoists = self.hoists(l);
-        let by_counter = self.counted(l) && (taped.is_some() || !hoists.is_empty());
+        let tracked = self.tracks.borrow().len();
+        let tracks = self.take_tracks(l);
+        let by_counter =
+            self.counted(l) && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty());
         let (n, counter) = (self.trips(l), self.counter(l));
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
-        let sliced = !hoists.is_empty();
+        let slices = quote!(#tracks #slices);
+        let sliced = !slices.is_empty();
         self.hoisted
             .borrow_mut()
             .extend(hoists.into_iter().map(|h| h.0));
@@ -770,6 +812,7 @@ impl Emit<'_> {
             });
         }
         self.hoisted.borrow_mut().truncate(mark);
+        self.tracks.borrow_mut().truncate(tracked);
         let phis: Vec<Ident> = carried.iter().map(|c| self.name(c.phi)).collect();
         let nexts: Vec<TokenStream> = carried.iter().map(|c| self.value(c.next)).collect();
         match phis.as_slice() {

@@ -43,6 +43,8 @@ pub struct Emit<'a> {
     bodies: HashMap<RegionId, LoopId>,
     /// Fixed arrays that change places with others: they are used through references.
     turning: HashSet<ArrayId>,
+    /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
+    tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<loops::Hoist>>,
 }
@@ -74,6 +76,7 @@ impl<'a> Emit<'a> {
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
             turning: HashSet::new(),
+            tracks: RefCell::default(),
             hoisted: RefCell::default(),
         };
         for (k, l) in p.graph.loops.iter().enumerate() {
