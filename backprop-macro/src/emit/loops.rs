@@ -193,6 +193,11 @@ impl Emit<'_> {
         (total <= MAX_STACK).then_some(total)
     }
 
+    /// How often each loop of a nest runs, where that is known before the outermost.
+    fn counts(&self, nest: &[LoopId], region: RegionId) -> Option<Vec<TokenStream>> {
+        nest.iter().map(|&l| self.trips_in(l, region)).collect()
+    }
+
     /// Declares the tapes of the loops inside a statement of their home region.
     pub(super) fn declare_tapes(&self, region: RegionId, stmt: &Stmt) -> TokenStream {
         let mut out = TokenStream::new();
@@ -206,11 +211,7 @@ impl Emit<'_> {
             let init = if let Some(n) = self.stack_size(l, region) {
                 let n = proc_macro2::Literal::usize_unsuffixed(n);
                 quote!([#zero; #n])
-            } else if let Some(counts) = nest
-                .iter()
-                .map(|&l| self.trips_in(l, region))
-                .collect::<Option<Vec<_>>>()
-            {
+            } else if let Some(counts) = self.counts(&nest, region) {
                 let total = counts.into_iter().reduce(|a, b| quote!(#a * #b));
                 quote!(::std::vec![#zero; #total])
             } else {
@@ -954,7 +955,8 @@ impl Emit<'_> {
             return quote!(#cursor -= #n; let #track = &#tape[#cursor..#cursor + #n];);
         }
         let home = self.home(self.g().looped(of).body);
-        let exact = self.stack_size(of, home).is_some();
+        let exact = self.stack_size(of, home).is_some()
+            || self.counts(&self.nest(of, home), home).is_some();
         let grow = if exact {
             TokenStream::new()
         } else {

@@ -202,7 +202,7 @@ impl Builder<'_> {
         let plan = self.plan;
         let (below, above) = plan.margins();
         let (lo, hi) = (At::of(plan.lo), At::of(plan.hi));
-        // The ends are computed before the middle, and stored after it, as in place the old values must still be there.
+        // In place the ends are computed before the middle and stored after it, as the old values must still be there.
         let low = plan.min..plan.max + below;
         let high = plan.min - above..plan.max;
         let ends: Vec<(At, At)> = low
@@ -223,7 +223,14 @@ impl Builder<'_> {
                 .any(|t| exists(t) && t.distance == plan.anchor);
             if !(taped && plan.reads_tape) {
                 if let Some(sum) = self.sum(at, exists) {
-                    stores.push((at, sum, zeroed(end, at)));
+                    let assign = plan.first || plan.in_place || zeroed(end, at);
+                    if plan.in_place {
+                        stores.push((at, sum));
+                    } else {
+                        // Early, so that the next loop finds it in memory rather than on the way there.
+                        let place = self.element(at);
+                        self.g.store(place, sum, !assign);
+                    }
                 }
                 continue;
             }
@@ -289,9 +296,9 @@ impl Builder<'_> {
                 b.old = None;
             },
         );
-        for (at, sum, zeroed) in stores {
+        for (at, sum) in stores {
             let place = self.element(at);
-            self.g.store(place, sum, !(assign || zeroed));
+            self.g.store(place, sum, false);
         }
         outs
     }
