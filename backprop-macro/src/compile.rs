@@ -1,7 +1,9 @@
 //! The driver: one function through all stages.
 
 use crate::activity::Activity;
+use crate::carry::Which;
 use crate::errors::{self, Errors};
+use crate::exchange::exchange;
 use crate::explain;
 use crate::items::{self, Programs};
 use crate::keep;
@@ -127,14 +129,28 @@ pub fn programs(
     crate::prune::prune(&mut primal);
     activity.restrict(&primal);
     let params = primal.reads.len() as u32;
+    // What `forward` hands over stays where it is.
+    let mut moving = primal.clone();
+    exchange(&mut moving);
     let run = |mode| {
-        let mut program = reverse(&primal, &activity, sig, mode);
+        let primal = match mode {
+            Mode::Unit | Mode::Upstream => &moving,
+            Mode::Split | Mode::Trace => &primal,
+        };
+        let mut program = reverse(primal, &activity, sig, mode);
         let order = Order::of(&primal.graph, primal.body);
         let saved = keep::keep(&mut program, &order, params);
+        crate::forwards::forwards(&mut program);
+        let fresh = mode == Mode::Unit;
+        crate::carry::carry(&mut program, Which::Summing, fresh);
+        crate::gather::gather(&mut program, fresh);
+        crate::carry::carry(&mut program, Which::All, fresh);
+        if fresh {
+            crate::park::park(&mut program);
+        }
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
-        crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
     let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);

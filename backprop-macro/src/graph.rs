@@ -312,6 +312,8 @@ pub struct Loop {
     pub reverses: Option<LoopId>,
     /// Loops after this one read its tape too.
     pub shared: bool,
+    /// Copies elements of one array to another, and nothing reads those of the first before they are stored to again.
+    pub moves: bool,
     pub span: Span,
 }
 
@@ -1003,6 +1005,7 @@ impl Graph {
             tape: Vec::new(),
             reverses: None,
             shared: false,
+            moves: false,
             span,
         });
         id

@@ -1170,8 +1170,11 @@ impl Items<'_> {
             return TokenStream::new();
         };
         let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        // What the program assigns as a whole needs no zeros.
+        let assigned = |k: usize| matches!((&p.primal.params[k], &p.unit), (Source::Array(a), Some(unit)) if unit.assigned.contains(a));
         self.sig
             .active()
+            .filter(|(k, _)| !assigned(*k))
             .map(|(k, param)| {
                 let d = buffer(self.sig, k);
                 match &param.shape {

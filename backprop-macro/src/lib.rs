@@ -6,13 +6,18 @@
 //! is one language, the `graph`.
 #![forbid(unsafe_code)]
 
+mod access;
 mod activity;
+mod carry;
+mod collect;
 mod compile;
 mod definitions;
 mod derive;
 mod emit;
 mod errors;
+mod exchange;
 mod explain;
+mod forwards;
 mod fresh;
 mod gather;
 mod graph;
@@ -22,6 +27,7 @@ mod live;
 mod lower;
 mod options;
 mod order;
+mod park;
 mod prune;
 mod reverse;
 #[macro_use]

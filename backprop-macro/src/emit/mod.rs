@@ -43,6 +43,10 @@ pub struct Emit<'a> {
     direct: HashSet<CallId>,
     /// The loop of which a region is the body.
     bodies: HashMap<RegionId, LoopId>,
+    /// Fixed arrays that change places with others: they are used through references.
+    turning: HashSet<ArrayId>,
+    /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
+    tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<loops::Hoist>>,
     /// What is spelt where it is used: in the forward pass, and in `backward`.
@@ -76,6 +80,8 @@ impl<'a> Emit<'a> {
                 .enumerate()
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
+            turning: HashSet::new(),
+            tracks: RefCell::default(),
             hoisted: RefCell::default(),
             nested,
         };
@@ -83,6 +89,13 @@ impl<'a> Emit<'a> {
             if !l.tape.is_empty() {
                 let home = e.home(l.body);
                 e.tapes.entry(home).or_default().push(LoopId(k as u32));
+            }
+        }
+        for (k, l) in p.graph.loops.iter().enumerate() {
+            if l.moves
+                && let Some((to, from)) = crate::exchange::copied(&p.graph, LoopId(k as u32))
+            {
+                e.turning.extend([to, from]);
             }
         }
         e.find_direct(p.body);

@@ -7,6 +7,7 @@
 //! backwards, and whose adjoint is known before it runs, is *fused*: each iteration runs forward and backward at once.
 
 use crate::activity::Activity;
+use crate::collect::Sums;
 use crate::graph::{
     ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
     Stmt,
@@ -79,6 +80,10 @@ pub struct Gradient {
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
+    /// The adjoints that are sums, for stages that add to them.
+    pub sums: Sums,
+    /// Array parameters whose gradient buffers are assigned as a whole, whatever they held: set by the stages that see to it.
+    pub assigned: std::collections::BTreeSet<ArrayId>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
     pub trace: Vec<(Id, Id)>,
     pub notes: Notes,
@@ -121,6 +126,8 @@ struct Reverse<'a> {
     reads: Vec<TokenStream>,
     /// Nodes of the primal that are computed again, and what they are copies of.
     origin: HashMap<Id, Id>,
+    /// The adjoints that are sums.
+    sums: Sums,
     /// `Some` while every adjoint is recorded.
     trace: Option<Vec<(Id, Id)>>,
     notes: Notes,
@@ -150,6 +157,8 @@ pub fn alone(primal: &Primal) -> Gradient {
         reads: primal.reads.clone(),
         scalars: Vec::new(),
         pairs: Vec::new(),
+        sums: Sums::default(),
+        assigned: std::collections::BTreeSet::new(),
         trace: Vec::new(),
         notes: Notes::default(),
     }
@@ -166,6 +175,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         pairs: Vec::new(),
         reads: primal.reads.clone(),
         origin: HashMap::new(),
+        sums: Sums::default(),
         trace: (mode == Mode::Trace).then(Vec::new),
         notes: Notes::default(),
     };
@@ -229,6 +239,8 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         reads: r.reads,
         scalars,
         pairs: r.pairs,
+        sums: r.sums,
+        assigned: std::collections::BTreeSet::new(),
         trace,
         notes: r.notes,
     }
@@ -270,7 +282,9 @@ impl Reverse<'_> {
                     Init::Given(tokens),
                     Span::call_site(),
                 );
-                self.g.array_mut(given).shadow = true;
+                let d = self.g.array_mut(given);
+                d.shadow = true;
+                d.like = Some(array);
                 if !data.mutated {
                     self.shadows.insert(array, given);
                     continue;
@@ -453,7 +467,8 @@ impl Reverse<'_> {
         }
         let old = self.frame().adjoint.get(&id).copied();
         let sum = match old {
-            Some(old) => self.g.apply(Op::Add, &[old, term]),
+            Some(old) if self.trace.is_some() => self.g.apply(Op::Add, &[old, term]),
+            Some(old) => self.sums.add(&mut self.g, old, term),
             None => term,
         };
         self.frame().adjoint.insert(id, sum);
