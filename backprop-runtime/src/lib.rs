@@ -21,7 +21,7 @@
 //! assert!(network.accuracy(test.inputs(), test.targets())? > 0.9);
 //! # Ok::<(), backprop_runtime::Error>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod activation;
 pub mod adam;
@@ -31,6 +31,7 @@ pub mod dense;
 pub mod error;
 pub mod float;
 pub mod init;
+pub mod kernel;
 pub mod loss;
 pub mod mlp;
 pub mod optimizer;
