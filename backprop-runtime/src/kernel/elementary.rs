@@ -128,8 +128,7 @@ pub fn softplus<T: Real>(x: T) -> T {
 
 /// `x`, or zero of its sign if it is subnormal.
 ///
-/// Many processors take a hundred cycles and more to multiply or add a subnormal number. What leaves a saturated sigmoid for a
-/// matrix product is best flushed: an error below 2.3e-308, or 1.2e-38 in `f32`.
+/// For what goes from a saturated sigmoid into a matrix product; see [the module](super#subnormal-numbers).
 #[inline(always)]
 pub fn flush<T: Real>(x: T) -> T {
     if x.abs() < T::SMALLEST {

@@ -64,8 +64,22 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
     assert!(agree, "all inputs and outputs of a map have one shape");
 
     let mut sums = [[T::zero(); BLOCK]; SUMS];
-    let slices = all(inputs.each_ref().map(|input| input.as_slice()));
-    let slices_mut = all(outputs.each_mut().map(|output| output.as_slice_mut()));
+    // Elements side by side in memory, in their logical order or all in the same other one.
+    let strides = match (outputs.first(), inputs.first()) {
+        (Some(output), _) => output.strides(),
+        (None, Some(input)) => input.strides(),
+        (None, None) => &[],
+    };
+    let alike = inputs.iter().all(|input| input.strides() == strides)
+        && outputs.iter().all(|output| output.strides() == strides);
+    let slices = all(inputs.each_ref().map(|input| match alike {
+        true => input.as_slice_memory_order(),
+        false => input.as_slice(),
+    }));
+    let slices_mut = all(outputs.each_mut().map(|output| match alike {
+        true => output.as_slice_memory_order_mut(),
+        false => output.as_slice_mut(),
+    }));
     if let (Some(inputs), Some(outputs)) = (slices, slices_mut) {
         pass(inputs, outputs, &mut sums, &f);
     } else if shape.size() > 0 {

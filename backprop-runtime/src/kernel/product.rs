@@ -87,23 +87,45 @@ pub fn mat_vec<T: Real>(
     if y.is_empty() {
         return;
     }
-    let terms = a.t();
-    if let (Some(terms), Some(y)) = (Rows::of(&terms), y.as_slice_mut()) {
-        dispatch(
+    // Row by row, each a sum, or column by column, each added to y: whichever are contiguous. If both are, y is short.
+    let (by_rows, terms) = (a.view(), a.t());
+    match (
+        Rows::of(&by_rows),
+        Rows::of(&terms),
+        x.as_slice(),
+        y.as_slice_mut(),
+    ) {
+        (Some(rows), columns, Some(x), Some(y)) if columns.is_none() || y.len() < x.len() => {
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (index, y) in y.iter_mut().enumerate() {
+                        let term = alpha * dot_slices(rows.get(index), x);
+                        *y = if beta == T::zero() {
+                            term
+                        } else {
+                            term + beta * *y
+                        };
+                    }
+                },
+            )
+        }
+        (_, Some(columns), _, Some(y)) => dispatch(
             #[inline(always)]
             || {
                 scale_slice(beta, y);
-                add_rows(alpha, &terms, x, y);
+                add_rows(alpha, &columns, x, y);
             },
-        );
-    } else {
-        for (y, row) in y.iter_mut().zip(a.rows()) {
-            let term = alpha * dot(&row, x);
-            *y = if beta == T::zero() {
-                term
-            } else {
-                term + beta * *y
-            };
+        ),
+        _ => {
+            for (y, row) in y.iter_mut().zip(a.rows()) {
+                let term = alpha * dot(&row, x);
+                *y = if beta == T::zero() {
+                    term
+                } else {
+                    term + beta * *y
+                };
+            }
         }
     }
 }
@@ -210,11 +232,34 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
+/// What is summed at a time, in registers.
+const BLOCK: usize = 16;
+
+/// The sum of the products of the elements of slices of one length.
+#[inline(always)]
+fn dot_slices<T: Real>(x: &[T], y: &[T]) -> T {
+    let ((x, rest_of_x), (y, rest_of_y)) = (x.as_chunks::<BLOCK>(), y.as_chunks::<BLOCK>());
+    let mut sums = [T::zero(); BLOCK];
+    for (x, y) in x.iter().zip(y) {
+        sums = from_fn(
+            #[inline(always)]
+            |position| sums[position] + x[position] * y[position],
+        );
+    }
+    let quarter: [T; BLOCK / 4] = from_fn(
+        #[inline(always)]
+        |p| (sums[p] + sums[p + BLOCK / 2]) + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4]),
+    );
+    let mut sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+    for (&x, &y) in rest_of_x.iter().zip(rest_of_y) {
+        sum += x * y;
+    }
+    sum
+}
+
 /// Adds `α xᵢ` times each row to `y`.
 #[inline(always)]
 fn add_rows<T: Real>(alpha: T, rows: &Rows<'_, T>, x: &ArrayRef1<T>, y: &mut [T]) {
-    /// What is summed at a time, in registers.
-    const BLOCK: usize = 16;
     let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
     for (number, block) in blocks.iter_mut().enumerate() {
         let start = number * BLOCK;
