@@ -10,6 +10,7 @@ use crate::order::Order;
 use crate::reverse::{Mode, reverse};
 use crate::shape::Shape;
 use crate::signature::Signature;
+use crate::tensor;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -62,6 +63,9 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
+    if tensor::is_tensor(&function.sig) {
+        return tensor::expand(&function, &options, errors, unannotated);
+    }
     let Some(sig) = Signature::read(&function.sig, &options, errors) else {
         return TokenStream::new();
     };

@@ -29,6 +29,7 @@ mod source;
 mod stable;
 #[cfg(test)]
 mod sweep;
+mod tensor;
 mod trace;
 mod types;
 

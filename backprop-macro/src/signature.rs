@@ -195,7 +195,7 @@ fn output_supported(shape: &Shape) -> bool {
 }
 
 /// The type parameters with a bound whose last segment is `Float`.
-fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
+pub fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     let is_float = |bounds: &syn::punctuated::Punctuated<syn::TypeParamBound, syn::Token![+]>| {
         bounds.iter().any(|b| match b {
             syn::TypeParamBound::Trait(t) => {
@@ -221,7 +221,7 @@ fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     out
 }
 
-fn camel_case(name: &str) -> String {
+pub fn camel_case(name: &str) -> String {
     let mut out = String::new();
     let mut upper = true;
     for c in name.chars() {
