@@ -15,6 +15,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub use backprop_macro::backprop;
+mod differentiable;
+
+pub use backprop_macro::{Differentiable, backprop};
 #[cfg(feature = "runtime")]
 pub use backprop_runtime::*;
+pub use differentiable::Differentiable;

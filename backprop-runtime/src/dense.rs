@@ -5,13 +5,13 @@
 //! and outputs have one sample per row. The linear maps and their transposes are written here, until
 //! `#[backprop]` differentiates tensors; everything else is derived.
 
-use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::activation::Activation;
 use crate::error::{Result, check_hyper, check_shape};
 use crate::float::Float;
 use crate::init::{Generator, Init};
+use crate::kernel::product;
 
 /// A dense layer of `inputs` × `outputs` weights, by default with a bias.
 ///
@@ -195,14 +195,14 @@ impl Dense {
         let (d_weights, d_bias) = gradient.split_at_mut(self.inputs * self.outputs);
         let d_weights = ArrayViewMut2::from_shape((self.inputs, self.outputs), d_weights);
         let mut d_weights = d_weights.expect("the slice was split at the number of weights");
-        general_mat_mul(T::one(), &x.t(), upstream, T::zero(), &mut d_weights);
+        product(T::one(), &x.t(), upstream, T::zero(), &mut d_weights);
         if self.bias {
             let mut d_bias = ArrayViewMut1::from(d_bias);
             d_bias.fill(T::zero());
             upstream.rows().into_iter().for_each(|row| d_bias += &row);
         }
         if let Some(d_x) = d_x {
-            general_mat_mul(T::one(), upstream, &weights.t(), T::zero(), d_x);
+            product(T::one(), upstream, &weights.t(), T::zero(), d_x);
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Dense {
             Some(bias) => y.assign(&bias),
             None => y.fill(T::zero()),
         }
-        general_mat_mul(T::one(), x, &weights, T::one(), y);
+        product(T::one(), x, &weights, T::one(), y);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! that it mentions is kept. Tensors are buffers of a workspace, so that a second run with the same shapes allocates nothing.
 
 use crate::errors::Errors;
+use crate::source::Source;
 use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Program, Val, const_name};
@@ -84,7 +85,7 @@ impl<'a> Emit<'a> {
         program: &'a Program,
         sig: &'a TensorSig,
         errors: &Errors,
-        unannotated: &dyn Fn(&syn::Path) -> bool,
+        source: &Source,
     ) -> Option<Emit<'a>> {
         let g = &program.graph;
         let uses = uses(g, &program.result);
@@ -105,7 +106,7 @@ impl<'a> Emit<'a> {
             match &value.op {
                 Op::Map { .. } => {
                     let vector = g.is_tensor(v);
-                    let code = map::code(g, v, sig, errors, unannotated, vector)?;
+                    let code = map::code(g, v, sig, errors, source, vector)?;
                     e.codes.insert(v, code);
                 }
                 Op::Sum(a)

@@ -119,6 +119,7 @@ pub struct Value {
     /// It depends on a differentiated parameter.
     pub active: bool,
     pub name: Option<String>,
+    /// Where it is written: errors about a map as a whole point there.
     pub span: Span,
 }
 

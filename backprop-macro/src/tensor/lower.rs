@@ -70,23 +70,15 @@ pub struct Lower<'a> {
     errors: &'a Errors,
     scopes: Vec<Scope>,
     items: Vec<TokenStream>,
-    /// Tells, where it can be known, that a function called is not annotated.
-    pub unannotated: &'a dyn Fn(&syn::Path) -> bool,
 }
 
-pub fn lower(
-    function: &syn::ItemFn,
-    sig: &TensorSig,
-    errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
-) -> Option<Program> {
+pub fn lower(function: &syn::ItemFn, sig: &TensorSig, errors: &Errors) -> Option<Program> {
     let mut l = Lower {
         g: Graph::default(),
         sig,
         errors,
         scopes: vec![Scope::new()],
         items: Vec::new(),
-        unannotated,
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
@@ -248,6 +240,10 @@ impl Lower<'_> {
             },
             syn::Stmt::Expr(e, semi) => {
                 let val = self.expr(e)?;
+                if semi.is_some() && matches!(&val, Val::Const(_)) {
+                    // It may have effects, which the gradient functions would not have.
+                    return self.reject(e, &errors::TENSOR_EXPRESSION);
+                }
                 Ok(if semi.is_some() { Val::Unit } else { val })
             }
             syn::Stmt::Macro(m) => self.macro_call(&m.mac).map(|val| {
@@ -343,6 +339,13 @@ impl Lower<'_> {
     pub fn constant(&mut self, e: &syn::Expr) -> Result<syn::Expr> {
         let mut bound = Bound::default();
         bound.visit_expr(e);
+        for name in &bound.0 {
+            let own = |v: &Val| matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name));
+            let shadows = self.scopes.iter().filter_map(|s| s.get(name)).flatten();
+            if shadows.into_iter().any(|(_, v)| !own(v)) {
+                return Err(self.errors.reject_named(e, &errors::TENSOR_CAPTURE, name));
+            }
+        }
         let mut out = e.clone();
         let mut s = Substitute {
             l: self,
@@ -1175,6 +1178,24 @@ impl Lower<'_> {
     }
 }
 
+/// `+=` and its like.
+fn assigns(op: &syn::BinOp) -> bool {
+    use syn::BinOp::*;
+    matches!(
+        op,
+        AddAssign(_)
+            | SubAssign(_)
+            | MulAssign(_)
+            | DivAssign(_)
+            | RemAssign(_)
+            | BitXorAssign(_)
+            | BitAndAssign(_)
+            | BitOrAssign(_)
+            | ShlAssign(_)
+            | ShrAssign(_)
+    )
+}
+
 /// Spans of what can be pointed at.
 pub trait SpanOf {
     fn span_of(&self) -> Span;
@@ -1291,7 +1312,23 @@ impl VisitMut for Substitute<'_, '_> {
                 Ok(val) => Ok(Some((val, m.to_token_stream()))),
                 Err(r) => Err(r),
             },
-            syn::Expr::Closure(c) if c.inputs.is_empty() => Ok(None),
+            syn::Expr::Assign(_)
+            | syn::Expr::ForLoop(_)
+            | syn::Expr::While(_)
+            | syn::Expr::Loop(_)
+            | syn::Expr::Return(_)
+            | syn::Expr::Break(_)
+            | syn::Expr::Continue(_)
+            | syn::Expr::Try(_)
+            | syn::Expr::Unsafe(_)
+            | syn::Expr::Await(_)
+            | syn::Expr::Async(_) => Err(self.l.errors.reject(&*e, &errors::TENSOR_EXPRESSION)),
+            syn::Expr::Binary(b) if assigns(&b.op) => {
+                Err(self.l.errors.reject(&*e, &errors::TENSOR_EXPRESSION))
+            }
+            syn::Expr::Reference(r) if r.mutability.is_some() => {
+                Err(self.l.errors.reject(&*e, &errors::TENSOR_EXPRESSION))
+            }
             _ => Ok(None),
         };
         match replaced {

@@ -11,6 +11,7 @@ use crate::graph::{Id, Node};
 use crate::lower::Output;
 use crate::options::Options;
 use crate::signature::{Signature, local};
+use crate::source::Source;
 use crate::tensor::graph::*;
 use crate::tensor::signature::TensorSig;
 use proc_macro2::{Ident, TokenStream};
@@ -36,7 +37,7 @@ pub fn code(
     v: V,
     sig: &TensorSig,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
     vector: bool,
 ) -> Option<MapCode> {
     let Op::Map {
@@ -72,8 +73,9 @@ pub fn code(
     } else {
         quote!()
     };
+    let name = Ident::new("__map", g.value(v).span);
     let function: syn::ItemFn =
-        syn::parse2(quote!(fn __map #generics (#(#params),*) -> #t #clause { #body })).ok()?;
+        syn::parse2(quote!(fn #name #generics (#(#params),*) -> #t #clause { #body })).ok()?;
     let wrt = operands
         .iter()
         .filter(|o| g.active(**o))
@@ -82,8 +84,8 @@ pub fn code(
         wrt: Some(wrt.collect()),
         ..Options::default()
     };
-    let scalar = Signature::read(&function.sig, &options, errors)?;
-    let p = programs(&function, &scalar, &options, errors, unannotated)?;
+    let scalar = Signature::read(&function, &options, source, errors)?;
+    let p = programs(&function, &scalar, &options, errors, source)?;
     let params = p.primal.reads.len() as u32;
     let mut e = Emit::new(&p.split, &scalar, errors, params);
     e.kernels = vector;
@@ -103,7 +105,7 @@ pub fn code(
         let region = e.region(p.split.body);
         quote!(#(#items)* #region)
     };
-    let result = e.output(&p.split.result);
+    let result = e.output(&p.split.result, &scalar.output);
     if !simple {
         // Everything again, in one go.
         let mut e = Emit::new(&p.upstream, &scalar, errors, params);

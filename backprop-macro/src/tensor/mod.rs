@@ -30,6 +30,7 @@ pub use signature::is_tensor;
 
 use crate::errors::Errors;
 use crate::options::Options;
+use crate::source::Source;
 use proc_macro2::TokenStream;
 
 /// The items for a tensor function.
@@ -37,16 +38,16 @@ pub fn expand(
     function: &syn::ItemFn,
     options: &Options,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
 ) -> TokenStream {
     let Some(sig) = signature::TensorSig::read(&function.sig, options, errors) else {
         return TokenStream::new();
     };
-    let Some(mut program) = lower::lower(function, &sig, errors, unannotated) else {
+    let Some(mut program) = lower::lower(function, &sig, errors) else {
         return items::items(function, &sig, None);
     };
     fuse::fuse(&mut program.graph, &program.result);
-    match emit::Emit::new(&program, &sig, errors, unannotated) {
+    match emit::Emit::new(&program, &sig, errors, source) {
         Some(emit) => items::items(function, &sig, Some((&program, &emit))),
         None => items::items(function, &sig, None),
     }

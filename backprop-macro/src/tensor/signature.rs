@@ -3,6 +3,7 @@
 //! In: a `syn::Signature` in which some type is one of ndarray's. Out: [`TensorSig`], in which every parameter is a
 //! differentiated or constant tensor or float, constant Rust, or rejected at its type.
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Errors};
 use crate::options::Options;
 use crate::shape::{Shape, peel};
@@ -87,6 +88,10 @@ fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
     }
 }
 
+fn names(floats: &[Ident]) -> Definitions {
+    Definitions::of_generics(floats.to_vec())
+}
+
 /// One of ndarray's types of floats; `None` for every other type.
 pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
     let syn::Type::Path(p) = peel(ty) else {
@@ -104,7 +109,7 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
         syn::GenericArgument::Type(t) => Some(t),
         _ => None,
     });
-    let elem = match Shape::parse(types.next()?, floats) {
+    let elem = match Shape::parse(types.next()?, &names(floats)) {
         Shape::Float(f) => f,
         _ => return None,
     };
@@ -188,7 +193,7 @@ impl TensorSig {
                 .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
             let found = match read_tensor(ty, &floats) {
                 Some(t) => Some((Kind::Tensor(t.rank), t.elem)),
-                None => match Shape::parse(ty, &floats) {
+                None => match Shape::parse(ty, &names(&floats)) {
                     Shape::Float(f) => Some((Kind::Scalar, f)),
                     shape
                         if named == Some(true)
@@ -324,7 +329,7 @@ fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
     if let Some(t) = read_tensor(ty, floats) {
         return t.owned.then_some(Out::Tensor(t.rank));
     }
-    matches!(Shape::parse(ty, floats), Shape::Float(_)).then_some(Out::Scalar)
+    matches!(Shape::parse(ty, &names(floats)), Shape::Float(_)).then_some(Out::Scalar)
 }
 
 /// A parameter's type with every elided lifetime named.

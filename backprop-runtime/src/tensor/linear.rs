@@ -1,8 +1,8 @@
 //! The linear operations, each into a place that exists already.
 
 use ndarray::{
-    Array, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut1, ArrayViewMut2, Axis,
-    Dimension, NdIndex, RemoveAxis, Slice, Zip,
+    Array, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut1,
+    ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
 };
 
 use super::shape::spread;
@@ -16,21 +16,36 @@ fn beta<T: Real>(add: bool) -> T {
 
 /// `A B`.
 #[inline]
-pub fn product<T: Real>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, mut to: ArrayViewMut2<'_, T>, add: bool) {
+pub fn product<T: Real>(
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
     let (a, b, to): (&ArrayRef2<T>, &ArrayRef2<T>, &mut ArrayRef2<T>) = (&a, &b, &mut to);
     kernel::product(T::one(), a, b, beta(add), to);
 }
 
 /// `A x`.
 #[inline]
-pub fn mat_vec<T: Real>(a: ArrayView2<'_, T>, x: ArrayView1<'_, T>, mut to: ArrayViewMut1<'_, T>, add: bool) {
+pub fn mat_vec<T: Real>(
+    a: ArrayView2<'_, T>,
+    x: ArrayView1<'_, T>,
+    mut to: ArrayViewMut1<'_, T>,
+    add: bool,
+) {
     let (a, x, to): (&ArrayRef2<T>, &ArrayRef1<T>, &mut ArrayRef1<T>) = (&a, &x, &mut to);
     kernel::mat_vec(T::one(), a, x, beta(add), to);
 }
 
 /// `x yᵀ`.
 #[inline]
-pub fn outer<T: Real>(x: ArrayView1<'_, T>, y: ArrayView1<'_, T>, mut to: ArrayViewMut2<'_, T>, add: bool) {
+pub fn outer<T: Real>(
+    x: ArrayView1<'_, T>,
+    y: ArrayView1<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
     let (x, y, to): (&ArrayRef1<T>, &ArrayRef1<T>, &mut ArrayRef2<T>) = (&x, &y, &mut to);
     kernel::outer(T::one(), x, y, beta(add), to);
 }
@@ -43,13 +58,27 @@ pub fn dot<T: Real>(x: ArrayView1<'_, T>, y: ArrayView1<'_, T>) -> T {
 
 /// `factor · a`.
 #[inline]
-pub fn scaled<T: Real, D: Dimension>(factor: T, a: ArrayView<'_, T, D>, to: ArrayViewMut<'_, T, D>, add: bool) {
+pub fn scaled<T: Real, D: Dimension>(
+    factor: T,
+    a: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
     let beta = beta::<T>(add);
     let [] = kernel::map(
         [a],
         [to],
         #[inline(always)]
-        |[a], [old]| ([if add { beta * old + factor * a } else { factor * a }], []),
+        |[a], [old]| {
+            (
+                [if add {
+                    beta * old + factor * a
+                } else {
+                    factor * a
+                }],
+                [],
+            )
+        },
     );
 }
 
@@ -66,9 +95,15 @@ pub fn sum<T: Real, D: Dimension>(a: ArrayView<'_, T, D>) -> T {
 }
 
 /// The sums along an axis.
-pub fn sum_axis<T: Real, D: RemoveAxis>(a: ArrayView<'_, T, D>, axis: Axis, mut to: ArrayViewMut<'_, T, D::Smaller>) {
+pub fn sum_axis<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+) {
     if axis.index() + 1 == a.ndim() {
-        Zip::from(&mut to).and(a.lanes(axis)).for_each(|to, lane| *to = sum(lane));
+        Zip::from(&mut to)
+            .and(a.lanes(axis))
+            .for_each(|to, lane| *to = sum(lane));
         return;
     }
     to.fill(T::zero());
@@ -89,7 +124,11 @@ pub fn fill<T: Real, D: Dimension>(value: T, mut to: ArrayViewMut<'_, T, D>, add
 
 /// The same elements.
 #[inline]
-pub fn copy<T: Real, D: Dimension>(a: ArrayView<'_, T, D>, mut to: ArrayViewMut<'_, T, D>, add: bool) {
+pub fn copy<T: Real, D: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
     if add {
         Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a);
     } else {
@@ -102,7 +141,11 @@ pub fn copy<T: Real, D: Dimension>(a: ArrayView<'_, T, D>, mut to: ArrayViewMut<
 /// # Panics
 ///
 /// If it has another shape than the result.
-pub fn seed<T: Real, D: Dimension>(upstream: ArrayView<'_, T, D>, to: ArrayViewMut<'_, T, D>, add: bool) {
+pub fn seed<T: Real, D: Dimension>(
+    upstream: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
     assert!(
         upstream.shape() == to.shape(),
         "the upstream gradient has the shape {:?}, the result {:?}",
@@ -114,7 +157,11 @@ pub fn seed<T: Real, D: Dimension>(upstream: ArrayView<'_, T, D>, to: ArrayViewM
 
 /// The same elements, broadcast.
 #[inline]
-pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(a: ArrayView<'_, T, D>, to: ArrayViewMut<'_, T, E>, add: bool) {
+pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
     let shape = to.raw_dim();
     copy(spread(&a, &shape), to, add);
 }
@@ -160,7 +207,11 @@ pub(super) fn gather<T: Real, D: Dimension, E: Dimension>(
 }
 
 /// The same elements, in the same order, in another shape.
-pub fn reshape<T: Real, D: Dimension, E: Dimension>(a: ArrayView<'_, T, D>, mut to: ArrayViewMut<'_, T, E>, add: bool) {
+pub fn reshape<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
     for (to, &a) in to.iter_mut().zip(a.iter()) {
         *to = if add { *to + a } else { a };
     }
@@ -168,7 +219,11 @@ pub fn reshape<T: Real, D: Dimension, E: Dimension>(a: ArrayView<'_, T, D>, mut 
 
 /// Adds to one element.
 #[inline]
-pub fn add_element<T: Real, D: Dimension, I: NdIndex<D>>(mut to: ArrayViewMut<'_, T, D>, index: I, value: T) {
+pub fn add_element<T: Real, D: Dimension, I: NdIndex<D>>(
+    mut to: ArrayViewMut<'_, T, D>,
+    index: I,
+    value: T,
+) {
     to[index] += value;
 }
 
@@ -198,14 +253,24 @@ pub fn add_selected<T: Real, D: RemoveAxis>(
 
 /// Part of an axis.
 #[inline]
-pub fn part<T, D: Dimension>(mut a: ArrayView<'_, T, D>, axis: Axis, start: usize, len: usize) -> ArrayView<'_, T, D> {
+pub fn part<T, D: Dimension>(
+    mut a: ArrayView<'_, T, D>,
+    axis: Axis,
+    start: usize,
+    len: usize,
+) -> ArrayView<'_, T, D> {
     a.slice_axis_inplace(axis, Slice::from(start..start + len));
     a
 }
 
 /// Writes to part of an axis.
 #[inline]
-pub fn assign_part<T: Real, D: Dimension>(mut to: ArrayViewMut<'_, T, D>, axis: Axis, start: usize, a: ArrayView<'_, T, D>) {
+pub fn assign_part<T: Real, D: Dimension>(
+    mut to: ArrayViewMut<'_, T, D>,
+    axis: Axis,
+    start: usize,
+    a: ArrayView<'_, T, D>,
+) {
     to.slice_axis_inplace(axis, Slice::from(start..start + a.len_of(axis)));
     copy(a, to, false);
 }
@@ -220,7 +285,9 @@ pub fn lanes<T: Real, D: RemoveAxis>(
     f: impl Fn(&[T]) -> T,
 ) {
     let mut held = Vec::new();
-    Zip::from(&mut to).and(a.lanes(axis)).for_each(|to, lane| *to = f(slice(&lane, &mut held)));
+    Zip::from(&mut to)
+        .and(a.lanes(axis))
+        .for_each(|to, lane| *to = f(slice(&lane, &mut held)));
 }
 
 /// A function of all elements.
@@ -247,8 +314,13 @@ pub fn lanes_back<T: Real, D: RemoveAxis>(
         }
     };
     match to {
-        Some(mut to) => Zip::from(a.lanes(axis)).and(&d).and(to.lanes_mut(axis)).for_each(|l, &d, to| run(l, d, Some(to))),
-        None => Zip::from(a.lanes(axis)).and(&d).for_each(|l, &d| run(l, d, None)),
+        Some(mut to) => Zip::from(a.lanes(axis))
+            .and(&d)
+            .and(to.lanes_mut(axis))
+            .for_each(|l, &d, to| run(l, d, Some(to))),
+        None => Zip::from(a.lanes(axis))
+            .and(&d)
+            .for_each(|l, &d| run(l, d, None)),
     }
 }
 

@@ -1,15 +1,18 @@
 //! Shapes, and buffers of a shape.
 
 use ndarray::{
-    Array, ArrayRef, ArrayView, ArrayViewMut, Axis, DimMax, Dimension, ErrorKind, IntoDimension, Ix0, Ix1, Ix2,
-    RemoveAxis, ShapeError,
+    Array, ArrayRef, ArrayView, ArrayViewMut, Axis, DimMax, Dimension, ErrorKind, IntoDimension,
+    Ix0, Ix1, Ix2, RemoveAxis, ShapeError,
 };
 
 use crate::kernel::Real;
 
 /// The buffer, with this shape; what it holds is left over.
 #[inline]
-pub fn fit<'a, T: Real, D: Dimension>(buffer: &'a mut Array<T, D>, shape: &D) -> &'a mut Array<T, D> {
+pub fn fit<'a, T: Real, D: Dimension>(
+    buffer: &'a mut Array<T, D>,
+    shape: &D,
+) -> &'a mut Array<T, D> {
     if buffer.raw_dim() != *shape {
         *buffer = Array::zeros(shape.clone());
     }
@@ -23,7 +26,10 @@ pub fn empty<T: Real, D: Dimension>() -> Array<T, D> {
 
 /// The buffer, holding this array.
 #[inline]
-pub fn hold<T: Real, D: Dimension>(buffer: &mut Array<T, D>, array: Array<T, D>) -> &mut Array<T, D> {
+pub fn hold<T: Real, D: Dimension>(
+    buffer: &mut Array<T, D>,
+    array: Array<T, D>,
+) -> &mut Array<T, D> {
     *buffer = array;
     buffer
 }
@@ -36,7 +42,10 @@ pub fn take<T: Real, D: Dimension>(buffer: &mut Array<T, D>) -> Array<T, D> {
 
 /// An array broadcast to a shape that is known to fit.
 #[inline]
-pub fn spread<'a, T: Real, D: Dimension, E: Dimension>(array: &'a ArrayRef<T, D>, shape: &E) -> ArrayView<'a, T, E> {
+pub fn spread<'a, T: Real, D: Dimension, E: Dimension>(
+    array: &'a ArrayRef<T, D>,
+    shape: &E,
+) -> ArrayView<'a, T, E> {
     match array.broadcast(shape.clone()) {
         Some(view) => view,
         None => cannot_broadcast(array.shape(), shape.slice()),
@@ -91,7 +100,8 @@ fn incompatible() -> ! {
 pub fn broadcast_into<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
     let (to, from) = (a.slice(), b.slice());
     let skip = to.len().checked_sub(from.len());
-    let fits = skip.is_some_and(|skip| to[skip..].iter().zip(from).all(|(&t, &f)| f == t || f == 1));
+    let fits =
+        skip.is_some_and(|skip| to[skip..].iter().zip(from).all(|(&t, &f)| f == t || f == 1));
     if !fits {
         cannot_broadcast(from, to);
     }
@@ -166,7 +176,10 @@ pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>
 /// A shape without one of its axes.
 #[inline]
 pub fn remove_axis<D: RemoveAxis>(shape: &D, axis: Axis) -> D::Smaller {
-    assert!(axis.index() < shape.ndim(), "assertion failed: axis.index() < self.ndim()");
+    assert!(
+        axis.index() < shape.ndim(),
+        "assertion failed: axis.index() < self.ndim()"
+    );
     shape.remove_axis(axis)
 }
 
@@ -191,7 +204,9 @@ pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
         }
         unreachable!("an error was unwrapped")
     };
-    let Some(first) = parts.first() else { error(ErrorKind::Unsupported) };
+    let Some(first) = parts.first() else {
+        error(ErrorKind::Unsupported)
+    };
     if axis.index() >= first.ndim() {
         error(ErrorKind::OutOfBounds);
     }
@@ -245,11 +260,17 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
     shape: &E,
 ) -> Target<'a, T, D, E> {
     if place.shape() == shape.slice() {
-        return Target { place, buffer: None };
+        return Target {
+            place,
+            buffer: None,
+        };
     }
     let buffer = fit(buffer, shape);
     buffer.fill(T::zero());
-    Target { place, buffer: Some(buffer.view_mut()) }
+    Target {
+        place,
+        buffer: Some(buffer.view_mut()),
+    }
 }
 
 impl<T: Real, D: Dimension, E: Dimension> Target<'_, T, D, E> {
