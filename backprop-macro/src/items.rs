@@ -1092,7 +1092,8 @@ fn check_rows(s: &Shape, value: &TokenStream, buffer: &TokenStream, text: &str) 
     quote!(for (#a, #b) in ::core::iter::Iterator::zip(#value.iter(), #buffer.iter()) { #inner })
 }
 
-fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
+/// The identifiers in some tokens; lifetimes with their quote.
+pub fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
     let mut quote = false;
     for tree in tokens {
         match tree {

@@ -31,6 +31,7 @@ mod source;
 mod stable;
 #[cfg(test)]
 mod sweep;
+mod tensor;
 mod trace;
 mod types;
 

@@ -23,6 +23,9 @@
 //! ```
 #![deny(unsafe_code)]
 
+// What `#[backprop]` makes of tensor functions names `::backprop`; in this crate that is this crate.
+extern crate self as backprop;
+
 pub mod activation;
 pub mod adam;
 pub mod builder;
@@ -36,8 +39,13 @@ pub mod loss;
 pub mod mlp;
 pub mod optimizer;
 pub mod sgd;
+#[doc(hidden)]
+pub mod tensor;
 pub mod train;
 pub mod workspace;
+
+#[doc(hidden)]
+pub use backprop_macro::backprop;
 
 pub use activation::Activation;
 pub use adam::Adam;

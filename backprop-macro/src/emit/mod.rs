@@ -35,6 +35,8 @@ pub struct Emit<'a> {
     /// The residuals' fields are references.
     pub by_reference: bool,
     pub primal_params: u32,
+    /// Transcendentals are the runtime's, which vectorise: the body of an elementwise operation.
+    pub kernels: bool,
     /// The loops whose tape is declared at the start of a region.
     tapes: BTreeMap<RegionId, Vec<LoopId>>,
     /// Calls whose residuals are in scope where they are pulled back.
@@ -62,6 +64,7 @@ impl<'a> Emit<'a> {
             saved_arrays: HashMap::new(),
             by_reference: false,
             primal_params,
+            kernels: false,
             tapes: BTreeMap::new(),
             direct: HashSet::new(),
             bodies: p
@@ -328,6 +331,12 @@ impl<'a> Emit<'a> {
                     _ => quote!(%),
                 };
                 quote!(#a #o #b)
+            }
+            (Syntax::Method(m @ ("exp" | "exp_m1" | "ln" | "ln_1p" | "tanh")), [a])
+                if self.kernels =>
+            {
+                let m = Ident::new(m, Span::mixed_site());
+                quote!(::backprop::kernel::#m(#a))
             }
             (Syntax::Method(m), [a, rest @ ..]) => {
                 let m = Ident::new(m, Span::mixed_site());
