@@ -31,6 +31,7 @@ const OURS: &[(&str, &str)] = &[
     ("loops_with_kernel", "loops, by hand, kernels' tanh"),
     ("by_hand", "kernels, by hand"),
     ("best_layout", "kernels, by hand, best layout"),
+    ("tensors", "backprop: forward lines"),
     ("layers", "backprop: layers"),
     ("loops", "backprop: loops"),
 ];
