@@ -136,7 +136,8 @@ impl<'a> Emit<'a> {
 
     fn operand(&self, v: V) -> TokenStream {
         if self.g.is_tensor(v) {
-            tensor_name(v).to_token_stream()
+            let t = tensor_name(v);
+            quote!(#t.view())
         } else {
             scalar_name(v).to_token_stream()
         }
@@ -293,7 +294,7 @@ impl<'a> Emit<'a> {
             (Op::Map { .. }, _) => self.map(v),
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
-                vec![line(&[&t], quote!(let #t = #a #form;), Again::Pure)]
+                vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
             }
             (Op::Sum(a), _) if self.summed.contains_key(a) => Vec::new(),
             (
@@ -639,7 +640,7 @@ impl<'a> Emit<'a> {
             }
         };
         let d = adjoint(v);
-        let source = tensor_name(*of);
+        let source = self.operand(*of);
         let to = if self.g.active(*of) {
             let place = self.place(*of);
             quote!(::core::option::Option::Some(#place))
@@ -716,7 +717,7 @@ impl<'a> Emit<'a> {
         for (k, r) in code.residuals.iter().enumerate() {
             if used.contains(&r.to_string()) {
                 let from = residual(v, k);
-                inputs.push(quote!(#from));
+                inputs.push(quote!(#from.view()));
                 pattern.push(r.clone());
             }
         }
@@ -724,7 +725,7 @@ impl<'a> Emit<'a> {
             && used.contains(&r.to_string())
         {
             let t = tensor_name(v);
-            inputs.push(quote!(#t));
+            inputs.push(quote!(#t.view()));
             pattern.push(r.clone());
         }
         let mut lets = TokenStream::new();
