@@ -6,6 +6,8 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 use ndarray::LinalgScalar;
 
+use super::float::Float;
+
 /// `f32` or `f64`, as the kernels see them.
 ///
 /// Sealed: a kernel is written against the bits of these two types. What it holds beside arithmetic is for
@@ -26,10 +28,34 @@ pub trait Real:
     + 'static
     + Format
 {
+    /// This scalar where a function asks for the kernels' [`Float`]: itself. A generic `T` is not both, as its methods would be
+    /// ambiguous.
+    type Lane: Float;
+
+    /// This number, with the kernels' methods.
+    fn into_lane(self) -> Self::Lane;
+    /// Back.
+    fn from_lane(lane: Self::Lane) -> Self;
 }
 
-impl Real for f32 {}
-impl Real for f64 {}
+macro_rules! real {
+    ($($float:ident)+) => {$(
+        impl Real for $float {
+            type Lane = Self;
+
+            #[inline(always)]
+            fn into_lane(self) -> Self {
+                self
+            }
+            #[inline(always)]
+            fn from_lane(lane: Self) -> Self {
+                lane
+            }
+        }
+    )+};
+}
+
+real!(f32 f64);
 
 /// What tells the two formats apart: constants by their role, and the three operations on bits.
 ///
