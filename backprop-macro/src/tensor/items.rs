@@ -331,8 +331,8 @@ impl Items<'_> {
         residuals.sort_by_key(|r| !r.0.to_string().starts_with("shape"));
         let parts = residuals.iter().map(|(n, _, v)| quote!(#n: #v));
         let workspace = &sig.workspace;
-        let start_workspace =
-            quote!(let mut __space = #workspace::default(); let __ws = &mut __space;);
+        let (args, _) = self.generics();
+        let start_workspace = quote!(let mut __space = <#workspace #args as ::core::default::Default>::default(); let __ws = &mut __space;);
         let forward = quote! {
             #(#items)*
             #start_workspace
@@ -613,7 +613,7 @@ impl Items<'_> {
             #[doc = #doc_into]
             #vis fn value_and_gradient_into #generics (#(#params,)* #(#buffers),*) -> #output #clause {
                 #checks
-                Self::__unit(&mut #workspace::default(), #(#names,)* #(#buffer_names),*)
+                Self::__unit(&mut <#workspace #args as ::core::default::Default>::default(), #(#names,)* #(#buffer_names),*)
             }
 
             #[doc = #doc_with]
@@ -630,7 +630,7 @@ impl Items<'_> {
             #[doc = #doc_both]
             #vis fn value_and_gradient #generics (#(#params),*) -> (#output, #gradient #args) #clause {
                 #own_starts
-                let __y = Self::__unit(&mut #workspace::default(), #(#names,)* #(#own_buffers),*);
+                let __y = Self::__unit(&mut <#workspace #args as ::core::default::Default>::default(), #(#names,)* #(#own_buffers),*);
                 (__y, #value)
             }
 
