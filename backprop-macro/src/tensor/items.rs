@@ -497,7 +497,13 @@ impl Items<'_> {
         let accumulate = body(|b| &b.accumulate);
         let unit = body(|b| &b.unit);
         let saves = body(|b| &b.saves);
-        let backward_into = body(|b| &b.backward_into);
+        let backward_into = match bodies {
+            Some(b) => {
+                let body = &b.backward_into;
+                quote!(#saved_checks #clears #body)
+            }
+            None => stub.clone(),
+        };
         let upstream_ref = reference(&sig.output, sig);
         let list = sig
             .params
@@ -554,8 +560,6 @@ impl Items<'_> {
 
             #[doc = #doc_backward_into]
             #vis fn backward_into<#(#types),*>(#saved: &#residuals #elided, #upstream: #upstream_ref, #(#buffers),*) #type_clause {
-                #saved_checks
-                #clears
                 #backward_into
             }
 
