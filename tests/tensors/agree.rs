@@ -1,6 +1,6 @@
 //! The tests' one comparison, and numbers to compare on.
 
-use ndarray::{Array, Dimension, IntoDimension};
+use ndarray::{Array, IntoDimension};
 
 /// Numbers between -1 and 1 without a pattern.
 pub fn numbers<S: IntoDimension>(shape: S, seed: u64) -> Array<f64, S::Dim> {
@@ -31,9 +31,9 @@ pub fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
 /// `agrees!(f(a, b) wrt a)`: the gradient of a function of references to arrays against differences, and all functions of
 /// the contract against one another.
 macro_rules! agrees {
-    ($f:ident, $Workspace:ident ($($x:ident),*) wrt $($w:ident),*) => {{
-        let (value, gradient) = $f::value_and_gradient($(&$x),*);
-        $crate::agree::close(value, $f($(&$x),*), 1e-13, "the value");
+    ($f:ident, $Workspace:ident $args:tt wrt $($w:ident),*) => {{
+        let (value, gradient) = agrees!(@call ($f::value_and_gradient) () $args);
+        $crate::agree::close(value, agrees!(@call ($f) () $args), 1e-13, "the value");
         $({
             let base = $w.clone();
             assert_eq!(gradient.$w.shape(), base.shape());
@@ -42,13 +42,13 @@ macro_rules! agrees {
                 let expected = $crate::agree::slope(|h| {
                     let mut $w = base.clone();
                     $w[k.clone()] += h;
-                    $f($(&$x),*)
+                    agrees!(@call ($f) () $args)
                 });
                 $crate::agree::close(*found, expected, 1e-8, concat!(stringify!($f), ", ", stringify!($w)));
             }
         })*
-        // Apart, into buffers, added, in a workspace: the same numbers.
-        let (again, saved) = $f::forward($(&$x),*);
+        // Apart, and in a workspace: the same numbers.
+        let (again, saved) = agrees!(@call ($f::forward) () $args);
         assert_eq!(again, value);
         for _ in 0..2 {
             let apart = $f::backward(&saved, 1.0);
@@ -56,9 +56,10 @@ macro_rules! agrees {
         }
         let mut workspace = $Workspace::default();
         for _ in 0..3 {
-            let (again, with) = $f::value_and_gradient_with(&mut workspace, $(&$x),*);
+            let (again, with) = agrees!(@call ($f::value_and_gradient_with) (&mut workspace,) $args);
             assert_eq!(again, value);
             assert_eq!(*with, gradient);
         }
     }};
+    (@call ($($f:tt)*) ($($first:tt)*) ($($x:ident),*)) => { $($f)*($($first)* $(&$x),*) };
 }

@@ -136,7 +136,8 @@ impl<'a> Emit<'a> {
 
     fn operand(&self, v: V) -> TokenStream {
         if self.g.is_tensor(v) {
-            tensor_name(v).to_token_stream()
+            let t = tensor_name(v);
+            quote!(#t.view())
         } else {
             scalar_name(v).to_token_stream()
         }
@@ -293,7 +294,7 @@ impl<'a> Emit<'a> {
             (Op::Map { .. }, _) => self.map(v),
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
-                vec![line(&[&t], quote!(let #t = #a #form;), Again::Pure)]
+                vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
             }
             (Op::Sum(a), _) if self.summed.contains_key(a) => Vec::new(),
             (
@@ -529,6 +530,15 @@ impl<'a> Emit<'a> {
         let mut out = TokenStream::new();
         let mut started = BTreeSet::new();
         for step in steps {
+            if let Step::Seed { of, result, .. } = step
+                && self.only_seeded(*of, steps)
+            {
+                // Nothing is added to it: it is read where it is.
+                let (d, n, from) = (adjoint(*of), self.dim_of(*of), &results[*result]);
+                started.insert(*of);
+                out.extend(quote!(let #d = ::backprop::tensor::seeded(&#from, &#n);));
+                continue;
+            }
             out.extend(self.step(step, unit, results, &mut started));
         }
         for (k, p) in self.sig.active() {
@@ -545,6 +555,29 @@ impl<'a> Emit<'a> {
             }
         }
         out
+    }
+
+    /// Whether a tensor's adjoint is its upstream gradient and nothing else.
+    fn only_seeded(&self, v: V, steps: &[Step]) -> bool {
+        let computed = !matches!(self.g.value(v).op, Op::Param(_) | Op::View(..));
+        let written = |o: V| base(self.g, o).0 == v;
+        let seeds = |s: &&Step| matches!(s, Step::Seed { of, .. } if written(*of));
+        computed
+            && self.g.is_tensor(v)
+            && steps.iter().filter(seeds).count() == 1
+            && !steps.iter().any(|s| match s {
+                Step::Zero(o) | Step::Clear(o) => written(*o),
+                Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
+                Step::Linear { of, position, .. } => self
+                    .g
+                    .value(*of)
+                    .op
+                    .operands()
+                    .get(*position)
+                    .is_some_and(|o| written(*o)),
+                Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
+                Step::Seed { .. } => false,
+            })
     }
 
     fn step(
@@ -639,7 +672,7 @@ impl<'a> Emit<'a> {
             }
         };
         let d = adjoint(v);
-        let source = tensor_name(*of);
+        let source = self.operand(*of);
         let to = if self.g.active(*of) {
             let place = self.place(*of);
             quote!(::core::option::Option::Some(#place))
@@ -716,7 +749,7 @@ impl<'a> Emit<'a> {
         for (k, r) in code.residuals.iter().enumerate() {
             if used.contains(&r.to_string()) {
                 let from = residual(v, k);
-                inputs.push(quote!(#from));
+                inputs.push(quote!(#from.view()));
                 pattern.push(r.clone());
             }
         }
@@ -724,7 +757,7 @@ impl<'a> Emit<'a> {
             && used.contains(&r.to_string())
         {
             let t = tensor_name(v);
-            inputs.push(quote!(#t));
+            inputs.push(quote!(#t.view()));
             pattern.push(r.clone());
         }
         let mut lets = TokenStream::new();
@@ -761,6 +794,12 @@ impl<'a> Emit<'a> {
             }
             starts.extend(self.start(*o, started));
             let place = self.place(*o);
+            if matches!(upstream, Upstream::Own) && g.to_string() == up.to_string() {
+                // The upstream gradient itself, summed where the operand was broadcast.
+                let d = adjoint(v);
+                ends.extend(quote!(::backprop::tensor::copy_gathered(#d.view(), #place, #add);));
+                continue;
+            }
             let old = format_ident!("__old{}", k);
             if self.g.dim(*o) == Some(dim) {
                 outs.push(place);
@@ -774,6 +813,9 @@ impl<'a> Emit<'a> {
             }
             values.push(if *add { quote!(#old + #g) } else { g.clone() });
             olds.push(old);
+        }
+        if outs.is_empty() && sums.is_empty() {
+            return quote!(#starts #ends);
         }
         quote! {
             #starts

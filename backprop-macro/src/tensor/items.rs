@@ -29,6 +29,10 @@ struct Bodies {
     accumulate: TokenStream,
     forward: TokenStream,
     backward: TokenStream,
+    /// `forward` without the value.
+    saves: TokenStream,
+    /// `backward` into buffers.
+    backward_into: TokenStream,
     /// Name, type and value of each field.
     residuals: Vec<(Ident, TokenStream, TokenStream)>,
     slots: BTreeMap<String, crate::tensor::graph::Rank>,
@@ -327,8 +331,8 @@ impl Items<'_> {
         residuals.sort_by_key(|r| !r.0.to_string().starts_with("shape"));
         let parts = residuals.iter().map(|(n, _, v)| quote!(#n: #v));
         let workspace = &sig.workspace;
-        let start_workspace =
-            quote!(let mut __space = #workspace::default(); let __ws = &mut __space;);
+        let (args, _) = self.generics();
+        let start_workspace = quote!(let mut __space = <#workspace #args as ::core::default::Default>::default(); let __ws = &mut __space;);
         let forward = quote! {
             #(#items)*
             #start_workspace
@@ -337,7 +341,26 @@ impl Items<'_> {
             let #saved = #name { #(#parts,)* of: ::core::marker::PhantomData };
             (__value, #saved)
         };
-        let again = again.iter().map(|l| &l.tokens);
+        let saves = {
+            let mut wanted = kept.clone();
+            let lines = live(&lines, &mut wanted, true);
+            let lines = lines.iter().map(|l| &l.tokens);
+            let parts = residuals.iter().map(|(n, _, v)| quote!(#n: #v));
+            quote! {
+                #(#items)*
+                #start_workspace
+                #(#lines)*
+                #name { #(#parts,)* of: ::core::marker::PhantomData }
+            }
+        };
+        let again: Vec<&TokenStream> = again.iter().map(|l| &l.tokens).collect();
+        let backward_into = quote! {
+            #(#items)*
+            #start_workspace
+            #unpack
+            #(#again)*
+            #back
+        };
         let backward = quote! {
             #(#items)*
             #start_workspace
@@ -353,6 +376,8 @@ impl Items<'_> {
             accumulate,
             forward,
             backward,
+            saves,
+            backward_into,
             residuals,
             slots: e.slots.borrow().clone(),
         }
@@ -398,6 +423,7 @@ impl Items<'_> {
         let mut own_starts = TokenStream::new();
         let mut fitted = TokenStream::new();
         let mut checks = TokenStream::new();
+        let mut saved_checks = TokenStream::new();
         let mut clears = TokenStream::new();
         for (k, p) in sig.active() {
             let own = format_ident!("__g_{}", k, span = proc_macro2::Span::mixed_site());
@@ -413,6 +439,10 @@ impl Items<'_> {
                         ident.unraw()
                     );
                     checks.extend(quote!(::core::assert!(#name.shape() == #ident.shape(), #text);));
+                    let shape = format_ident!("shape{}", k);
+                    let saved = local("saved");
+                    saved_checks
+                        .extend(quote!(::core::assert!(#name.raw_dim() == #saved.#shape, #text);));
                     own_starts.extend(quote!(let mut #own = ::backprop::tensor::ndarray::Array::zeros(#ident.raw_dim());));
                     fitted.extend(
                         quote!(::backprop::tensor::fit(&mut __gradient.#ident, &#ident.raw_dim());),
@@ -466,6 +496,15 @@ impl Items<'_> {
         let backward = body(|b| &b.backward);
         let accumulate = body(|b| &b.accumulate);
         let unit = body(|b| &b.unit);
+        let saves = body(|b| &b.saves);
+        let backward_into = match bodies {
+            Some(b) => {
+                let body = &b.backward_into;
+                quote!(#saved_checks #clears #body)
+            }
+            None => stub.clone(),
+        };
+        let upstream_ref = reference(&sig.output, sig);
         let list = sig
             .params
             .iter()
@@ -481,6 +520,15 @@ impl Items<'_> {
         let doc_backward = doc(
             "The backward pass, from the residuals and the upstream gradient, shaped like the result.",
             format!("let gradient = {name}::backward(&saved, upstream);"),
+        );
+        let doc_saves = doc(
+            "What the backward pass needs, without the value: of a function that is linear it is a matter of borrowing.",
+            format!("let saved = {name}::residuals({list});"),
+        );
+        let doc_backward_into = doc(
+            "As `backward`; the gradient is written to the buffers, one for each differentiated parameter, in order. The upstream \
+             gradient is borrowed.\n\n# Panics\n\nBefore anything is written, if a buffer has another shape than its parameter.",
+            format!("{name}::backward_into(&saved, upstream, &mut buffer, …);"),
         );
         let panics = "# Panics\n\nAs the function does; and before anything is written, if a buffer has another shape than its parameter.";
         let doc_accumulate = doc(
@@ -506,6 +554,14 @@ impl Items<'_> {
 
             #[doc = #doc_backward]
             #vis fn backward<#(#types),*>(#saved: &#residuals #elided, #upstream: #output) -> #gradient #args #type_clause { #backward }
+
+            #[doc = #doc_saves]
+            #vis fn residuals<'__bp, #(#types),*>(#(#life_params),*) -> #residuals #life #type_clause { #mention #saves }
+
+            #[doc = #doc_backward_into]
+            #vis fn backward_into<#(#types),*>(#saved: &#residuals #elided, #upstream: #upstream_ref, #(#buffers),*) #type_clause {
+                #backward_into
+            }
 
             #[doc(hidden)]
             #vis fn __pullback<#(#types),*>(#saved: &#residuals #elided, #upstream: #output) -> (#(#pulled,)*) #type_clause {
@@ -561,7 +617,7 @@ impl Items<'_> {
             #[doc = #doc_into]
             #vis fn value_and_gradient_into #generics (#(#params,)* #(#buffers),*) -> #output #clause {
                 #checks
-                Self::__unit(&mut #workspace::default(), #(#names,)* #(#buffer_names),*)
+                Self::__unit(&mut <#workspace #args as ::core::default::Default>::default(), #(#names,)* #(#buffer_names),*)
             }
 
             #[doc = #doc_with]
@@ -578,7 +634,7 @@ impl Items<'_> {
             #[doc = #doc_both]
             #vis fn value_and_gradient #generics (#(#params),*) -> (#output, #gradient #args) #clause {
                 #own_starts
-                let __y = Self::__unit(&mut #workspace::default(), #(#names,)* #(#own_buffers),*);
+                let __y = Self::__unit(&mut <#workspace #args as ::core::default::Default>::default(), #(#names,)* #(#own_buffers),*);
                 (__y, #value)
             }
 
@@ -625,6 +681,21 @@ fn reach(out: &Out, at: TokenStream, reached: &mut Vec<TokenStream>) {
             }
         }
         _ => reached.push(at),
+    }
+}
+
+/// The type of a borrowed upstream gradient.
+fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
+    match out {
+        Out::Scalar => sig.elem.tokens(),
+        Out::Tensor(rank) => {
+            let ty = sig.buffer(&Kind::Tensor(*rank));
+            quote!(&#ty)
+        }
+        Out::Tuple(all) => {
+            let all = all.iter().map(|o| reference(o, sig));
+            quote!((#(#all,)*))
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub fn forward(op: &Op, s: &Spelling, out: &TokenStream) -> TokenStream {
         }
         Op::Select(a, axis, indices) => {
             let a = v(a);
-            quote!(::backprop::tensor::select(#a, #axis, &#indices, #out))
+            quote!(::backprop::tensor::select(#a, #axis, &(#indices)[..], #out))
         }
         Op::Concatenate(all, axis) => {
             let parts = all.iter().enumerate().map(|(k, a)| {
@@ -113,7 +113,7 @@ pub fn transposed(
         Op::Get(_, index) => quote!(::backprop::tensor::add_element(#to, #index, #d);),
         Op::Reshape(_) => quote!(::backprop::tensor::reshape(#d, #to, #add);),
         Op::Select(_, axis, indices) => {
-            quote!(::backprop::tensor::add_selected(#d, #axis, &#indices, #to);)
+            quote!(::backprop::tensor::add_selected(#d, #axis, &(#indices)[..], #to);)
         }
         Op::Concatenate(all, axis) => {
             let (at, len) = (offset(&all[..position], axis, s), (s.dim)(all[position]));

@@ -1,8 +1,8 @@
 //! The linear operations, each into a place that exists already.
 
 use ndarray::{
-    Array, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut1,
-    ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
+    Array, ArrayRef, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut,
+    ArrayViewMut1, ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
 };
 
 use super::shape::spread;
@@ -112,6 +112,26 @@ pub fn sum_axis<T: Real, D: RemoveAxis>(
     }
 }
 
+/// As [`sum_axis`], or added.
+fn add_axis<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+    add: bool,
+) {
+    if !add {
+        sum_axis(a, axis, to);
+    } else if axis.index() + 1 == a.ndim() {
+        Zip::from(&mut to)
+            .and(a.lanes(axis))
+            .for_each(|to, lane| *to += sum(lane));
+    } else {
+        for part in a.axis_iter(axis) {
+            copy(part, to.view_mut(), true);
+        }
+    }
+}
+
 /// One value everywhere.
 #[inline]
 pub fn fill<T: Real, D: Dimension>(value: T, mut to: ArrayViewMut<'_, T, D>, add: bool) {
@@ -155,6 +175,22 @@ pub fn seed<T: Real, D: Dimension>(
     copy(upstream, to, add);
 }
 
+/// The upstream gradient of a result, where it lies.
+///
+/// # Panics
+///
+/// As [`seed`].
+#[inline]
+pub fn seeded<'a, T, D: Dimension>(upstream: &'a ArrayRef<T, D>, shape: &D) -> ArrayView<'a, T, D> {
+    assert!(
+        upstream.raw_dim() == *shape,
+        "the upstream gradient has the shape {:?}, the result {:?}",
+        upstream.shape(),
+        shape.slice()
+    );
+    upstream.view()
+}
+
 /// The same elements, broadcast.
 #[inline]
 pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
@@ -182,6 +218,23 @@ pub(super) fn gather<T: Real, D: Dimension, E: Dimension>(
     to: &mut ArrayViewMut<'_, T, D>,
     add: bool,
 ) {
+    let summed_at = |k: usize, from: &[usize], to: &[usize]| {
+        let skip = from.len() - to.len();
+        k < skip || to[k - skip] == 1 && from[k] != 1
+    };
+    let axes = (0..from.ndim()).filter(|&k| summed_at(k, from.shape(), to.shape()));
+    let (mut axes_left, skip) = (axes.clone(), from.ndim() - to.ndim());
+    if let (Some(k), None, true) = (axes_left.next(), axes_left.next(), skip <= 1) {
+        // One axis, as for a bias: straight to the place.
+        let to = to.view_mut().into_dyn();
+        let to = if skip == 1 {
+            to
+        } else {
+            to.index_axis_move(Axis(k), 0)
+        };
+        add_axis(from.into_dyn(), Axis(k), to, add);
+        return;
+    }
     let mut from = from.into_dyn();
     let mut held: Option<Array<T, ndarray::IxDyn>> = None;
     let (rank, skip) = (from.ndim(), from.ndim() - to.ndim());
