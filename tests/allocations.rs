@@ -239,3 +239,40 @@ fn a_carried_array_that_the_gradient_does_not_need_is_not_kept() {
     let (_, heap) = heap_of(|| heat::value_and_gradient(&[0.5; NX]));
     assert_eq!(heap, NOTHING);
 }
+
+#[cfg(feature = "runtime")]
+mod tensors {
+    use super::*;
+    use ndarray::{Array1, Array2};
+
+    #[backprop(wrt(w1, b, w2))]
+    fn loss(
+        w1: &Array2<f64>,
+        b: &Array1<f64>,
+        w2: &Array2<f64>,
+        x: &Array2<f64>,
+        y: &Array2<f64>,
+    ) -> f64 {
+        let h = (x.dot(w1) + b).mapv(|z| z.tanh());
+        let y_pred = h.dot(w2);
+        (&y_pred - y).mapv(|e| e * e).sum() / x.nrows() as f64
+    }
+
+    #[test]
+    fn a_training_step_with_a_workspace_allocates_nothing() {
+        let numbers =
+            |n, m| Array2::from_shape_fn((n, m), |(i, j)| ((3 * i + 7 * j) % 5) as f64 / 4.0 - 0.5);
+        let (w1, w2, x, y) = (
+            numbers(20, 30),
+            numbers(30, 5),
+            numbers(8, 20),
+            numbers(8, 5),
+        );
+        let b = Array1::from_elem(30, 0.1);
+        let mut workspace = LossWorkspace::default();
+        let first = loss::value_and_gradient_with(&mut workspace, &w1, &b, &w2, &x, &y).0;
+        let (again, heap) =
+            heap_of(|| loss::value_and_gradient_with(&mut workspace, &w1, &b, &w2, &x, &y).0);
+        assert_eq!((again, heap), (first, NOTHING));
+    }
+}

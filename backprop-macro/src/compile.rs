@@ -13,6 +13,7 @@ use crate::order::Order;
 use crate::reverse::{Mode, reverse};
 use crate::signature::Signature;
 use crate::source::Source;
+use crate::tensor;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -69,6 +70,9 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
+    if tensor::is_tensor(&function.sig) {
+        return tensor::expand(&function, &options, errors, source);
+    }
     let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };

@@ -85,6 +85,19 @@ messages! {
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
+    // tensors
+    TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
+    TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
+    TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
+    TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
+    TENSOR_MIXED: "`f32` and `f64` in one function of tensors", "all tensors and floats of it must be of one type", "convert them outside";
+    TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
+    TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";
+    TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays; compute what is constant outside; write loops as products, sums and `map_axis`";
+    TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
+    TENSOR_CALL: "a call with tensors is not supported here", "the macro cannot see what it returns", "write the operation out";
+    TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }

@@ -900,6 +900,10 @@ impl Items<'_> {
         };
         let sep = if sig.associated { "_" } else { "::" };
 
+        // What the user asks for the function holds for its derivatives; loops that call them may only then vectorise.
+        let asked = self.item.attrs.iter().find(|a| a.path().is_ident("inline"));
+        let inline = asked.map_or_else(|| quote!(#[inline]), ToTokens::to_token_stream);
+
         // forward, with the lifetime of what the residuals borrow
         let residuals = self.residuals_type(fields, false);
         let borrowing = borrows(&quote!(#residuals));
@@ -930,7 +934,7 @@ impl Items<'_> {
         let mut out = quote! {
             #[doc = #doc_forward]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #definitions #forward }
         };
 
@@ -968,7 +972,7 @@ impl Items<'_> {
         out.extend(quote! {
             #[doc = #doc_backward]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> #gradient #backward_clause { #backward }
         });
         if !sig.associated {
@@ -985,7 +989,7 @@ impl Items<'_> {
             }
             out.extend(quote! {
                 #[doc(hidden)]
-                #[inline]
+                #inline
                 #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #incoming) -> (#(#pulled,)*) #backward_clause {
                     let #saved = Self::#f_backward(#saved, #upstream);
                     (#(#parts,)*)
@@ -1008,7 +1012,7 @@ impl Items<'_> {
         out.extend(quote! {
             #[doc = #doc]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
         if !sig.has_scalar_result() {
@@ -1067,12 +1071,12 @@ impl Items<'_> {
         out.extend(quote! {
             #[doc(hidden)]
             #allow
-            #[inline]
+            #inline
             fn #f_unit #generics (#receiver #(#params,)* #(#buffers),*) -> #output #clause { #mention #unit }
 
             #[doc = #doc_into]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_into #generics (#receiver #(#plain,)* #(#buffers),*) -> #output #clause {
                 #checks
                 #zeros
@@ -1081,7 +1085,7 @@ impl Items<'_> {
 
             #[doc = #doc_both]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_both #generics (#receiver #(#plain),*) -> (#output, #gradient) #clause {
                 #starts
                 let #y = Self::#f_unit #turbofish (#pass_self #(#names,)* #(&mut #owned_names),*);
@@ -1090,7 +1094,7 @@ impl Items<'_> {
 
             #[doc = #doc_gradient]
             #allow
-            #[inline]
+            #inline
             #vis fn #f_gradient #generics (#receiver #(#plain),*) -> #gradient #clause {
                 Self::#f_both #turbofish (#pass_self #(#names),*).1
             }
@@ -1247,7 +1251,8 @@ fn check_rows(s: &Shape, value: &TokenStream, buffer: &TokenStream, text: &str) 
     quote!(for (#a, #b) in ::core::iter::Iterator::zip(#value.iter(), #buffer.iter()) { #inner })
 }
 
-fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
+/// The identifiers in some tokens; lifetimes with their quote.
+pub fn identifiers(tokens: TokenStream, out: &mut BTreeSet<String>) {
     let mut quote = false;
     for tree in tokens {
         match tree {
@@ -1327,4 +1332,37 @@ fn elided(tokens: TokenStream) -> TokenStream {
         }
     }
     out.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::compile;
+    use crate::source::Source;
+    use quote::quote;
+
+    /// Loops that call derivatives vectorise only where they are inlined, which only the user can ask for.
+    #[test]
+    fn what_is_asked_for_the_function_holds_for_its_derivatives() {
+        let count = |item, text: &str| {
+            let out = compile(quote!(), item, &Source::default()).to_string();
+            out.matches(text).count()
+        };
+        let derivatives = count(
+            quote!(
+                fn f(x: f64) -> f64 {
+                    x.exp()
+                }
+            ),
+            "# [inline]",
+        );
+        assert!(derivatives >= 7, "{derivatives}");
+        let item = quote!(
+            #[inline(always)]
+            fn f(x: f64) -> f64 {
+                x.exp()
+            }
+        );
+        assert_eq!(count(item.clone(), "# [inline (always)]"), derivatives + 1);
+        assert_eq!(count(item, "# [inline]"), 0);
+    }
 }

@@ -41,6 +41,7 @@ mod stabilize;
 mod stable;
 #[cfg(test)]
 mod sweep;
+mod tensor;
 mod trace;
 mod types;
 

@@ -296,7 +296,7 @@ pub fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     out
 }
 
-fn camel_case(name: &str) -> String {
+pub fn camel_case(name: &str) -> String {
     let mut out = String::new();
     let mut upper = true;
     for c in name.chars() {

@@ -2,16 +2,18 @@
 //!
 //! Each is a plain generic function under `#[backprop]`; no derivative is written here. Adding one
 //! takes the function and its row in the table. Values and slopes are finite for every finite input,
-//! and a NaN stays a NaN.
+//! and a NaN stays a NaN. They take the [kernels' floats](crate::kernel::Float) and are inlined, so that a pass over a
+//! matrix vectorises, forward and backward.
 
 use std::fmt;
 use std::str::FromStr;
 
 use backprop_macro::backprop;
-use ndarray::{ArrayRef, Dimension, Zip};
+use ndarray::{ArrayRef, Dimension};
 
 use crate::error::{Error, Result, by_name, check_shape};
 use crate::float::Float;
+use crate::kernel::{self, flush, map};
 
 /// The logistic function `1 / (1 + e⁻ᶻ)`, between 0 and 1.
 ///
@@ -22,26 +24,30 @@ use crate::float::Float;
 /// assert_eq!((y, gradient.z), (0.5, 0.25));
 /// ```
 #[backprop]
-pub fn sigmoid<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn sigmoid<T: kernel::Float>(z: T) -> T {
     T::one() / (T::one() + (-z).exp())
 }
 
 /// The hyperbolic tangent, between -1 and 1.
 #[backprop]
-pub fn tanh<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn tanh<T: kernel::Float>(z: T) -> T {
     z.tanh()
 }
 
 /// `max(z, 0)`, with slope 0 at 0.
 #[backprop]
-pub fn relu<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn relu<T: kernel::Float>(z: T) -> T {
     // Asked this way round, a NaN is passed on instead of becoming 0.
     if z <= T::zero() { T::zero() } else { z }
 }
 
 /// `z σ(z)`, also called swish.
 #[backprop]
-pub fn silu<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn silu<T: kernel::Float>(z: T) -> T {
     z * sigmoid(z)
 }
 
@@ -49,7 +55,8 @@ pub fn silu<T: Float>(z: T) -> T {
 ///
 /// Computed as `z σ(2u)`, where `u` is the argument of `tanh`: the same function without the cancellation in `1 + tanh u`.
 #[backprop]
-pub fn gelu<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn gelu<T: kernel::Float>(z: T) -> T {
     // Beyond ±30 the sigmoid is 0 or 1 to the last bit, and the cube can no longer overflow.
     let limit = T::from(30.0).unwrap();
     let t = z.max(-limit).min(limit);
@@ -60,13 +67,15 @@ pub fn gelu<T: Float>(z: T) -> T {
 
 /// `ln(1 + eᶻ)`, a smooth [`relu()`], without overflow.
 #[backprop]
-pub fn softplus<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn softplus<T: kernel::Float>(z: T) -> T {
     z.max(T::zero()) + (-z.abs()).exp().ln_1p()
 }
 
 /// `z`: a layer without an activation.
 #[backprop]
-pub fn identity<T: Float>(z: T) -> T {
+#[inline(always)]
+pub fn identity<T: kernel::Float>(z: T) -> T {
     z
 }
 
@@ -107,7 +116,7 @@ macro_rules! activations {
             /// The activation at `z`.
             pub fn value<T: Float>(self, z: T) -> T {
                 match self {
-                    $(Self::$variant => $function(z),)+
+                    $(Self::$variant => T::from_lane($function(z.into_lane())),)+
                 }
             }
 
@@ -115,8 +124,8 @@ macro_rules! activations {
             pub fn value_and_slope<T: Float>(self, z: T) -> (T, T) {
                 match self {
                     $(Self::$variant => {
-                        let (value, gradient) = $function::value_and_gradient(z);
-                        (value, gradient.z)
+                        let (value, gradient) = $function::value_and_gradient(z.into_lane());
+                        (T::from_lane(value), T::from_lane(gradient.z))
                     })+
                 }
             }
@@ -124,7 +133,14 @@ macro_rules! activations {
             /// Overwrites every pre-activation in `z` with its activation.
             pub fn apply<T: Float, D: Dimension>(self, z: &mut ArrayRef<T, D>) {
                 match self {
-                    $(Self::$variant => z.mapv_inplace($function),)+
+                    $(Self::$variant => {
+                        let [] = map(
+                            [],
+                            [z.view_mut()],
+                            #[inline(always)]
+                            |[], [z]: [T; 1]| ([T::from_lane($function(z.into_lane()))], []),
+                        );
+                    })+
                 }
             }
 
@@ -141,10 +157,17 @@ macro_rules! activations {
             ) -> Result<()> {
                 check_shape("residuals", residuals.shape(), z.shape())?;
                 match self {
-                    $(Self::$variant => Zip::from(z).and(residuals).for_each(|z, residual| {
-                        let (value, gradient) = $function::value_and_gradient(*z);
-                        (*z, *residual) = (value, gradient.z);
-                    }),)+
+                    $(Self::$variant => {
+                        let [] = map(
+                            [],
+                            [z.view_mut(), residuals.view_mut()],
+                            #[inline(always)]
+                            |[], [z, _]: [T; 2]| {
+                                let (value, gradient) = $function::value_and_gradient(z.into_lane());
+                                ([T::from_lane(value), T::from_lane(gradient.z)], [])
+                            },
+                        );
+                    })+
                 }
                 Ok(())
             }
@@ -189,9 +212,13 @@ impl Activation {
     ) -> Result<()> {
         check_shape("upstream gradients", upstream.shape(), residuals.shape())?;
         // An elementwise function has a diagonal Jacobian: the residual is its entry.
-        Zip::from(upstream)
-            .and(residuals)
-            .for_each(|upstream, &slope| *upstream *= slope);
+        // What underflows would only slow down the products that follow.
+        let [] = map(
+            [residuals.view()],
+            [upstream.view_mut()],
+            #[inline(always)]
+            |[slope], [upstream]| ([flush(upstream * slope)], []),
+        );
         Ok(())
     }
 

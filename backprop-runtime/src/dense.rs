@@ -2,16 +2,35 @@
 //!
 //! [`Dense`] is only the description of a layer. Its parameters live in a slice that the caller owns,
 //! the weights row by row and then the bias, so that a network is one vector to an optimizer. Inputs
-//! and outputs have one sample per row. The linear maps and their transposes are written here, until
-//! `#[backprop]` differentiates tensors; everything else is derived.
+//! and outputs have one sample per row. No derivative is written here: the linear maps are functions of tensors
+//! under `#[backprop]`, as the activations are functions of floats.
 
-use ndarray::linalg::general_mat_mul;
+use backprop_macro::backprop;
 use ndarray::{Array2, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use crate::activation::Activation;
 use crate::error::{Result, check_hyper, check_shape};
 use crate::float::Float;
 use crate::init::{Generator, Init};
+use crate::kernel::product;
+
+/// `x W`, differentiated with respect to `W`.
+#[backprop(wrt(weights))]
+fn weighted<T: Float>(x: &ArrayRef2<T>, weights: ArrayView2<T>) -> Array2<T> {
+    x.dot(&weights)
+}
+
+/// `x W`, differentiated with respect to `x`: the first layer has no use for it.
+#[backprop(wrt(x))]
+fn weighted_inputs<T: Float>(x: &ArrayRef2<T>, weights: ArrayView2<T>) -> Array2<T> {
+    x.dot(&weights)
+}
+
+/// `z + b`, differentiated with respect to `b`.
+#[backprop(wrt(bias))]
+fn shifted<T: Float>(z: ArrayView2<T>, bias: ArrayView1<T>) -> Array2<T> {
+    &z + &bias
+}
 
 /// A dense layer of `inputs` × `outputs` weights, by default with a bias.
 ///
@@ -195,14 +214,14 @@ impl Dense {
         let (d_weights, d_bias) = gradient.split_at_mut(self.inputs * self.outputs);
         let d_weights = ArrayViewMut2::from_shape((self.inputs, self.outputs), d_weights);
         let mut d_weights = d_weights.expect("the slice was split at the number of weights");
-        general_mat_mul(T::one(), &x.t(), upstream, T::zero(), &mut d_weights);
+        weighted::backward_into(&weighted::residuals(x, weights), upstream, &mut d_weights);
         if self.bias {
-            let mut d_bias = ArrayViewMut1::from(d_bias);
-            d_bias.fill(T::zero());
-            upstream.rows().into_iter().for_each(|row| d_bias += &row);
+            let bias = &parameters[self.inputs * self.outputs..];
+            let saved = shifted::residuals(upstream.view(), bias.into());
+            shifted::backward_into(&saved, upstream, &mut ArrayViewMut1::from(d_bias));
         }
         if let Some(d_x) = d_x {
-            general_mat_mul(T::one(), upstream, &weights.t(), T::zero(), d_x);
+            weighted_inputs::backward_into(&weighted_inputs::residuals(x, weights), upstream, d_x);
         }
         Ok(())
     }
@@ -221,7 +240,7 @@ impl Dense {
             Some(bias) => y.assign(&bias),
             None => y.fill(T::zero()),
         }
-        general_mat_mul(T::one(), x, &weights, T::one(), y);
+        product(T::one(), x, &weights, T::one(), y);
         Ok(())
     }
 

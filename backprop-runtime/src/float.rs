@@ -3,14 +3,12 @@
 //! `#[backprop]` recognises a bound whose last segment is `Float`, so a function written once with
 //! `T: Float` is differentiated for both precisions.
 
-use std::fmt::{Debug, Display};
-use std::iter::Sum;
-use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
-
 use ndarray::{LinalgScalar, ScalarOperand};
 use num_traits::FromPrimitive;
 
-/// A real scalar: [`num_traits::Float`] with what `ndarray` and reductions need.
+use crate::kernel::Real;
+
+/// A real scalar: [`num_traits::Float`] with what `ndarray`, reductions and the [kernels](crate::kernel) need.
 ///
 /// Implemented for `f32` and `f64`. Constants inside a generic function are written
 /// `T::one()`, `T::zero()` and `T::from(0.5).unwrap()`.
@@ -24,24 +22,7 @@ use num_traits::FromPrimitive;
 /// assert_eq!(mean(&[1.0_f32, 2.0]), 1.5);
 /// assert_eq!(mean(&[1.0_f64, 2.0]), 1.5);
 /// ```
-pub trait Float:
-    num_traits::Float
-    + FromPrimitive
-    + LinalgScalar
-    + ScalarOperand
-    + AddAssign
-    + SubAssign
-    + MulAssign
-    + DivAssign
-    + Sum
-    + Default
-    + Debug
-    + Display
-    + Send
-    + Sync
-    + 'static
-{
-}
+pub trait Float: Real + FromPrimitive + LinalgScalar + ScalarOperand {}
 
 impl Float for f32 {}
 impl Float for f64 {}

@@ -21,7 +21,10 @@
 //! assert!(network.accuracy(test.inputs(), test.targets())? > 0.9);
 //! # Ok::<(), backprop_runtime::Error>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+// What `#[backprop]` makes of tensor functions names `::backprop`; in this crate that is this crate.
+extern crate self as backprop;
 
 pub mod activation;
 pub mod adam;
@@ -31,12 +34,18 @@ pub mod dense;
 pub mod error;
 pub mod float;
 pub mod init;
+pub mod kernel;
 pub mod loss;
 pub mod mlp;
 pub mod optimizer;
 pub mod sgd;
+#[doc(hidden)]
+pub mod tensor;
 pub mod train;
 pub mod workspace;
+
+#[doc(hidden)]
+pub use backprop_macro::backprop;
 
 pub use activation::Activation;
 pub use adam::Adam;

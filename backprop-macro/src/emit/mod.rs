@@ -37,6 +37,8 @@ pub struct Emit<'a> {
     /// The residuals' fields are references.
     pub by_reference: bool,
     pub primal_params: u32,
+    /// Transcendentals are the runtime's, which vectorise: the body of an elementwise operation.
+    pub kernels: bool,
     /// The loops whose tape is declared at the start of a region.
     tapes: BTreeMap<RegionId, Vec<LoopId>>,
     /// Calls whose residuals are in scope where they are pulled back.
@@ -71,6 +73,7 @@ impl<'a> Emit<'a> {
             saved_arrays: HashMap::new(),
             by_reference: false,
             primal_params,
+            kernels: false,
             tapes: BTreeMap::new(),
             direct: HashSet::new(),
             bodies: p
@@ -485,6 +488,12 @@ impl<'a> Emit<'a> {
                     _ => quote!(%),
                 };
                 quote!(#a #o #b)
+            }
+            (Syntax::Method(m @ ("exp" | "exp_m1" | "ln" | "ln_1p" | "tanh")), [_])
+                if self.kernels =>
+            {
+                let (m, a) = (Ident::new(m, Span::mixed_site()), at(0, 0));
+                quote!(::backprop::kernel::#m(#a))
             }
             (Syntax::Method(m), [_, ..]) => {
                 let (a, rest) = (at(0, 7), (1..args.len()).map(|k| at(k, 0)));

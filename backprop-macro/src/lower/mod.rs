@@ -659,7 +659,7 @@ fn is_text(shape: &Shape) -> bool {
 
 /// The hygiene context of an identifier: two variables of one name differ in it. It is what `Debug` shows before the
 /// position; stable Rust has no other way to ask.
-fn hygiene(ident: &Ident) -> String {
+pub fn hygiene(ident: &Ident) -> String {
     let text = format!("{:?}", ident.span());
     match text.split_once(' ') {
         Some((context, _)) if context.starts_with('#') => context.to_string(),

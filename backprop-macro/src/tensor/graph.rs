@@ -1,0 +1,235 @@
+//! The graph of a tensor function: single-assignment values, in the order in which they are computed.
+//!
+//! In: what `lower` builds. Out: what `fuse`, `reverse` and `emit` read. A value is a tensor of a rank known here (or
+//! `IxDyn`) and a shape known at run time, or a scalar float. Elementwise work of any size is one [`Op::Map`], whose body is
+//! scalar Rust over its operands, differentiated by the scalar compiler. Everything else is linear, and has a row in
+//! `transpose`. Shapes are a program of their own ([`DimOp`]), so that no tensor is kept for its shape alone.
+//! What must hold: an operand is defined before its user; a view's base is not a view of something else's element.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::format_ident;
+
+macro_rules! index_type {
+    ($($(#[$doc:meta])* $Name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $Name(pub u32);
+    )*};
+}
+index_type! {
+    /// A value: a tensor or a scalar float.
+    V
+    /// A shape.
+    Dim
+    /// Constant Rust, evaluated once.
+    C
+}
+
+/// The number of axes; `None` is `IxDyn`.
+pub type Rank = Option<usize>;
+
+/// What a value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ty {
+    Scalar,
+    Tensor(Rank, Dim),
+}
+
+/// A part or another arrangement of a tensor, without a copy. Its adjoint is the same view of the tensor's adjoint.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The methods that make it, of a view taken by value: `.reversed_axes()`, `.slice_move(s![…])`. The same text makes
+    /// the view of the adjoint.
+    pub form: TokenStream,
+    /// Every element of the tensor is in it.
+    pub whole: bool,
+}
+
+/// What computes a value.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A parameter, by its position.
+    Param(usize),
+    /// Elementwise, operands broadcast; scalar where no operand is a tensor and no shape is given.
+    Map {
+        /// Values inside of the body that other maps were before they were fused into this one.
+        lets: Vec<(V, syn::Expr)>,
+        /// Scalar Rust over `operand(v)` of the operands.
+        body: Box<syn::Expr>,
+        operands: Vec<V>,
+    },
+    /// The matrix product, of matrices or vectors; a scalar for two vectors.
+    Product(V, V),
+    View(V, View),
+    /// The same elements in order in another shape.
+    Reshape(V),
+    /// All elements.
+    Sum(V),
+    /// Along one axis.
+    SumAxis(V, TokenStream),
+    /// One element.
+    Get(V, TokenStream),
+    /// Some subviews along an axis, by their indices.
+    Select(V, TokenStream, TokenStream),
+    /// Next to one another along an axis.
+    Concatenate(Vec<V>, TokenStream),
+    /// Part of the first operand replaced by the second, which is broadcast to it.
+    Assign(V, V, View),
+    /// One element of the first operand replaced by a scalar.
+    Put(V, V, TokenStream),
+    /// Constant Rust that makes an array: `Array2::zeros((n, m))`.
+    Constant(TokenStream),
+    /// A function of each lane along an axis, or of all elements: an annotated function of a slice and of scalars.
+    Lanes {
+        of: V,
+        axis: Option<TokenStream>,
+        function: Ident,
+        scalars: Vec<V>,
+    },
+}
+
+/// How a shape is found.
+#[derive(Clone, Debug)]
+pub enum DimOp {
+    /// A parameter's.
+    Param(V),
+    /// Both operands broadcast against one another, as in `a + b`.
+    Broadcast(Dim, Dim),
+    /// The second operand is broadcast to the first: `a += b`.
+    Into(Dim, Dim),
+    /// Both must be the same: `Zip`.
+    Same(Dim, Dim),
+    Product(Dim, Dim),
+    View(Dim, View),
+    RemoveAxis(Dim, TokenStream),
+    /// As many subviews along an axis as there are indices.
+    Select(Dim, TokenStream, TokenStream),
+    Concatenate(Vec<Dim>, TokenStream),
+    /// `IntoDimension` of constant Rust, with as many elements as another where there is one.
+    Given(TokenStream, Option<Dim>),
+    /// That of a constant array.
+    Of(V),
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+pub struct Value {
+    pub op: Op,
+    pub ty: Ty,
+    /// It depends on a differentiated parameter.
+    pub active: bool,
+    pub name: Option<String>,
+    /// Where it is written: errors about a map as a whole point there.
+    pub span: Span,
+}
+
+/// What happens, in order.
+#[derive(Clone, Debug)]
+pub enum Stmt {
+    Value(V),
+    Dim(Dim),
+    Const(C),
+    /// `assert!(…)`: run as written.
+    Effect(TokenStream),
+}
+
+/// The program.
+#[derive(Clone, Default)]
+pub struct Graph {
+    pub values: Vec<Value>,
+    pub dims: Vec<(DimOp, Rank)>,
+    pub consts: Vec<TokenStream>,
+    pub stmts: Vec<Stmt>,
+    /// Annotated functions of slices that `Lanes` call.
+    pub items: Vec<TokenStream>,
+}
+
+impl Graph {
+    pub fn value(&self, v: V) -> &Value {
+        &self.values[v.0 as usize]
+    }
+
+    pub fn rank(&self, v: V) -> Rank {
+        match self.value(v).ty {
+            Ty::Tensor(rank, _) => rank,
+            Ty::Scalar => Some(0),
+        }
+    }
+
+    /// The shape of a tensor.
+    pub fn dim(&self, v: V) -> Option<Dim> {
+        match self.value(v).ty {
+            Ty::Tensor(_, dim) => Some(dim),
+            Ty::Scalar => None,
+        }
+    }
+
+    pub fn is_tensor(&self, v: V) -> bool {
+        matches!(self.value(v).ty, Ty::Tensor(..))
+    }
+
+    pub fn active(&self, v: V) -> bool {
+        self.value(v).active
+    }
+
+    pub fn dim_rank(&self, d: Dim) -> Rank {
+        self.dims[d.0 as usize].1
+    }
+
+    pub fn new_dim(&mut self, op: DimOp, rank: Rank) -> Dim {
+        let id = Dim(self.dims.len() as u32);
+        self.dims.push((op, rank));
+        self.stmts.push(Stmt::Dim(id));
+        id
+    }
+
+    pub fn new_const(&mut self, tokens: TokenStream) -> C {
+        let id = C(self.consts.len() as u32);
+        self.consts.push(tokens);
+        self.stmts.push(Stmt::Const(id));
+        id
+    }
+
+    /// A value, active where an operand is.
+    pub fn push(&mut self, op: Op, ty: Ty, span: Span) -> V {
+        let id = V(self.values.len() as u32);
+        let active = op.operands().iter().any(|&o| self.active(o));
+        self.values.push(Value {
+            op,
+            ty,
+            active,
+            name: None,
+            span,
+        });
+        self.stmts.push(Stmt::Value(id));
+        id
+    }
+}
+
+impl Op {
+    /// The values that it reads.
+    pub fn operands(&self) -> Vec<V> {
+        match self {
+            Op::Param(_) | Op::Constant(_) => Vec::new(),
+            Op::Map { operands, .. } => operands.clone(),
+            Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
+            Op::View(a, _)
+            | Op::Reshape(a)
+            | Op::Sum(a)
+            | Op::SumAxis(a, _)
+            | Op::Get(a, _)
+            | Op::Select(a, ..) => {
+                vec![*a]
+            }
+            Op::Concatenate(all, _) => all.clone(),
+            Op::Lanes { of, scalars, .. } => std::iter::once(*of)
+                .chain(scalars.iter().copied())
+                .collect(),
+        }
+    }
+}
+
+/// The name of a value inside of a map's body.
+pub fn operand(v: V) -> Ident {
+    format_ident!("__a{}", v.0, span = Span::mixed_site())
+}

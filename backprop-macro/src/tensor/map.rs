@@ -1,0 +1,160 @@
+//! The body of an elementwise operation, differentiated by the scalar compiler.
+//!
+//! In: a map of the tensor graph. Out: [`MapCode`]: statements for one element, forward and backward, and the values that
+//! the one hands to the other. They are those that `keep` chooses for a function of these scalars; where it keeps what is
+//! no float, the backward pass computes the element again instead.
+
+use crate::compile::programs;
+use crate::emit::Emit;
+use crate::errors::Errors;
+use crate::graph::{Id, Node};
+use crate::lower::Output;
+use crate::options::Options;
+use crate::signature::{Signature, local};
+use crate::source::Source;
+use crate::tensor::graph::*;
+use crate::tensor::signature::TensorSig;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+/// One element of a map, forward and backward.
+#[derive(Clone)]
+pub struct MapCode {
+    pub forward: TokenStream,
+    pub result: TokenStream,
+    /// What the backward pass calls the result, where it reads it.
+    pub result_name: Option<Ident>,
+    /// What else it reads, by the name that both passes give it.
+    pub residuals: Vec<Ident>,
+    pub back: TokenStream,
+    /// For each active operand, its adjoint.
+    pub gradients: Vec<(V, TokenStream)>,
+}
+
+/// The code of a map; `vector` where it is run over many elements.
+pub fn code(
+    g: &Graph,
+    v: V,
+    sig: &TensorSig,
+    errors: &Errors,
+    source: &Source,
+    vector: bool,
+) -> Option<MapCode> {
+    let Op::Map {
+        lets,
+        body,
+        operands,
+    } = &g.value(v).op
+    else {
+        return None;
+    };
+    let t = sig.elem.tokens();
+    let lets = lets.iter().map(|(v, e)| {
+        let name = operand(*v);
+        quote!(let #name: #t = #e;)
+    });
+    let body = quote!(#(#lets)* #body);
+    if !g.active(v) {
+        return Some(MapCode {
+            forward: TokenStream::new(),
+            result: quote!({ #body }),
+            result_name: None,
+            residuals: Vec::new(),
+            back: TokenStream::new(),
+            gradients: Vec::new(),
+        });
+    }
+    let names: Vec<Ident> = operands.iter().map(|o| operand(*o)).collect();
+    let params = names.iter().map(|n| quote!(#n: #t));
+    let types = sig.generics.type_params();
+    let clause = &sig.generics.where_clause;
+    let generics = if sig.float().is_some() {
+        quote!(<#(#types),*>)
+    } else {
+        quote!()
+    };
+    let name = Ident::new("__map", g.value(v).span);
+    let function: syn::ItemFn =
+        syn::parse2(quote!(fn #name #generics (#(#params),*) -> #t #clause { #body })).ok()?;
+    let wrt = operands
+        .iter()
+        .filter(|o| g.active(**o))
+        .map(|o| operand(*o));
+    let options = Options {
+        wrt: Some(wrt.collect()),
+        ..Options::default()
+    };
+    let scalar = Signature::read(&function, &options, source, errors)?;
+    let p = programs(&function, &scalar, &options, errors, source)?;
+    let params = p.primal.reads.len() as u32;
+    let mut e = Emit::new(&p.split, &scalar, errors, params);
+    e.kernels = vector;
+    let float = t.to_string();
+    let floats = p
+        .saved
+        .nodes
+        .iter()
+        .all(|&id| e.known_type(id).is_some_and(|ty| ty.to_string() == float));
+    let Output::Scalar(result) = &p.split.result else {
+        return None;
+    };
+    let result_node = p.split.graph.resolve(*result);
+    let simple = floats && p.saved.arrays.is_empty() && e.saved_tapes().is_empty();
+    let items = &p.primal.items;
+    let forward = {
+        let region = e.region(p.split.body);
+        quote!(#(#items)* #region)
+    };
+    let result = e.output(&p.split.result, &scalar.output);
+    if !simple {
+        // Everything again, in one go.
+        let mut e = Emit::new(&p.upstream, &scalar, errors, params);
+        e.kernels = vector;
+        let region = e.region(p.upstream.body);
+        let gradients = gradients(&e, &p.upstream.scalars, operands);
+        return Some(MapCode {
+            forward,
+            result,
+            result_name: None,
+            residuals: Vec::new(),
+            back: quote!(#(#items)* #region),
+            gradients,
+        });
+    }
+    let parameter = |id: Id| matches!(p.split.graph.node(id), Node::Param(_));
+    let mut residuals = Vec::new();
+    let mut result_name = None;
+    for &id in &p.saved.nodes {
+        if id == result_node {
+            result_name = Some(e.name(id));
+        } else if !parameter(id) {
+            residuals.push(e.name(id));
+        }
+    }
+    let back = p.split.back.map(|b| e.region(b));
+    let gradients = gradients(&e, &p.split.scalars, operands);
+    Some(MapCode {
+        forward,
+        result,
+        result_name,
+        residuals,
+        back: quote!(#(#items)* #back),
+        gradients,
+    })
+}
+
+fn gradients(
+    e: &Emit,
+    scalars: &[crate::reverse::ScalarGradient],
+    operands: &[V],
+) -> Vec<(V, TokenStream)> {
+    scalars
+        .iter()
+        .map(|s| (operands[s.param], e.value(s.value)))
+        .collect()
+}
+
+/// What a map's backward pass calls its upstream gradient.
+pub fn upstream() -> Ident {
+    local("upstream")
+}

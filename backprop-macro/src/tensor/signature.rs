@@ -1,0 +1,369 @@
+//! The signature of a tensor function: its parameters, result and names.
+//!
+//! In: a `syn::Signature` in which some type is one of ndarray's. Out: [`TensorSig`], in which every parameter is a
+//! differentiated or constant tensor or float, constant Rust, or rejected at its type.
+
+use crate::definitions::Definitions;
+use crate::errors::{self, Errors};
+use crate::options::Options;
+use crate::shape::{Shape, peel};
+use crate::signature::{camel_case, float_generics};
+use crate::tensor::graph::Rank;
+use crate::types::FloatTy;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+
+/// A tensor's type as it is written.
+#[derive(Clone, Debug)]
+pub struct TensorTy {
+    pub elem: FloatTy,
+    pub rank: Rank,
+    /// `Array2<f64>`, rather than a view or what stands behind a reference.
+    pub owned: bool,
+}
+
+/// What a parameter is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Tensor(Rank),
+    Scalar,
+    Constant,
+}
+
+/// A parameter.
+pub struct Param {
+    pub ident: Ident,
+    pub ty: syn::Type,
+    pub kind: Kind,
+    pub active: bool,
+    pub by_ref: bool,
+}
+
+/// What the function returns.
+#[derive(Clone, Debug)]
+pub enum Out {
+    Scalar,
+    Tensor(Rank),
+    Tuple(Vec<Out>),
+}
+
+/// What the rest of the tensor compiler knows of the function.
+pub struct TensorSig {
+    pub ident: Ident,
+    pub namespace: Ident,
+    pub gradient: Ident,
+    pub residuals: Ident,
+    pub workspace: Ident,
+    pub params: Vec<Param>,
+    pub output: Out,
+    pub output_ty: syn::Type,
+    /// The one float type of all tensors and scalars.
+    pub elem: FloatTy,
+    pub generics: syn::Generics,
+}
+
+/// Whether a signature mentions one of ndarray's types.
+pub fn is_tensor(sig: &syn::Signature) -> bool {
+    let mut types: Vec<&syn::Type> = sig
+        .inputs
+        .iter()
+        .filter_map(|p| match p {
+            syn::FnArg::Typed(p) => Some(&*p.ty),
+            syn::FnArg::Receiver(_) => None,
+        })
+        .collect();
+    if let syn::ReturnType::Type(_, ty) = &sig.output {
+        types.push(ty);
+    }
+    let floats = float_generics(&sig.generics);
+    types.iter().any(|ty| mentions_tensor(ty, &floats))
+}
+
+fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
+    match peel(ty) {
+        syn::Type::Reference(r) => mentions_tensor(&r.elem, floats),
+        syn::Type::Tuple(t) => t.elems.iter().any(|t| mentions_tensor(t, floats)),
+        other => read_tensor(other, floats).is_some(),
+    }
+}
+
+fn names(floats: &[Ident]) -> Definitions {
+    Definitions::of_generics(floats.to_vec())
+}
+
+/// One of ndarray's types of floats; `None` for every other type.
+pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
+    let syn::Type::Path(p) = peel(ty) else {
+        return None;
+    };
+    let last = p.path.segments.last()?;
+    let name = last.ident.to_string();
+    let (base, owned) = ["ArrayView", "ArrayRef", "Array"]
+        .iter()
+        .find_map(|b| name.strip_prefix(b).map(|rest| (rest, *b == "Array")))?;
+    let syn::PathArguments::AngleBracketed(args) = &last.arguments else {
+        return None;
+    };
+    let mut types = args.args.iter().filter_map(|a| match a {
+        syn::GenericArgument::Type(t) => Some(t),
+        _ => None,
+    });
+    let elem = match Shape::parse(types.next()?, &names(floats)) {
+        Shape::Float(f) => f,
+        _ => return None,
+    };
+    let rank = match base {
+        "D" => None,
+        "" => axes(types.next()?)?,
+        digit => Some(digit.parse().ok()?),
+    };
+    Some(TensorTy { elem, rank, owned })
+}
+
+/// The rank of `Ix2` or `IxDyn`.
+pub fn axes(ty: &syn::Type) -> Option<Rank> {
+    let syn::Type::Path(p) = peel(ty) else {
+        return None;
+    };
+    match p
+        .path
+        .segments
+        .last()?
+        .ident
+        .to_string()
+        .strip_prefix("Ix")?
+    {
+        "Dyn" => Some(None),
+        digit => digit.parse().ok().map(Some),
+    }
+}
+
+impl TensorSig {
+    pub fn read(sig: &syn::Signature, options: &Options, errors: &Errors) -> Option<TensorSig> {
+        let floats = float_generics(&sig.generics);
+        if let Some(at) = &sig.asyncness {
+            errors.reject(at, &errors::ASYNC);
+        }
+        if let syn::Safety::Unsafe(at) = &sig.safety {
+            errors.reject(at, &errors::UNSAFE_FN);
+        }
+        if let Some(at) = &sig.abi {
+            errors.reject(at, &errors::EXTERN_FN);
+        }
+        if let Some(at) = &options.trace {
+            errors.reject(at, &errors::TENSOR_OPTION);
+        }
+        for p in &sig.generics.params {
+            match p {
+                syn::GenericParam::Type(t) if !floats.contains(&t.ident) => {
+                    errors.reject(t, &errors::TENSOR_GENERIC);
+                }
+                syn::GenericParam::Const(c) => {
+                    errors.reject(c, &errors::TENSOR_GENERIC);
+                }
+                _ => {}
+            }
+        }
+        let mut elem: Option<FloatTy> = None;
+        let mut params = Vec::new();
+        for input in &sig.inputs {
+            let p = match input {
+                syn::FnArg::Receiver(r) => {
+                    errors.reject(r, &errors::TENSOR_METHOD);
+                    continue;
+                }
+                syn::FnArg::Typed(p) => p,
+            };
+            let syn::Pat::Ident(pat) = &*p.pat else {
+                errors.reject(&p.pat, &errors::PARAM_PATTERN);
+                continue;
+            };
+            let (ty, by_ref) = match peel(&p.ty) {
+                syn::Type::Reference(r) if r.mutability.is_some() => {
+                    errors.reject(&p.ty, &errors::REF_MUT_PARAM);
+                    continue;
+                }
+                syn::Type::Reference(r) => (&*r.elem, true),
+                other => (other, false),
+            };
+            let named = options
+                .wrt
+                .as_ref()
+                .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+            let found = match read_tensor(ty, &floats) {
+                Some(t) => Some((Kind::Tensor(t.rank), t.elem)),
+                None => match Shape::parse(ty, &names(&floats)) {
+                    Shape::Float(f) => Some((Kind::Scalar, f)),
+                    shape
+                        if named == Some(true)
+                            || named.is_none() && (shape.has_floats() || !shape.is_known()) =>
+                    {
+                        errors.reject(&p.ty, &errors::TENSOR_PARAM);
+                        continue;
+                    }
+                    _ => None,
+                },
+            };
+            let kind = match found {
+                Some((kind, f)) => {
+                    let same = elem.get_or_insert_with(|| f.clone()) == &f;
+                    let constant = named == Some(false);
+                    if !same && (!constant || matches!(kind, Kind::Tensor(_))) {
+                        errors.reject(&p.ty, &errors::TENSOR_MIXED);
+                    }
+                    if same { kind } else { Kind::Constant }
+                }
+                None => Kind::Constant,
+            };
+            let active = !matches!(kind, Kind::Constant) && named.unwrap_or(true);
+            params.push(Param {
+                ident: pat.ident.clone(),
+                ty: (*p.ty).clone(),
+                kind,
+                active,
+                by_ref,
+            });
+        }
+        for name in options.wrt.iter().flatten() {
+            if !params.iter().any(|p| p.ident.unraw() == name.unraw()) && errors.is_empty() {
+                errors.reject(name, &errors::UNKNOWN_WRT);
+            }
+        }
+        if !params.iter().any(|p| p.active) && errors.is_empty() {
+            errors.reject(&sig.ident, &errors::NO_FLOATS);
+        }
+        let syn::ReturnType::Type(_, output_ty) = &sig.output else {
+            errors.reject(&sig.ident, &errors::NO_RESULT);
+            return None;
+        };
+        let Some(output) = read_output(output_ty, &floats) else {
+            errors.reject(output_ty, &errors::TENSOR_RESULT);
+            return None;
+        };
+        if !errors.is_empty() {
+            return None;
+        }
+        let namespace = options
+            .namespace
+            .clone()
+            .unwrap_or_else(|| sig.ident.clone());
+        let camel = camel_case(&namespace.unraw().to_string());
+        let span = namespace.span();
+        Some(TensorSig {
+            ident: sig.ident.clone(),
+            gradient: Ident::new(&format!("{camel}Gradient"), span),
+            residuals: Ident::new(&format!("{camel}Residuals"), span),
+            workspace: Ident::new(&format!("{camel}Workspace"), span),
+            namespace,
+            params,
+            output,
+            output_ty: (**output_ty).clone(),
+            elem: elem.unwrap_or(FloatTy::F64),
+            generics: sig.generics.clone(),
+        })
+    }
+
+    /// The differentiated parameters, in order.
+    pub fn active(&self) -> impl Iterator<Item = (usize, &Param)> {
+        self.params.iter().enumerate().filter(|(_, p)| p.active)
+    }
+
+    /// The generic parameters that are floats.
+    pub fn generics_floats(&self) -> &[Ident] {
+        match &self.elem {
+            FloatTy::Generic(t) => std::slice::from_ref(t),
+            _ => &[],
+        }
+    }
+
+    /// The generic float, where there is one.
+    pub fn float(&self) -> Option<&Ident> {
+        match &self.elem {
+            FloatTy::Generic(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// `Array<T, Ix2>`, or the scalar.
+    pub fn owned(&self, kind: &Kind) -> TokenStream {
+        let t = self.elem.tokens();
+        match kind {
+            Kind::Tensor(rank) => {
+                let d = dimension(*rank);
+                quote!(::backprop::tensor::ndarray::Array<#t, #d>)
+            }
+            Kind::Scalar => t,
+            Kind::Constant => quote!(()),
+        }
+    }
+
+    /// What stands behind the `&mut` of a buffer.
+    pub fn buffer(&self, kind: &Kind) -> TokenStream {
+        let t = self.elem.tokens();
+        match kind {
+            Kind::Tensor(rank) => {
+                let d = dimension(*rank);
+                quote!(::backprop::tensor::ndarray::ArrayRef<#t, #d>)
+            }
+            _ => t,
+        }
+    }
+}
+
+/// `Ix2`, `IxDyn`.
+pub fn dimension(rank: Rank) -> TokenStream {
+    let name = match rank {
+        Some(n) => format!("Ix{n}"),
+        None => "IxDyn".to_string(),
+    };
+    let name = Ident::new(&name, proc_macro2::Span::mixed_site());
+    quote!(::backprop::tensor::ndarray::#name)
+}
+
+fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
+    if let syn::Type::Tuple(t) = peel(ty) {
+        let all: Option<Vec<Out>> = t.elems.iter().map(|t| read_output(t, floats)).collect();
+        return all.filter(|all| !all.is_empty()).map(Out::Tuple);
+    }
+    if let Some(t) = read_tensor(ty, floats) {
+        return t.owned.then_some(Out::Tensor(t.rank));
+    }
+    matches!(Shape::parse(ty, &names(floats)), Shape::Float(_)).then_some(Out::Scalar)
+}
+
+/// A parameter's type with every elided lifetime named.
+pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
+    fn fill(ty: &mut syn::Type) {
+        match ty {
+            syn::Type::Reference(r) => {
+                r.lifetime = Some(syn::parse_quote!('__bp));
+                fill(&mut r.elem);
+            }
+            syn::Type::Group(g) => fill(&mut g.elem),
+            syn::Type::Paren(p) => fill(&mut p.elem),
+            syn::Type::Path(p) => {
+                let Some(last) = p.path.segments.last_mut() else {
+                    return;
+                };
+                let view = last.ident.to_string().starts_with("ArrayView");
+                if let syn::PathArguments::AngleBracketed(args) = &mut last.arguments {
+                    let mut named = false;
+                    for a in &mut args.args {
+                        if let syn::GenericArgument::Lifetime(l) = a {
+                            *l = syn::parse_quote!('__bp);
+                            named = true;
+                        }
+                    }
+                    if view && !named {
+                        args.args.insert(0, syn::parse_quote!('__bp));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut ty = ty.clone();
+    fill(&mut ty);
+    ty.to_token_stream()
+}

@@ -1,0 +1,153 @@
+//! The linear operations and their transposes: one row each.
+//!
+//! In: an operation and how its operands are spelt. Out: the call that computes it, and for each operand the call that
+//! adds the transpose of the upstream gradient to that operand's adjoint (or writes it, where it is the first to). The
+//! functions are those of `backprop::tensor`. `Map` has no row: the scalar compiler differentiates it.
+
+use crate::tensor::graph::*;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// How a row spells what it reads.
+pub struct Spelling<'a> {
+    /// An operand: a view of a tensor, or a float.
+    pub operand: &'a dyn Fn(V) -> TokenStream,
+    /// The shape of a tensor.
+    pub dim: &'a dyn Fn(V) -> TokenStream,
+    /// The number of axes of an operand.
+    pub rank: &'a dyn Fn(V) -> Rank,
+}
+
+/// The operation: a float, or written to `out`.
+pub fn forward(op: &Op, s: &Spelling, out: &TokenStream) -> TokenStream {
+    let v = |v: &V| (s.operand)(*v);
+    match op {
+        Op::Product(a, b) => {
+            let (x, y) = (v(a), v(b));
+            match ((s.rank)(*a), (s.rank)(*b)) {
+                (Some(1), Some(1)) => quote!(::backprop::tensor::dot(#x, #y)),
+                (Some(2), Some(1)) => quote!(::backprop::tensor::mat_vec(#x, #y, #out, false)),
+                (Some(1), Some(2)) => {
+                    quote!(::backprop::tensor::mat_vec(#y.reversed_axes(), #x, #out, false))
+                }
+                _ => quote!(::backprop::tensor::product(#x, #y, #out, false)),
+            }
+        }
+        Op::Sum(a) => {
+            let a = v(a);
+            quote!(::backprop::tensor::sum(#a))
+        }
+        Op::SumAxis(a, axis) => {
+            let a = v(a);
+            quote!(::backprop::tensor::sum_axis(#a, #axis, #out))
+        }
+        Op::Get(a, index) => {
+            let a = v(a);
+            quote!(#a[#index])
+        }
+        Op::Reshape(a) => {
+            let a = v(a);
+            quote!(::backprop::tensor::reshape(#a, #out, false))
+        }
+        Op::Select(a, axis, indices) => {
+            let a = v(a);
+            quote!(::backprop::tensor::select(#a, #axis, &(#indices)[..], #out))
+        }
+        Op::Concatenate(all, axis) => {
+            let parts = all.iter().enumerate().map(|(k, a)| {
+                let (a, at) = (v(a), offset(&all[..k], axis, s));
+                quote!(::backprop::tensor::assign_part(#out, #axis, #at, #a);)
+            });
+            quote!({ #(#parts)* })
+        }
+        Op::Assign(a, b, view) => {
+            let (a, b, form) = (v(a), v(b), &view.form);
+            quote!({
+                ::backprop::tensor::copy(#a, #out, false);
+                ::backprop::tensor::copy_spread(#b, #out #form, false);
+            })
+        }
+        Op::Put(a, b, index) => {
+            let (a, b) = (v(a), v(b));
+            quote!({
+                ::backprop::tensor::copy(#a, #out, false);
+                #out[#index] = #b;
+            })
+        }
+        _ => TokenStream::new(),
+    }
+}
+
+/// The transpose with respect to one operand: from the upstream gradient `d` to the adjoint `to`.
+pub fn transposed(
+    op: &Op,
+    position: usize,
+    s: &Spelling,
+    d: &TokenStream,
+    to: &TokenStream,
+    add: bool,
+) -> TokenStream {
+    let v = |v: &V| (s.operand)(*v);
+    match op {
+        Op::Product(a, b) => {
+            let (x, y) = (v(a), v(b));
+            match ((s.rank)(*a), (s.rank)(*b), position) {
+                (Some(1), Some(1), 0) => quote!(::backprop::tensor::scaled(#d, #y, #to, #add);),
+                (Some(1), Some(1), _) => quote!(::backprop::tensor::scaled(#d, #x, #to, #add);),
+                (Some(2), Some(1), 0) => quote!(::backprop::tensor::outer(#d, #y, #to, #add);),
+                (Some(2), Some(1), _) => {
+                    quote!(::backprop::tensor::mat_vec(#x.reversed_axes(), #d, #to, #add);)
+                }
+                (Some(1), Some(2), 0) => quote!(::backprop::tensor::mat_vec(#y, #d, #to, #add);),
+                (Some(1), Some(2), _) => quote!(::backprop::tensor::outer(#x, #d, #to, #add);),
+                (_, _, 0) => {
+                    quote!(::backprop::tensor::product(#d, #y.reversed_axes(), #to, #add);)
+                }
+                _ => quote!(::backprop::tensor::product(#x.reversed_axes(), #d, #to, #add);),
+            }
+        }
+        Op::Sum(_) => quote!(::backprop::tensor::fill(#d, #to, #add);),
+        Op::SumAxis(_, axis) => {
+            quote!(::backprop::tensor::copy_spread(#d.insert_axis(#axis), #to, #add);)
+        }
+        Op::Get(_, index) => quote!(::backprop::tensor::add_element(#to, #index, #d);),
+        Op::Reshape(_) => quote!(::backprop::tensor::reshape(#d, #to, #add);),
+        Op::Select(_, axis, indices) => {
+            quote!(::backprop::tensor::add_selected(#d, #axis, &(#indices)[..], #to);)
+        }
+        Op::Concatenate(all, axis) => {
+            let (at, len) = (offset(&all[..position], axis, s), (s.dim)(all[position]));
+            quote!(::backprop::tensor::copy(::backprop::tensor::part(#d, #axis, #at, #len[(#axis).index()]), #to, #add);)
+        }
+        Op::Assign(_, _, view) if position == 1 => {
+            let form = &view.form;
+            quote!(::backprop::tensor::copy_gathered(#d #form, #to, #add);)
+        }
+        Op::Put(_, _, index) if position == 1 => {
+            quote!(#d[#index])
+        }
+        Op::Assign(..) | Op::Put(..) => quote!(::backprop::tensor::copy(#d, #to, #add);),
+        _ => TokenStream::new(),
+    }
+}
+
+/// What an assignment replaced has no gradient any more: `d` becomes zero there.
+pub fn cleared(op: &Op, d: &TokenStream, zero: &TokenStream) -> TokenStream {
+    match op {
+        Op::Assign(_, _, view) => {
+            let form = &view.form;
+            quote!(::backprop::tensor::fill(#zero, #d #form, false);)
+        }
+        Op::Put(_, _, index) => quote!(#d[#index] = #zero;),
+        _ => TokenStream::new(),
+    }
+}
+
+/// Where an operand of a concatenation starts.
+fn offset(before: &[V], axis: &TokenStream, s: &Spelling) -> TokenStream {
+    let lens = before.iter().map(|v| {
+        let d = (s.dim)(*v);
+        quote!(+ #d[(#axis).index()])
+    });
+    quote!((0 #(#lens)*))
+}

@@ -1,0 +1,364 @@
+//! One pass over memory: a function of the elements of some arrays, written to others and summed.
+//!
+//! In go views of one shape and a closure, out come the elements of the outputs and the sums. A pass runs over slices, block by
+//! block: the results of a block wait in a buffer of their own, so that the compiler sees that nothing overlaps, and vectorises
+//! the loop under [`dispatch`]. Views that are not contiguous are copied to slices and back, some elements at a time. A sum has
+//! one accumulator for each position of a block and adds those up in pairs at the end: its rounding depends on the order of
+//! the elements in memory, never on the processor.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use ndarray::{ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Axis, Dimension};
+
+use super::dispatch::dispatch;
+use super::real::Real;
+
+/// The elements of a block.
+const BLOCK: usize = 16;
+/// The most elements that are copied at a time from or to a lane that is not contiguous; a multiple of [`BLOCK`].
+const CHUNK: usize = 128;
+
+/// Runs `f` once for each element: it gets those of the inputs and the present ones of the outputs, and returns the new
+/// ones of the outputs and a term of each sum. Returns the sums.
+///
+/// All views have one shape; a broadcast view is a fine input. Outputs may be accumulated to, as `f` sees what they hold. Any
+/// of the three numbers may be 0. Write the closure as `#[inline(always)] |…| …` and call the functions of
+/// [`elementary`](super::elementary) in it: otherwise the pass is right but not vectorised.
+///
+/// ```
+/// use backprop_runtime::kernel::{exp, map};
+/// use ndarray::{Array2, array};
+///
+/// let z = array![[0.0, 1.0], [-1.0, 0.0]];
+/// let (mut y, mut slope) = (Array2::zeros((2, 2)), Array2::zeros((2, 2)));
+/// let [total] = map(
+///     [z.view()],
+///     [y.view_mut(), slope.view_mut()],
+///     #[inline(always)]
+///     |[z], [_, slope]| {
+///         let y = 1.0 / (1.0 + exp(-z));
+///         ([y, slope + y * (1.0 - y)], [y])
+///     },
+/// );
+/// assert_eq!((y[[0, 0]], slope[[1, 1]]), (0.5, 0.25));
+/// assert_eq!(total, y.sum());
+/// ```
+///
+/// # Panics
+///
+/// If the shapes differ; nothing is then written.
+#[inline]
+pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS: usize>(
+    inputs: [ArrayView<'_, T, D>; IN],
+    mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    f: impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
+) -> [T; SUMS] {
+    let shape = match (outputs.first(), inputs.first()) {
+        (Some(output), _) => output.raw_dim(),
+        (None, Some(input)) => input.raw_dim(),
+        (None, None) => return [T::zero(); SUMS],
+    };
+    let agree = inputs.iter().all(|input| input.raw_dim() == shape)
+        && outputs.iter().all(|output| output.raw_dim() == shape);
+    assert!(agree, "all inputs and outputs of a map have one shape");
+
+    let mut sums = [[T::zero(); BLOCK]; SUMS];
+    // Elements side by side in memory, in their logical order or all in the same other one.
+    let strides = match (outputs.first(), inputs.first()) {
+        (Some(output), _) => output.strides(),
+        (None, Some(input)) => input.strides(),
+        (None, None) => &[],
+    };
+    let alike = inputs.iter().all(|input| input.strides() == strides)
+        && outputs.iter().all(|output| output.strides() == strides);
+    let slices = all(inputs.each_ref().map(|input| match alike {
+        true => input.as_slice_memory_order(),
+        false => input.as_slice(),
+    }));
+    let slices_mut = all(outputs.each_mut().map(|output| match alike {
+        true => output.as_slice_memory_order_mut(),
+        false => output.as_slice_mut(),
+    }));
+    if let (Some(inputs), Some(outputs)) = (slices, slices_mut) {
+        pass(inputs, outputs, &mut sums, &f);
+    } else if shape.size() > 0 && rows_are_short(&outputs) {
+        in_rows(inputs, outputs, |inputs, outputs| {
+            pass(inputs, outputs, &mut sums, &f);
+        });
+    } else if shape.size() > 0 {
+        in_chunks(inputs, outputs, |inputs, outputs| {
+            pass(inputs, outputs, &mut sums, &f);
+        });
+    }
+    sums.map(total)
+}
+
+/// As [`map`], over slices.
+///
+/// # Panics
+///
+/// If the lengths differ; nothing is then written.
+#[inline]
+pub fn map_slices<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    f: impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
+) -> [T; SUMS] {
+    map(
+        inputs.map(ArrayView1::from),
+        outputs.map(ArrayViewMut1::from),
+        f,
+    )
+}
+
+/// Runs `f` over slices of one length, and adds its terms to the accumulators.
+#[inline(never)]
+fn pass<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    sums: &mut [[T; BLOCK]; SUMS],
+    f: &impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
+) {
+    dispatch(
+        #[inline(always)]
+        || {
+            let length = match (outputs.first(), inputs.first()) {
+                (Some(output), _) => output.len(),
+                (None, Some(input)) => input.len(),
+                (None, None) => 0,
+            };
+            let outputs = outputs;
+            let mut accumulators = *sums;
+            let mut results = [[T::zero(); BLOCK]; OUT];
+            let whole = length - length % BLOCK;
+            for start in (0..whole).step_by(BLOCK) {
+                let inputs: [&[T; BLOCK]; IN] = from_fn(
+                    #[inline(always)]
+                    |i| block(inputs[i], start),
+                );
+                let present: [&[T; BLOCK]; OUT] = from_fn(
+                    #[inline(always)]
+                    |o| block(outputs[o], start),
+                );
+                for position in 0..BLOCK {
+                    let (new, terms) = f(
+                        from_fn(
+                            #[inline(always)]
+                            |i| inputs[i][position],
+                        ),
+                        from_fn(
+                            #[inline(always)]
+                            |o| present[o][position],
+                        ),
+                    );
+                    for o in 0..OUT {
+                        results[o][position] = new[o];
+                    }
+                    for s in 0..SUMS {
+                        accumulators[s][position] += terms[s];
+                    }
+                }
+                for o in 0..OUT {
+                    outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
+                }
+            }
+            for position in whole..length {
+                let (new, terms) = f(
+                    from_fn(
+                        #[inline(always)]
+                        |i| inputs[i][position],
+                    ),
+                    from_fn(
+                        #[inline(always)]
+                        |o| outputs[o][position],
+                    ),
+                );
+                for o in 0..OUT {
+                    outputs[o][position] = new[o];
+                }
+                for s in 0..SUMS {
+                    accumulators[s][position - whole] += terms[s];
+                }
+            }
+            *sums = accumulators;
+        },
+    );
+}
+
+/// Whether there are outputs, all contiguous in their logical order, in lanes along the last axis of which many fit a chunk.
+fn rows_are_short<T, D: Dimension>(outputs: &[ArrayViewMut<'_, T, D>]) -> bool {
+    let short = |output: &ArrayViewMut<'_, T, D>| {
+        let length = output.shape().last().copied();
+        output.is_standard_layout() && length.is_some_and(|length| length <= CHUNK / 4)
+    };
+    !outputs.is_empty() && outputs.iter().all(short)
+}
+
+/// Hands the elements of views to `run`, as slices: several lanes along the last axis at a time. The outputs are contiguous, and so
+/// may inputs be; the other inputs are copied, those that are the same in all lanes only once.
+fn in_rows<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: [ArrayView<'_, T, D>; IN],
+    mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
+) {
+    let shape = outputs[0].raw_dim();
+    let last = shape.ndim() - 1;
+    let (size, length) = (shape.size(), shape[last]);
+    let slices = inputs.each_ref().map(|input| input.as_slice());
+    let same = inputs.each_ref().map(|input| {
+        let strides = input.strides();
+        (0..last).all(|axis| strides[axis] == 0 || shape[axis] == 1)
+    });
+    let mut lanes = inputs
+        .each_ref()
+        .map(|input| input.lanes(Axis(last)).into_iter());
+    let mut copies = [[T::zero(); CHUNK]; IN];
+    let mut outputs = outputs
+        .each_mut()
+        .map(|output| output.as_slice_mut().unwrap_or(&mut []));
+    let step = CHUNK / length * length;
+    for start in (0..size).step_by(step) {
+        let range = start..size.min(start + step);
+        for input in (0..IN).filter(|&input| slices[input].is_none()) {
+            if same[input] && start > 0 {
+                continue;
+            }
+            for (copy, lane) in copies[input][..range.len()]
+                .chunks_exact_mut(length)
+                .zip(&mut lanes[input])
+            {
+                gather(copy, &lane, 0..length);
+            }
+        }
+        run(
+            from_fn(|input| match slices[input] {
+                Some(slice) => &slice[range.clone()],
+                None => &copies[input][..range.len()],
+            }),
+            outputs.each_mut().map(|output| &mut output[range.clone()]),
+        );
+    }
+}
+
+/// Hands the elements of views, some of them not contiguous, to `run`, as slices: lane by lane, all of them copied.
+fn in_chunks<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: [ArrayView<'_, T, D>; IN],
+    mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
+) {
+    let axis = best_axis(&inputs, &outputs);
+    let mut input_lanes = inputs.each_ref().map(|input| input.lanes(axis).into_iter());
+    let mut output_lanes = outputs
+        .each_mut()
+        .map(|output| output.lanes_mut(axis).into_iter());
+    let mut input_copies = [[T::zero(); CHUNK]; IN];
+    let mut output_copies = [[T::zero(); CHUNK]; OUT];
+    loop {
+        let inputs = all(input_lanes.each_mut().map(Iterator::next));
+        let outputs = all(output_lanes.each_mut().map(Iterator::next));
+        let (Some(inputs), Some(mut outputs)) = (inputs, outputs) else {
+            return;
+        };
+        let length = match (outputs.first(), inputs.first()) {
+            (Some(output), _) => output.len(),
+            (None, Some(input)) => input.len(),
+            (None, None) => 0,
+        };
+        for start in (0..length).step_by(CHUNK) {
+            let range = start..length.min(start + CHUNK);
+            for (copy, lane) in input_copies.iter_mut().zip(&inputs) {
+                gather(copy, lane, range.clone());
+            }
+            for (copy, lane) in output_copies.iter_mut().zip(&outputs) {
+                gather(copy, &lane.view(), range.clone());
+            }
+            run(
+                input_copies.each_ref().map(|copy| &copy[..range.len()]),
+                output_copies
+                    .each_mut()
+                    .map(|copy| &mut copy[..range.len()]),
+            );
+            for (copy, lane) in output_copies.iter().zip(&mut outputs) {
+                scatter(copy, lane, range.clone());
+            }
+        }
+    }
+}
+
+/// The axis along which the most views, outputs first, have their elements side by side; of equals the longest.
+fn best_axis<T, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: &[ArrayView<'_, T, D>; IN],
+    outputs: &[ArrayViewMut<'_, T, D>; OUT],
+) -> Axis {
+    let shape = match outputs.first() {
+        Some(output) => output.shape(),
+        None => inputs[0].shape(),
+    };
+    let score = |axis: &usize| {
+        let inputs = inputs
+            .iter()
+            .filter(|input| matches!(input.strides()[*axis], 0 | 1));
+        let outputs = outputs.iter().filter(|output| output.strides()[*axis] == 1);
+        (
+            shape[*axis] > 1,
+            2 * outputs.count() + inputs.count(),
+            shape[*axis],
+        )
+    };
+    Axis((0..shape.len()).max_by_key(score).unwrap_or(0))
+}
+
+/// All of them, if there is each of them.
+#[inline(always)]
+fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
+    if values.iter().all(Option::is_some) {
+        Some(values.map(|value| value.expect("it was just seen")))
+    } else {
+        None
+    }
+}
+
+/// The block of a slice at `start`.
+#[inline(always)]
+fn block<T>(slice: &[T], start: usize) -> &[T; BLOCK] {
+    slice[start..].first_chunk().expect("a whole block is left")
+}
+
+/// The sum of the accumulators, added in pairs.
+fn total<T: Real>(mut accumulators: [T; BLOCK]) -> T {
+    let mut width = BLOCK / 2;
+    while width > 0 {
+        for position in 0..width {
+            let other = accumulators[position + width];
+            accumulators[position] += other;
+        }
+        width /= 2;
+    }
+    accumulators[0]
+}
+
+/// Copies the elements of a lane in `range` side by side.
+fn gather<T: Real>(copy: &mut [T], lane: &ArrayView1<'_, T>, range: Range<usize>) {
+    match lane.as_slice() {
+        Some(slice) => copy[..range.len()].copy_from_slice(&slice[range]),
+        None if lane.strides() == [0] => copy[..range.len()].fill(lane[0]),
+        None => {
+            for (element, index) in copy.iter_mut().zip(range) {
+                *element = lane[index];
+            }
+        }
+    }
+}
+
+/// Copies elements back to where [`gather`] has them from.
+fn scatter<T: Real>(copy: &[T; CHUNK], lane: &mut ArrayViewMut1<'_, T>, range: Range<usize>) {
+    match lane.as_slice_mut() {
+        Some(slice) => slice[range.clone()].copy_from_slice(&copy[..range.len()]),
+        None => {
+            for (&element, index) in copy.iter().zip(range) {
+                lane[index] = element;
+            }
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Products of matrices and vectors, into what is there: `C = α A B + β C`.
+//!
+//! In go views of any layout, transposed or strided. A transposed product is the product of a transposed view. Shapes are checked;
+//! with `β = 0` what `C` holds is not read, with `β = 1` it is added to. Nothing is allocated, but for the memory in which the
+//! matrix product packs its operands, once in each thread.
+//!
+//! The matrix product is `private-gemm-x86`, that of the library faer, where the processor has AVX2, and `ndarray`'s elsewhere. Both
+//! use fused multiplication and addition, in an order that depends on the processor: the last bits of a product are the same on
+//! every run, but not on every machine. The products with a vector are loops of ours, and have the same bits everywhere.
+
+use std::array::from_fn;
+use std::marker::PhantomData;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut2};
+
+use super::dispatch::dispatch;
+#[cfg(target_arch = "x86_64")]
+use super::dispatch::x86_64::Level;
+use super::map::map;
+use super::real::Real;
+
+/// `C = α A B + β C`.
+///
+/// ```
+/// use backprop_runtime::kernel::product;
+/// use ndarray::array;
+///
+/// let (a, b) = (array![[1.0, 2.0], [3.0, 4.0]], array![[1.0, 0.0], [1.0, 1.0]]);
+/// let mut c = array![[10.0, 10.0], [10.0, 10.0]];
+/// product(1.0, &a, &b, 1.0, &mut c);
+/// assert_eq!(c, array![[13.0, 12.0], [17.0, 14.0]]);
+/// product(2.0, &a.t(), &b, 0.0, &mut c);
+/// assert_eq!(c, array![[8.0, 6.0], [12.0, 8.0]]);
+/// ```
+///
+/// # Panics
+///
+/// If `A` is not m × k, `B` not k × n, or `C` not m × n.
+pub fn product<T: Real>(
+    alpha: T,
+    a: &ArrayRef2<T>,
+    b: &ArrayRef2<T>,
+    beta: T,
+    c: &mut ArrayRef2<T>,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    assert!(
+        b.nrows() == k && c.dim() == (m, n),
+        "{:?} times {:?} does not give {:?}",
+        a.shape(),
+        b.shape(),
+        c.shape()
+    );
+    let (a, b, mut c) = (a.view(), b.view(), c.view_mut());
+    if m == 0 || n == 0 {
+        return;
+    }
+    match (m, k, n) {
+        (_, 0, _) => scale(beta, &mut c),
+        (_, 1, _) => outer(alpha, &a.column(0), &b.row(0), beta, &mut c),
+        (1, ..) => mat_vec(alpha, &b.t(), &a.row(0), beta, &mut c.row_mut(0)),
+        (.., 1) => mat_vec(alpha, &a, &b.column(0), beta, &mut c.column_mut(0)),
+        _ => in_threads(threads(m * k * n), alpha, a, b, beta, c),
+    }
+}
+
+/// `y = α A x + β y`; of a transposed view, `y = α Aᵀ x + β y`.
+///
+/// # Panics
+///
+/// If `A` is not as long as `y` and as wide as `x` is long.
+pub fn mat_vec<T: Real>(
+    alpha: T,
+    a: &ArrayRef2<T>,
+    x: &ArrayRef1<T>,
+    beta: T,
+    y: &mut ArrayRef1<T>,
+) {
+    assert!(
+        a.dim() == (y.len(), x.len()),
+        "{:?} times {:?} does not give {:?}",
+        a.shape(),
+        x.shape(),
+        y.shape()
+    );
+    if y.is_empty() {
+        return;
+    }
+    // Row by row, each a sum, or column by column, each added to y: whichever are contiguous. If both are, y is short.
+    let (by_rows, terms) = (a.view(), a.t());
+    match (
+        Rows::of(&by_rows),
+        Rows::of(&terms),
+        x.as_slice(),
+        y.as_slice_mut(),
+    ) {
+        (Some(rows), columns, Some(x), Some(y)) if columns.is_none() || y.len() < x.len() => {
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (index, y) in y.iter_mut().enumerate() {
+                        let term = alpha * dot_slices(rows.get(index), x);
+                        *y = if beta == T::zero() {
+                            term
+                        } else {
+                            term + beta * *y
+                        };
+                    }
+                },
+            )
+        }
+        (_, Some(columns), _, Some(y)) => dispatch(
+            #[inline(always)]
+            || {
+                scale_slice(beta, y);
+                add_rows(alpha, &columns, x, y);
+            },
+        ),
+        _ => {
+            for (y, row) in y.iter_mut().zip(a.rows()) {
+                let term = alpha * dot(&row, x);
+                *y = if beta == T::zero() {
+                    term
+                } else {
+                    term + beta * *y
+                };
+            }
+        }
+    }
+}
+
+/// `C = α x yᵀ + β C`.
+///
+/// # Panics
+///
+/// If `C` is not as long as `x` and as wide as `y`.
+pub fn outer<T: Real>(alpha: T, x: &ArrayRef1<T>, y: &ArrayRef1<T>, beta: T, c: &mut ArrayRef2<T>) {
+    assert!(
+        c.dim() == (x.len(), y.len()),
+        "{:?} times {:?} transposed does not give {:?}",
+        x.shape(),
+        y.shape(),
+        c.shape()
+    );
+    // Along the rows or along the columns of C, whichever are contiguous.
+    if c.strides()[1] != 1 && c.strides()[0] == 1 {
+        outer_by_rows(alpha, y, x, beta, c.view_mut().reversed_axes());
+    } else {
+        outer_by_rows(alpha, x, y, beta, c.view_mut());
+    }
+}
+
+/// The sum of the products of the elements.
+///
+/// # Panics
+///
+/// If the lengths differ.
+pub fn dot<T: Real>(x: &ArrayRef1<T>, y: &ArrayRef1<T>) -> T {
+    let [sum] = map(
+        [x.view(), y.view()],
+        [],
+        #[inline(always)]
+        |[x, y], []| ([], [x * y]),
+    );
+    sum
+}
+
+/// [`outer`], row by row.
+fn outer_by_rows<T: Real>(
+    alpha: T,
+    x: &ArrayRef1<T>,
+    y: &ArrayRef1<T>,
+    beta: T,
+    mut c: ArrayViewMut2<'_, T>,
+) {
+    dispatch(
+        #[inline(always)]
+        || {
+            for (mut row, &x) in c.rows_mut().into_iter().zip(x) {
+                let x = alpha * x;
+                match (row.as_slice_mut(), y.as_slice()) {
+                    (Some(row), Some(y)) if beta == T::zero() => {
+                        row.iter_mut().zip(y).for_each(|(c, &y)| *c = x * y);
+                    }
+                    (Some(row), Some(y)) => {
+                        row.iter_mut()
+                            .zip(y)
+                            .for_each(|(c, &y)| *c = x * y + beta * *c);
+                    }
+                    _ if beta == T::zero() => row.iter_mut().zip(y).for_each(|(c, &y)| *c = x * y),
+                    _ => row
+                        .iter_mut()
+                        .zip(y)
+                        .for_each(|(c, &y)| *c = x * y + beta * *c),
+                }
+            }
+        },
+    );
+}
+
+/// The rows of a matrix that are contiguous, each a slice.
+struct Rows<'a, T> {
+    first: *const T,
+    stride: isize,
+    count: usize,
+    width: usize,
+    lifetime: PhantomData<&'a [T]>,
+}
+
+#[allow(unsafe_code)]
+impl<'a, T> Rows<'a, T> {
+    /// The rows of `a`, if they are contiguous.
+    fn of(a: &'a ArrayView2<'_, T>) -> Option<Self> {
+        let contiguous = a.strides()[1] == 1 || a.ncols() <= 1;
+        contiguous.then(|| Self {
+            first: a.as_ptr(),
+            stride: a.strides()[0],
+            count: a.nrows(),
+            width: a.ncols(),
+            lifetime: PhantomData,
+        })
+    }
+
+    #[inline(always)]
+    fn get(&self, index: usize) -> &'a [T] {
+        assert!(index < self.count);
+        // SAFETY: the view has a row of this index, `width` elements side by side, and lends it for 'a.
+        unsafe {
+            std::slice::from_raw_parts(self.first.offset(index as isize * self.stride), self.width)
+        }
+    }
+}
+
+/// What is summed at a time, in registers.
+const BLOCK: usize = 16;
+
+/// The sum of the products of the elements of slices of one length.
+#[inline(always)]
+fn dot_slices<T: Real>(x: &[T], y: &[T]) -> T {
+    let ((x, rest_of_x), (y, rest_of_y)) = (x.as_chunks::<BLOCK>(), y.as_chunks::<BLOCK>());
+    let mut sums = [T::zero(); BLOCK];
+    for (x, y) in x.iter().zip(y) {
+        sums = from_fn(
+            #[inline(always)]
+            |position| sums[position] + x[position] * y[position],
+        );
+    }
+    let quarter: [T; BLOCK / 4] = from_fn(
+        #[inline(always)]
+        |p| (sums[p] + sums[p + BLOCK / 2]) + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4]),
+    );
+    let mut sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+    for (&x, &y) in rest_of_x.iter().zip(rest_of_y) {
+        sum += x * y;
+    }
+    sum
+}
+
+/// Adds `α xᵢ` times each row to `y`.
+#[inline(always)]
+fn add_rows<T: Real>(alpha: T, rows: &Rows<'_, T>, x: &ArrayRef1<T>, y: &mut [T]) {
+    let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
+    for (number, block) in blocks.iter_mut().enumerate() {
+        let start = number * BLOCK;
+        let mut sum = *block;
+        for (index, &x) in x.iter().enumerate() {
+            let x = alpha * x;
+            if let Some(row) = rows.get(index)[start..].first_chunk::<BLOCK>() {
+                sum = from_fn(
+                    #[inline(always)]
+                    |position| sum[position] + x * row[position],
+                );
+            }
+        }
+        *block = sum;
+    }
+    let start = blocks.len() * BLOCK;
+    for (index, &x) in x.iter().enumerate() {
+        let x = alpha * x;
+        rest.iter_mut().zip(&rows.get(index)[start..]).for_each(
+            #[inline(always)]
+            |(y, &a)| *y += x * a,
+        );
+    }
+}
+
+/// `β y`, or zeros without reading `y`.
+#[inline(always)]
+fn scale_slice<T: Real>(beta: T, y: &mut [T]) {
+    if beta == T::zero() {
+        y.fill(T::zero());
+    } else if beta != T::one() {
+        y.iter_mut().for_each(|y| *y = beta * *y);
+    }
+}
+
+/// `β C`, or zeros without reading `C`.
+fn scale<T: Real>(beta: T, c: &mut ArrayRef2<T>) {
+    if beta == T::zero() {
+        c.fill(T::zero());
+    } else if beta != T::one() {
+        c.mapv_inplace(|c| beta * c);
+    }
+}
+
+/// How many threads a product of this many multiplications is worth: one for each 0.1 ms, up to those that `rayon` has.
+#[cfg(feature = "rayon")]
+fn threads(multiplications: usize) -> usize {
+    let worth = multiplications / 2_000_000;
+    if worth < 2 {
+        1
+    } else {
+        worth.min(rayon::current_num_threads())
+    }
+}
+
+/// One: the feature `rayon` is off.
+#[cfg(not(feature = "rayon"))]
+fn threads(_multiplications: usize) -> usize {
+    1
+}
+
+/// The matrix product, the result cut into parts along its longer side, one for each thread.
+fn in_threads<T: Real>(
+    threads: usize,
+    alpha: T,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    beta: T,
+    c: ArrayViewMut2<'_, T>,
+) {
+    #[cfg(feature = "rayon")]
+    if threads > 1 {
+        use ndarray::Axis;
+        let (rows, columns) = c.dim();
+        let half = threads / 2;
+        let cut = |length: usize| length * half / threads;
+        let ((a0, b0, c0), (a1, b1, c1)) = if rows >= columns {
+            let (c0, c1) = c.split_at(Axis(0), cut(rows));
+            let (a0, a1) = a.split_at(Axis(0), cut(rows));
+            ((a0, b, c0), (a1, b, c1))
+        } else {
+            let (c0, c1) = c.split_at(Axis(1), cut(columns));
+            let (b0, b1) = b.split_at(Axis(1), cut(columns));
+            ((a, b0, c0), (a, b1, c1))
+        };
+        rayon::join(
+            || in_threads(half, alpha, a0, b0, beta, c0),
+            || in_threads(threads - half, alpha, a1, b1, beta, c1),
+        );
+        return;
+    }
+    let _ = threads;
+    in_one_thread(alpha, a, b, beta, c);
+}
+
+/// The matrix product, neither side of anything empty.
+fn in_one_thread<T: Real>(
+    alpha: T,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    beta: T,
+    mut c: ArrayViewMut2<'_, T>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if x86_64::product(Level::get(), alpha, &a, &b, beta, &mut c) {
+        return;
+    }
+    general_mat_mul(alpha, &a, &b, beta, &mut c);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod x86_64 {
+    use std::ptr;
+
+    use ndarray::{ArrayView2, ArrayViewMut2};
+    use private_gemm_x86::{Accum, DType, DstKind, IType, InstrSet, gemm};
+
+    use super::super::dispatch::x86_64::Level;
+    use super::super::real::Real;
+    use super::scale;
+
+    /// The matrix product, if the processor can.
+    pub fn product<T: Real>(
+        level: Level,
+        alpha: T,
+        a: &ArrayView2<'_, T>,
+        b: &ArrayView2<'_, T>,
+        beta: T,
+        c: &mut ArrayViewMut2<'_, T>,
+    ) -> bool {
+        let instructions = match level {
+            Level::Baseline => return false,
+            Level::Avx2 => InstrSet::Avx256,
+            Level::Avx512 => InstrSet::Avx512,
+        };
+        let scalar = match size_of::<T>() {
+            4 => DType::F32,
+            8 => DType::F64,
+            _ => return false,
+        };
+        let accumulate = if beta == T::zero() {
+            Accum::Replace
+        } else {
+            scale(beta, c);
+            Accum::Add
+        };
+        let ((rows, columns), depth) = (c.dim(), a.ncols());
+        assert!(a.nrows() == rows && b.dim() == (depth, columns) && depth > 0);
+        let (row_stride, column_stride) = (c.strides()[0], c.strides()[1]);
+        debug_assert!(level <= Level::get());
+        // SAFETY: `Real` is f32 or f64 alone, so the size tells the scalar. The pointers are to the first elements of three views,
+        // strides count elements, and every element within the asserted shapes is in its view; that of `c` is borrowed mutably,
+        // so it overlaps neither itself nor the others. No indices, no diagonal; α is read during the call. The level is that of
+        // the processor, or one below.
+        unsafe {
+            gemm(
+                scalar,
+                IType::U64,
+                instructions,
+                rows,
+                columns,
+                depth,
+                c.as_mut_ptr().cast(),
+                row_stride,
+                column_stride,
+                ptr::null(),
+                ptr::null(),
+                DstKind::Full,
+                accumulate,
+                a.as_ptr().cast(),
+                a.strides()[0],
+                a.strides()[1],
+                false,
+                ptr::null(),
+                0,
+                b.as_ptr().cast(),
+                b.strides()[0],
+                b.strides()[1],
+                false,
+                ptr::from_ref(&alpha).cast(),
+                1,
+            );
+        }
+        true
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// The instructions of older processors too: of integers, exactly.
+    #[test]
+    fn every_level_multiplies() {
+        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
+            if level > Level::get() {
+                continue;
+            }
+            for (m, k, n) in [(2, 3, 2), (7, 16, 5), (33, 17, 40), (130, 600, 97)] {
+                let a = Array2::from_shape_fn((m, k), |(i, j)| ((3 * i + 5 * j) % 7) as f64 - 3.0);
+                let b = Array2::from_shape_fn((k, n), |(i, j)| ((5 * i + 2 * j) % 5) as f64 - 2.0);
+                let mut c = Array2::ones((m, n));
+                let done =
+                    x86_64::product(level, 2.0, &a.view(), &b.view(), 1.0, &mut c.view_mut());
+                assert_eq!(done, level > Level::Baseline);
+                if done {
+                    assert_eq!(c, 2.0 * a.dot(&b) + 1.0);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The linear operations, each into a place that exists already.
+
+use ndarray::{
+    Array, ArrayRef, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut,
+    ArrayViewMut1, ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
+};
+
+use super::shape::spread;
+use crate::kernel::{self, Real};
+
+/// 0 where the place is to be written, 1 where it is to be added to.
+#[inline]
+fn beta<T: Real>(add: bool) -> T {
+    if add { T::one() } else { T::zero() }
+}
+
+/// `A B`.
+#[inline]
+pub fn product<T: Real>(
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
+    let (a, b, to): (&ArrayRef2<T>, &ArrayRef2<T>, &mut ArrayRef2<T>) = (&a, &b, &mut to);
+    kernel::product(T::one(), a, b, beta(add), to);
+}
+
+/// `A x`.
+#[inline]
+pub fn mat_vec<T: Real>(
+    a: ArrayView2<'_, T>,
+    x: ArrayView1<'_, T>,
+    mut to: ArrayViewMut1<'_, T>,
+    add: bool,
+) {
+    let (a, x, to): (&ArrayRef2<T>, &ArrayRef1<T>, &mut ArrayRef1<T>) = (&a, &x, &mut to);
+    kernel::mat_vec(T::one(), a, x, beta(add), to);
+}
+
+/// `x yᵀ`.
+#[inline]
+pub fn outer<T: Real>(
+    x: ArrayView1<'_, T>,
+    y: ArrayView1<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
+    let (x, y, to): (&ArrayRef1<T>, &ArrayRef1<T>, &mut ArrayRef2<T>) = (&x, &y, &mut to);
+    kernel::outer(T::one(), x, y, beta(add), to);
+}
+
+/// `xᵀ y`.
+#[inline]
+pub fn dot<T: Real>(x: ArrayView1<'_, T>, y: ArrayView1<'_, T>) -> T {
+    kernel::dot(&x, &y)
+}
+
+/// `factor · a`.
+#[inline]
+pub fn scaled<T: Real, D: Dimension>(
+    factor: T,
+    a: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    let beta = beta::<T>(add);
+    let [] = kernel::map(
+        [a],
+        [to],
+        #[inline(always)]
+        |[a], [old]| {
+            (
+                [if add {
+                    beta * old + factor * a
+                } else {
+                    factor * a
+                }],
+                [],
+            )
+        },
+    );
+}
+
+/// The sum of all elements.
+#[inline]
+pub fn sum<T: Real, D: Dimension>(a: ArrayView<'_, T, D>) -> T {
+    let [sum] = kernel::map(
+        [a],
+        [],
+        #[inline(always)]
+        |[a], []| ([], [a]),
+    );
+    sum
+}
+
+/// The sums along an axis.
+pub fn sum_axis<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+) {
+    if axis.index() + 1 == a.ndim() {
+        Zip::from(&mut to)
+            .and(a.lanes(axis))
+            .for_each(|to, lane| *to = sum(lane));
+        return;
+    }
+    to.fill(T::zero());
+    for part in a.axis_iter(axis) {
+        copy(part, to.view_mut(), true);
+    }
+}
+
+/// As [`sum_axis`], or added.
+fn add_axis<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+    add: bool,
+) {
+    if !add {
+        sum_axis(a, axis, to);
+    } else if axis.index() + 1 == a.ndim() {
+        Zip::from(&mut to)
+            .and(a.lanes(axis))
+            .for_each(|to, lane| *to += sum(lane));
+    } else {
+        for part in a.axis_iter(axis) {
+            copy(part, to.view_mut(), true);
+        }
+    }
+}
+
+/// One value everywhere.
+#[inline]
+pub fn fill<T: Real, D: Dimension>(value: T, mut to: ArrayViewMut<'_, T, D>, add: bool) {
+    if add {
+        to.map_inplace(|x| *x += value);
+    } else {
+        to.fill(value);
+    }
+}
+
+/// The same elements.
+#[inline]
+pub fn copy<T: Real, D: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    if add {
+        Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a);
+    } else {
+        to.assign(&a);
+    }
+}
+
+/// The upstream gradient of a result.
+///
+/// # Panics
+///
+/// If it has another shape than the result.
+pub fn seed<T: Real, D: Dimension>(
+    upstream: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    assert!(
+        upstream.shape() == to.shape(),
+        "the upstream gradient has the shape {:?}, the result {:?}",
+        upstream.shape(),
+        to.shape()
+    );
+    copy(upstream, to, add);
+}
+
+/// The upstream gradient of a result, where it lies.
+///
+/// # Panics
+///
+/// As [`seed`].
+#[inline]
+pub fn seeded<'a, T, D: Dimension>(upstream: &'a ArrayRef<T, D>, shape: &D) -> ArrayView<'a, T, D> {
+    assert!(
+        upstream.raw_dim() == *shape,
+        "the upstream gradient has the shape {:?}, the result {:?}",
+        upstream.shape(),
+        shape.slice()
+    );
+    upstream.view()
+}
+
+/// The same elements, broadcast.
+#[inline]
+pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
+    let shape = to.raw_dim();
+    copy(spread(&a, &shape), to, add);
+}
+
+/// The elements summed over what was broadcast: the transpose of [`copy_spread`].
+#[inline]
+pub fn copy_gathered<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
+    gather(a, &mut to, add);
+}
+
+/// Sums what was broadcast from `to` to the shape of `from`.
+pub(super) fn gather<T: Real, D: Dimension, E: Dimension>(
+    from: ArrayView<'_, T, E>,
+    to: &mut ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    let summed_at = |k: usize, from: &[usize], to: &[usize]| {
+        let skip = from.len() - to.len();
+        k < skip || to[k - skip] == 1 && from[k] != 1
+    };
+    let axes = (0..from.ndim()).filter(|&k| summed_at(k, from.shape(), to.shape()));
+    let (mut axes_left, skip) = (axes.clone(), from.ndim() - to.ndim());
+    if let (Some(k), None, true) = (axes_left.next(), axes_left.next(), skip <= 1) {
+        // One axis, as for a bias: straight to the place.
+        let to = to.view_mut().into_dyn();
+        let to = if skip == 1 {
+            to
+        } else {
+            to.index_axis_move(Axis(k), 0)
+        };
+        add_axis(from.into_dyn(), Axis(k), to, add);
+        return;
+    }
+    let mut from = from.into_dyn();
+    let mut held: Option<Array<T, ndarray::IxDyn>> = None;
+    let (rank, skip) = (from.ndim(), from.ndim() - to.ndim());
+    for k in (0..rank).rev() {
+        let summed = k < skip || to.shape()[k - skip] == 1 && from.shape()[k] != 1;
+        if !summed {
+            continue;
+        }
+        let source = held.as_ref().map_or(from.view(), |h| h.view());
+        let mut shape = source.raw_dim();
+        shape[k] = 1;
+        let mut next = Array::zeros(shape);
+        sum_axis(source, Axis(k), next.view_mut().index_axis_move(Axis(k), 0));
+        held = Some(next);
+    }
+    if let Some(held) = &held {
+        from = held.view();
+    }
+    for _ in 0..skip {
+        from = from.index_axis_move(Axis(0), 0);
+    }
+    copy(from, to.view_mut().into_dyn(), add);
+}
+
+/// The same elements, in the same order, in another shape.
+pub fn reshape<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
+    for (to, &a) in to.iter_mut().zip(a.iter()) {
+        *to = if add { *to + a } else { a };
+    }
+}
+
+/// Adds to one element.
+#[inline]
+pub fn add_element<T: Real, D: Dimension, I: NdIndex<D>>(
+    mut to: ArrayViewMut<'_, T, D>,
+    index: I,
+    value: T,
+) {
+    to[index] += value;
+}
+
+/// Some subviews along an axis, one after another.
+pub fn select<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    indices: &[usize],
+    mut to: ArrayViewMut<'_, T, D>,
+) {
+    for (k, &i) in indices.iter().enumerate() {
+        copy(a.index_axis(axis, i), to.index_axis_mut(axis, k), false);
+    }
+}
+
+/// The transpose of [`select`].
+pub fn add_selected<T: Real, D: RemoveAxis>(
+    d: ArrayView<'_, T, D>,
+    axis: Axis,
+    indices: &[usize],
+    mut to: ArrayViewMut<'_, T, D>,
+) {
+    for (k, &i) in indices.iter().enumerate() {
+        copy(d.index_axis(axis, k), to.index_axis_mut(axis, i), true);
+    }
+}
+
+/// Part of an axis.
+#[inline]
+pub fn part<T, D: Dimension>(
+    mut a: ArrayView<'_, T, D>,
+    axis: Axis,
+    start: usize,
+    len: usize,
+) -> ArrayView<'_, T, D> {
+    a.slice_axis_inplace(axis, Slice::from(start..start + len));
+    a
+}
+
+/// Writes to part of an axis.
+#[inline]
+pub fn assign_part<T: Real, D: Dimension>(
+    mut to: ArrayViewMut<'_, T, D>,
+    axis: Axis,
+    start: usize,
+    a: ArrayView<'_, T, D>,
+) {
+    to.slice_axis_inplace(axis, Slice::from(start..start + a.len_of(axis)));
+    copy(a, to, false);
+}
+
+// ---- functions of lanes ----
+
+/// A function of each lane along an axis.
+pub fn lanes<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+    f: impl Fn(&[T]) -> T,
+) {
+    let mut held = Vec::new();
+    Zip::from(&mut to)
+        .and(a.lanes(axis))
+        .for_each(|to, lane| *to = f(slice(&lane, &mut held)));
+}
+
+/// A function of all elements.
+pub fn all<T: Real, D: Dimension>(a: ArrayView<'_, T, D>, f: impl Fn(&[T]) -> T) -> T {
+    let mut held = Vec::new();
+    f(slice(&a, &mut held))
+}
+
+/// The backward pass of [`lanes`]: `f` gets a lane, its upstream gradient, and where to add the lane's own.
+pub fn lanes_back<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    axis: Axis,
+    d: ArrayView<'_, T, D::Smaller>,
+    to: Option<ArrayViewMut<'_, T, D>>,
+    mut f: impl FnMut(&[T], T, &mut [T]),
+) {
+    let (mut held, mut gradient) = (Vec::new(), Vec::new());
+    let mut run = |lane: ArrayView1<'_, T>, d: T, to: Option<ArrayViewMut1<'_, T>>| {
+        gradient.clear();
+        gradient.resize(lane.len(), T::zero());
+        f(slice(&lane, &mut held), d, &mut gradient);
+        if let Some(mut to) = to {
+            to.iter_mut().zip(&gradient).for_each(|(to, &g)| *to += g);
+        }
+    };
+    match to {
+        Some(mut to) => Zip::from(a.lanes(axis))
+            .and(&d)
+            .and(to.lanes_mut(axis))
+            .for_each(|l, &d, to| run(l, d, Some(to))),
+        None => Zip::from(a.lanes(axis))
+            .and(&d)
+            .for_each(|l, &d| run(l, d, None)),
+    }
+}
+
+/// The backward pass of [`all`].
+pub fn all_back<T: Real, D: Dimension>(
+    a: ArrayView<'_, T, D>,
+    d: T,
+    to: Option<ArrayViewMut<'_, T, D>>,
+    mut f: impl FnMut(&[T], T, &mut [T]),
+) {
+    let mut held = Vec::new();
+    let mut gradient = vec![T::zero(); a.len()];
+    f(slice(&a, &mut held), d, &mut gradient);
+    if let Some(mut to) = to {
+        to.iter_mut().zip(&gradient).for_each(|(to, &g)| *to += g);
+    }
+}
+
+/// The elements in order: where they lie, or copied.
+fn slice<'a, T: Real, D: Dimension>(a: &'a ArrayView<'_, T, D>, held: &'a mut Vec<T>) -> &'a [T] {
+    match a.as_slice() {
+        Some(slice) => slice,
+        None => {
+            held.clear();
+            held.extend(a.iter().copied());
+            held
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What the functions that `#[backprop]` makes of tensor functions call: shapes, buffers, linear operations.
+//!
+//! Everything here is for generated code, and public only for that. In go views, out comes what ndarray's own methods would
+//! give, written to a buffer that exists already or (`add`) added to what it holds. Shapes are checked as ndarray checks
+//! them, with its words. No derivative is written here: which operation is the transpose of which is the table of
+//! `backprop-macro/src/tensor/transpose.rs`.
+
+mod linear;
+mod shape;
+
+pub use linear::*;
+pub use shape::*;
+
+/// The `ndarray` of this crate, so that generated code names its types whatever the user calls them.
+pub use ndarray;
+
+use crate::kernel::Real;
+
+/// A number of elements as a float.
+pub trait Count: Real {
+    /// The nearest float.
+    fn count(n: usize) -> Self {
+        Self::from(n).unwrap_or_else(Self::infinity)
+    }
+}
+impl<T: Real> Count for T {}

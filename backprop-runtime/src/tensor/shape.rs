@@ -1,0 +1,302 @@
+//! Shapes, and buffers of a shape.
+
+use ndarray::{
+    Array, ArrayRef, ArrayView, ArrayViewMut, Axis, DimMax, Dimension, ErrorKind, IntoDimension,
+    Ix0, Ix1, Ix2, RemoveAxis, ShapeError,
+};
+
+use crate::kernel::Real;
+
+/// The buffer, with this shape; what it holds is left over.
+#[inline]
+pub fn fit<'a, T: Real, D: Dimension>(
+    buffer: &'a mut Array<T, D>,
+    shape: &D,
+) -> &'a mut Array<T, D> {
+    if buffer.raw_dim() != *shape {
+        *buffer = Array::zeros(shape.clone());
+    }
+    buffer
+}
+
+/// A buffer of no elements.
+pub fn empty<T: Real, D: Dimension>() -> Array<T, D> {
+    Array::zeros(D::zeros(D::NDIM.unwrap_or(1)))
+}
+
+/// The buffer, holding this array.
+#[inline]
+pub fn hold<T: Real, D: Dimension>(
+    buffer: &mut Array<T, D>,
+    array: Array<T, D>,
+) -> &mut Array<T, D> {
+    *buffer = array;
+    buffer
+}
+
+/// What the buffer holds; it is empty afterwards.
+#[inline]
+pub fn take<T: Real, D: Dimension>(buffer: &mut Array<T, D>) -> Array<T, D> {
+    std::mem::replace(buffer, empty())
+}
+
+/// An array broadcast to a shape that is known to fit.
+#[inline]
+pub fn spread<'a, T: Real, D: Dimension, E: Dimension>(
+    array: &'a ArrayRef<T, D>,
+    shape: &E,
+) -> ArrayView<'a, T, E> {
+    match array.broadcast(shape.clone()) {
+        Some(view) => view,
+        None => cannot_broadcast(array.shape(), shape.slice()),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn cannot_broadcast(from: &[usize], to: &[usize]) -> ! {
+    panic!("ndarray: could not broadcast array from shape: {from:?} to: {to:?}")
+}
+
+/// The shape of `a + b`.
+///
+/// # Panics
+///
+/// As `a + b` does, if there is none.
+#[inline]
+pub fn broadcast<A: Dimension + DimMax<B>, B: Dimension>(a: &A, b: &B) -> <A as DimMax<B>>::Output {
+    let rank = a.ndim().max(b.ndim());
+    let mut out = <A as DimMax<B>>::Output::zeros(rank);
+    let at = |d: &[usize], k: usize| (k + d.len()).checked_sub(rank).map_or(1, |k| d[k]);
+    for (k, n) in out.slice_mut().iter_mut().enumerate() {
+        let (x, y) = (at(a.slice(), k), at(b.slice(), k));
+        *n = match (x, y) {
+            _ if x == y => x,
+            (1, n) | (n, 1) => n,
+            _ => incompatible(),
+        };
+    }
+    out
+}
+
+#[cold]
+#[inline(never)]
+fn incompatible() -> ! {
+    let error = ShapeError::from_kind(ErrorKind::IncompatibleShape);
+    // The panic of `a + b`, word by word.
+    match Err::<(), _>(error) {
+        error @ Err(_) => error.unwrap(),
+        Ok(()) => {}
+    }
+    unreachable!("an error was unwrapped")
+}
+
+/// The shape of `a` in `a += b`.
+///
+/// # Panics
+///
+/// As `a += b` does, if `b` cannot be broadcast to `a`.
+#[inline]
+pub fn broadcast_into<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
+    let (to, from) = (a.slice(), b.slice());
+    let skip = to.len().checked_sub(from.len());
+    let fits =
+        skip.is_some_and(|skip| to[skip..].iter().zip(from).all(|(&t, &f)| f == t || f == 1));
+    if !fits {
+        cannot_broadcast(from, to);
+    }
+    a.clone()
+}
+
+/// The one shape of the parts of a `Zip`.
+///
+/// # Panics
+///
+/// As `Zip` does, if they are two.
+#[inline]
+pub fn same<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
+    assert!(
+        a.slice() == b.slice(),
+        "Zip: Producer dimension mismatch, expected: {a:?}, got: {b:?}"
+    );
+    a.clone()
+}
+
+#[cold]
+#[inline(never)]
+fn no_product(m: usize, k: usize, k2: usize, n: usize) -> ! {
+    panic!("ndarray: inputs {m} × {k} and {k2} × {n} are not compatible for matrix multiplication")
+}
+
+/// The shape of a product of matrices; panics as `dot` does.
+#[inline]
+pub fn product_2_2(a: &Ix2, b: &Ix2) -> Ix2 {
+    if a[1] != b[0] {
+        no_product(a[0], a[1], b[0], b[1]);
+    }
+    Ix2(a[0], b[1])
+}
+
+/// The shape of a matrix times a vector; panics as `dot` does.
+#[inline]
+pub fn product_2_1(a: &Ix2, b: &Ix1) -> Ix1 {
+    if a[1] != b[0] {
+        no_product(a[0], a[1], b[0], 1);
+    }
+    Ix1(a[0])
+}
+
+/// The shape of a vector times a matrix; panics as `dot` does.
+#[inline]
+pub fn product_1_2(a: &Ix1, b: &Ix2) -> Ix1 {
+    if a[0] != b[0] {
+        // ndarray multiplies by the transposed matrix.
+        no_product(b[1], b[0], a[0], 1);
+    }
+    Ix1(b[1])
+}
+
+/// The shape of a product of vectors; panics as `dot` does.
+#[inline]
+pub fn product_1_1(a: &Ix1, b: &Ix1) -> Ix0 {
+    assert!(a[0] == b[0], "assertion failed: self.len() == rhs.len()");
+    Ix0()
+}
+
+/// The shape that a view of an array of a shape has.
+#[inline]
+pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>) -> E) -> E {
+    let one = ndarray::arr0(0_u8);
+    let Some(all) = one.broadcast(shape.clone()) else {
+        cannot_broadcast(&[], shape.slice())
+    };
+    view(all)
+}
+
+/// A shape without one of its axes.
+#[inline]
+pub fn remove_axis<D: RemoveAxis>(shape: &D, axis: Axis) -> D::Smaller {
+    assert!(
+        axis.index() < shape.ndim(),
+        "assertion failed: axis.index() < self.ndim()"
+    );
+    shape.remove_axis(axis)
+}
+
+/// A shape with another length of one axis.
+#[inline]
+pub fn selected<D: Dimension>(shape: &D, axis: Axis, len: usize) -> D {
+    let mut out = shape.clone();
+    out[axis.index()] = len;
+    out
+}
+
+/// The shape of a concatenation.
+///
+/// # Panics
+///
+/// As `concatenate!` does.
+pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
+    let error = |kind| -> ! {
+        match Err::<(), _>(ShapeError::from_kind(kind)) {
+            error @ Err(_) => error.unwrap(),
+            Ok(()) => {}
+        }
+        unreachable!("an error was unwrapped")
+    };
+    let Some(first) = parts.first() else {
+        error(ErrorKind::Unsupported)
+    };
+    if axis.index() >= first.ndim() {
+        error(ErrorKind::OutOfBounds);
+    }
+    let mut out = (*first).clone();
+    out[axis.index()] = 0;
+    for part in parts {
+        let mut rest = (*part).clone();
+        out[axis.index()] += rest[axis.index()];
+        rest[axis.index()] = out[axis.index()];
+        if rest != out {
+            error(ErrorKind::IncompatibleShape);
+        }
+    }
+    out
+}
+
+/// A shape as it was written, of so many elements.
+///
+/// # Panics
+///
+/// As `into_shape_with_order(…).unwrap()` does, if it has another number of elements.
+#[inline]
+pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> S::Dim {
+    let shape = shape.into_dimension();
+    if size.is_some_and(|size| size != shape.size()) {
+        incompatible();
+    }
+    shape
+}
+
+/// # Panics
+///
+/// As the `mean` of no elements does when it is unwrapped.
+#[inline]
+pub fn some(count: usize) {
+    let found = (count > 0).then_some(());
+    found.unwrap();
+}
+
+/// A place for an adjoint: where the shapes are the same, the adjoint itself, else a buffer summed to it at the end.
+pub struct Target<'a, T, D, E> {
+    place: ArrayViewMut<'a, T, D>,
+    buffer: Option<ArrayViewMut<'a, T, E>>,
+}
+
+/// The place of the adjoint of what was broadcast to a shape.
+#[inline]
+pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
+    place: ArrayViewMut<'a, T, D>,
+    buffer: &'a mut Array<T, E>,
+    shape: &E,
+) -> Target<'a, T, D, E> {
+    if place.shape() == shape.slice() {
+        return Target {
+            place,
+            buffer: None,
+        };
+    }
+    let buffer = fit(buffer, shape);
+    buffer.fill(T::zero());
+    Target {
+        place,
+        buffer: Some(buffer.view_mut()),
+    }
+}
+
+impl<T: Real, D: Dimension, E: Dimension> Target<'_, T, D, E> {
+    /// Where to write.
+    #[inline]
+    pub fn view_mut(&mut self) -> ArrayViewMut<'_, T, E> {
+        match &mut self.buffer {
+            Some(buffer) => buffer.view_mut(),
+            None => match self.place.view_mut().into_dimensionality() {
+                Ok(view) => view,
+                Err(_) => unreachable!("the shapes are the same"),
+            },
+        }
+    }
+
+    /// What was written, summed over what was broadcast.
+    #[inline]
+    pub fn settle(mut self, add: bool) {
+        if let Some(buffer) = &self.buffer {
+            super::linear::gather(buffer.view(), &mut self.place, add);
+        }
+    }
+}
+
+/// A view that lives as long as what is referred to.
+#[inline]
+pub fn view<T, D: Dimension>(array: &ArrayRef<T, D>) -> ArrayView<'_, T, D> {
+    array.view()
+}

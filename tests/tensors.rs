@@ -1,0 +1,14 @@
+//! Functions of tensors: every operation against differences, and the contract's functions against one another.
+#![cfg(feature = "runtime")]
+
+#[macro_use]
+#[path = "tensors/agree.rs"]
+mod agree;
+#[path = "tensors/elementwise.rs"]
+mod elementwise;
+#[path = "tensors/linear.rs"]
+mod linear;
+#[path = "tensors/networks.rs"]
+mod networks;
+#[path = "tensors/shapes.rs"]
+mod shapes;

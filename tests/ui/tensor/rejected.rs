@@ -1,0 +1,113 @@
+use backprop::backprop;
+use ndarray::{Array1, Array2, Axis};
+
+// Signatures.
+
+#[backprop]
+fn mixed(a: &Array1<f64>, b: &Array1<f32>) -> f64 {
+    a.sum() + b[0] as f64
+}
+
+#[backprop]
+fn slices(a: &Array1<f64>, b: &[f64]) -> f64 {
+    a.sum() * b[0]
+}
+
+#[backprop]
+fn many<const N: usize>(a: &Array1<f64>) -> f64 {
+    a.sum()
+}
+
+#[backprop]
+fn borrowed(a: &Array1<f64>) -> ndarray::ArrayView1<'_, f64> {
+    a.view()
+}
+
+#[backprop(trace)]
+fn traced(a: &Array1<f64>) -> f64 {
+    a.sum()
+}
+
+struct Net;
+impl Net {
+    #[backprop]
+    fn loss(&self, a: &Array1<f64>) -> f64 {
+        a.sum()
+    }
+}
+
+// Bodies: what could hide a gradient.
+
+fn helper(a: &Array1<f64>) -> f64 {
+    a.sum()
+}
+
+#[backprop]
+fn called(a: &Array1<f64>) -> f64 {
+    helper(a)
+}
+
+#[backprop]
+fn methods(a: &Array1<f64>) -> f64 {
+    let v = a.to_vec();
+    v[0]
+}
+
+#[backprop]
+fn bits(a: &Array1<f64>) -> f64 {
+    a.mapv(|v| f64::from_bits(v.to_bits())).sum()
+}
+
+#[backprop]
+fn looped(a: &Array2<f64>) -> f64 {
+    let mut total = 0.0;
+    for row in a.rows() {
+        total += row.sum();
+    }
+    total
+}
+
+#[backprop]
+fn counted(a: &Array1<f64>) -> f64 {
+    let mut n = 0;
+    while n < 5 {
+        n += 1;
+    }
+    a.sum() * n as f64
+}
+
+#[backprop]
+fn effects(a: &Array1<f64>, mut log: Vec<usize>) -> f64 {
+    log.push(1);
+    a.sum() * log.len() as f64
+}
+
+#[backprop]
+fn decided(a: &Array1<f64>) -> f64 {
+    if a.sum() > 0.0 { a.sum() } else { 0.0 }
+}
+
+#[backprop]
+fn captured(a: &Array2<f64>, b: &Array1<f64>) -> f64 {
+    a.map_axis(Axis(1), |row| row.dot(b)).sum()
+}
+
+#[backprop]
+fn printed(a: &Array1<f64>) -> f64 {
+    println!("{}", a);
+    a.sum()
+}
+
+#[backprop]
+fn kind(a: &Array1<f64>) -> f64 {
+    a.mapv(|v| v * v)
+}
+
+#[backprop]
+fn shadowed(a: &Array1<f64>, n: usize) -> f64 {
+    let n = n + 1;
+    let m = [1, 2].iter().map(|n| n * 2).sum::<usize>() + n;
+    a.sum() * m as f64
+}
+
+fn main() {}
