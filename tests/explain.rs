@@ -1,5 +1,7 @@
 //! The options that show something: `graph` and `source`, wherever the attribute may stand.
 
+#![allow(clippy::needless_range_loop)] // Differentiated as users write them.
+
 use backprop::backprop;
 
 /// An SVG of well-formed elements, as far as counting them says.
