@@ -109,14 +109,19 @@ pub fn programs(
     };
     let (upstream, _) = run(Mode::Upstream);
     let (split, saved) = run(Mode::Split);
-    Some(Programs {
+    let mut programs = Programs {
         primal,
         unit,
         upstream,
         split,
         saved,
         trace,
-    })
+        check: None,
+    };
+    if let Some(check) = &options.check {
+        programs.check = crate::check::check(check, sig, &programs, &activity, errors);
+    }
+    Some(programs)
 }
 
 /// The macro sees code before `cfg` is decided: whatever is under one could be there or not.

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated` and `trace`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated` or `trace`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `trace` and `check`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `trace` or `check(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -77,6 +77,19 @@ messages! {
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
+    // check
+    BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
+    CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
+    CHECK_EXPECTED: "`{}` without a point", "it says what is expected at the point given before it", "write `at(…)` first";
+    CHECK_MISSING: "no value for `{}`", "a point names all parameters", "add `{} = …`";
+    CHECK_SHAPE: "`{}` does not fit", "a value must have the shape of its parameter or result, and its length where that is fixed", "write numbers, `[…]` for arrays and slices, `(…)` for tuples";
+    CHECK_NO_GRADIENT: "`{}` has no gradient to compare", "it is not differentiated, or the result is not a scalar", "name a differentiated parameter of a function with a scalar result";
+    CHECK_POINT: "the function cannot be checked at this point", "{}", "choose a point at which it is finite";
+    CHECK_DOMAIN: "the function cannot be checked at any point", "{}", "say where it is defined: `check(domain(x > 0.0), len(v = 5))`";
+    CHECK_MISMATCH: "{}", "this is what the function computes at the given point", "correct the number, or the function; `tolerance = …` says how near they must be";
+    CHECK_WRONG: "{}", "the backward pass and an independent computation disagree", "if the function is differentiable there, this is a bug in backprop: please report it";
+    CHECK_INFINITE: "{}", "an operation on the way has an infinite or undefined slope there, and zero times that is not zero", "leave such points out with `check(domain(…))`, or guard the operation with `if`";
+    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "check it in a test of your own: `backprop::assert_gradient!(…)`";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }
 

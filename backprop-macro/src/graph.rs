@@ -613,6 +613,18 @@ impl Graph {
         id
     }
 
+    /// What a statement of an existing node computes is known from here on.
+    pub fn make_known(&mut self, id: Id) {
+        let node = self.node(id).clone();
+        if let Some(key) = self.key(&node)
+            && !self.seen.contains_key(&key)
+        {
+            self.seen.insert(key.clone(), id);
+            let here = self.here();
+            self.entries.entry(here).or_default().push(key);
+        }
+    }
+
     fn place_here(&mut self, node: Node, ty: Ty) -> Id {
         let here = self.here();
         // Paths, literals and fields are spelt where they are used: binding a field could move it.

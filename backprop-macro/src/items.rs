@@ -26,6 +26,8 @@ pub struct Programs {
     pub split: Gradient,
     pub saved: Saved,
     pub trace: Option<Gradient>,
+    /// What `check` found.
+    pub check: Option<crate::check::Checked>,
 }
 
 /// One field of the residuals.
@@ -63,6 +65,8 @@ pub fn items(
         None => (Vec::new(), stub(), stub()),
     };
     let functions = i.functions(programs, &fields, forward, backward);
+    let checked = programs.and_then(|p| p.check.as_ref());
+    let test = checked.map(|c| &c.test);
     if sig.associated {
         return functions;
     }
@@ -71,9 +75,14 @@ pub fn items(
         "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.",
         sig.ident
     );
+    let doc = match checked {
+        Some(c) => format!("{doc}\n\n{}", c.remark),
+        None => doc,
+    };
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
     quote! {
+        #test
         #[doc = #doc]
         #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
         #vis enum #namespace {}

@@ -6,9 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod check;
 mod compile;
 mod emit;
 mod errors;
+mod evaluate;
+mod forward;
 mod fresh;
 mod gather;
 mod graph;
@@ -38,7 +41,8 @@ mod types;
 /// `f::gradient`, `f::value_and_gradient`, `f::value_and_gradient_into` and `f::accumulate`.
 ///
 /// Options: `wrt(a, b)` names the parameters to differentiate with respect to (all that hold floats otherwise);
-/// `as = name` names the namespace; `associated` says that the function stands in an `impl` although it has no `self`.
+/// `as = name` names the namespace; `associated` says that the function stands in an `impl` although it has no `self`;
+/// `check` compares the gradient with differences while compiling.
 #[proc_macro_attribute]
 pub fn backprop(
     attribute: proc_macro::TokenStream,

@@ -72,9 +72,12 @@ impl Live {
             }
             self.changed = true;
             todo.extend(g.operands(id));
-            if let Node::Load(p, _) | Node::Len(p, _) = g.node(id)
-                && self.arrays.insert(p.array)
-            {
+            let array = match g.node(id) {
+                Node::Load(p, _) | Node::Len(p, _) => p.array,
+                Node::Popped(array, _) => *array,
+                _ => continue,
+            };
+            if self.arrays.insert(array) {
                 self.changed = true;
             }
         }

@@ -3,6 +3,7 @@
 //! In: the tokens between the parentheses of `#[backprop(…)]`. Out: [`Options`]; every unknown, malformed or repeated
 //! argument is an error at its own tokens.
 
+use crate::check::CheckOptions;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{Parse, ParseStream};
@@ -19,6 +20,8 @@ pub struct Options {
     pub associated: bool,
     /// Generate `trace`: every node's value and gradient.
     pub trace: Option<Ident>,
+    /// Check the gradient.
+    pub check: Option<CheckOptions>,
 }
 
 struct Argument {
@@ -30,6 +33,7 @@ enum Value {
     Flag,
     Names(Vec<Ident>),
     Name(Ident),
+    Group(TokenStream),
     Other(TokenStream),
 }
 
@@ -40,6 +44,12 @@ impl Parse for Argument {
         let value = if input.peek(syn::token::Paren) {
             let inner;
             parenthesized!(inner in input);
+            if key == "check" {
+                return Ok(Argument {
+                    key,
+                    value: Value::Group(inner.parse()?),
+                });
+            }
             match inner.fork().parse_terminated(Ident::parse, Token![,]) {
                 Ok(_) => Value::Names(
                     inner
@@ -92,10 +102,16 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
-                ("wrt" | "as" | "associated" | "trace", Value::Other(at)) if !at.is_empty() => {
+                ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
+                ("check", Value::Group(tokens)) => {
+                    options.check = Some(CheckOptions::parse(key, tokens, errors));
+                }
+                ("wrt" | "as" | "associated" | "trace" | "check", Value::Other(at))
+                    if !at.is_empty() =>
+                {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "check", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

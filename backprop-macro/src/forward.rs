@@ -1,0 +1,410 @@
+//! Graph → graph: the tangent, forward.
+//!
+//! In: the primal and what is active in it. Out: a program in which every active scalar is followed by its tangent and
+//! every array of floats has a shadow that holds its own; its result is the pair of value and tangent. The columns of the
+//! table of rules are linear in `dy`, so each is the tangent's factor as well as the adjoint's. What must hold: nothing of
+//! `reverse`, `keep` or `gather` is used, so that `check` can compare the two.
+
+use crate::activity::Activity;
+use crate::graph::*;
+use crate::lower::{Output, Primal, Source};
+use crate::reverse::Gradient;
+use crate::rules::Op;
+use crate::signature::{Signature, local};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use std::collections::HashMap;
+use syn::ext::IdentExt;
+
+/// The name of the tangent of a parameter.
+pub fn tangent_name(sig: &Signature, param: usize) -> proc_macro2::Ident {
+    local(&format!("t_{}", sig.params[param].ident.unraw()))
+}
+
+struct Forward<'a> {
+    g: Graph,
+    activity: &'a Activity,
+    tangents: HashMap<Id, Id>,
+    shadows: HashMap<ArrayId, ArrayId>,
+    reads: Vec<TokenStream>,
+}
+
+/// The tangent program: its result is `(value, tangent)`. `None` where the function calls others, of which only the
+/// backward pass is known.
+pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<Gradient> {
+    if !primal.graph.calls.is_empty() {
+        return None;
+    }
+    let mut f = Forward {
+        g: primal.graph.clone(),
+        activity,
+        tangents: HashMap::new(),
+        shadows: HashMap::new(),
+        reads: primal.reads.clone(),
+    };
+    f.g.span = None;
+    let stmts = std::mem::take(&mut f.g.region_mut(primal.body).stmts);
+    f.g.enter(primal.body);
+    for (k, source) in primal.params.iter().enumerate() {
+        let name = tangent_name(sig, k);
+        let by_ref = sig.params[k].shape.is_array();
+        let read = if sig.params[k].active {
+            Some(quote!(#name))
+        } else {
+            None
+        };
+        f.parameter(source, read, by_ref);
+    }
+    f.stmts(stmts);
+    let tangent = f.output(&primal.result);
+    f.g.close();
+    Some(Gradient {
+        graph: f.g,
+        body: primal.body,
+        back: None,
+        result: Output::Tuple(vec![primal.result.clone(), tangent]),
+        reads: f.reads,
+        scalars: Vec::new(),
+        pairs: Vec::new(),
+        trace: Vec::new(),
+    })
+}
+
+impl Forward<'_> {
+    /// Tangents of what a parameter is made of; a constant one has zeros.
+    fn parameter(&mut self, source: &Source, read: Option<TokenStream>, by_ref: bool) {
+        match (source, read) {
+            (Source::Scalar(id), Some(read)) => {
+                let k = self.reads.len() as u32;
+                self.reads.push(read);
+                let ty = self.g.ty(*id);
+                let t = self.g.bound(Node::Param(k), ty, None);
+                let name = self.g.data(*id).name.as_ref().map(|s| format!("t_{s}"));
+                self.g.nodes[t.0 as usize].name = name.map(|s| s.as_str().into());
+                self.tangents.insert(*id, t);
+            }
+            (Source::Array(a), Some(read)) if !self.g.array(*a).mutated => {
+                let data = self.g.array(*a).clone();
+                let name = format!("t_{}", data.name);
+                let shadow =
+                    self.g
+                        .new_array(&name, data.shape, Init::Given(read), Span::call_site());
+                let s = self.g.array_mut(shadow);
+                (s.shadow, s.frozen) = (by_ref, true);
+                self.shadows.insert(*a, shadow);
+            }
+            (Source::Array(a), Some(read)) => {
+                // The function changes its copy; the caller's tangent stays.
+                let data = self.g.array(*a).clone();
+                let name = format!("t_{}", data.name);
+                let given = self.g.new_array(
+                    &name,
+                    data.shape.clone(),
+                    Init::Given(read),
+                    Span::call_site(),
+                );
+                let s = self.g.array_mut(given);
+                (s.shadow, s.frozen) = (by_ref, true);
+                let from = whole(given);
+                let own = self
+                    .g
+                    .declare(&name, data.shape, Init::Copy(from), Span::call_site());
+                self.g.array_mut(own).shadow = true;
+                self.shadows.insert(*a, own);
+            }
+            (Source::Array(a), None) => {
+                if self.g.array(*a).shape.has_floats() {
+                    self.zero_shadow(*a);
+                }
+            }
+            (Source::Tuple(all), read) => {
+                for (k, part) in all.iter().enumerate() {
+                    let k = syn::Index::from(k);
+                    self.parameter(part, read.as_ref().map(|r| quote!(#r.#k)), by_ref);
+                }
+            }
+            (Source::Scalar(_) | Source::Constant, _) => {}
+        }
+    }
+
+    /// A shadow of zeros, declared here.
+    fn zero_shadow(&mut self, array: ArrayId) -> ArrayId {
+        let data = self.g.array(array).clone();
+        let shadow = self.g.declare(
+            &format!("t_{}", data.name),
+            data.shape,
+            Init::Zeros,
+            data.span,
+        );
+        let s = self.g.array_mut(shadow);
+        s.shadow = true;
+        s.len = data.len;
+        s.like = Some(array);
+        self.shadows.insert(array, shadow);
+        shadow
+    }
+
+    fn active(&self, id: Id) -> bool {
+        self.activity.node(&self.g, id)
+    }
+
+    /// The tangent of a scalar, where it is not zero by structure.
+    fn tangent(&self, id: Id) -> Option<Id> {
+        self.tangents.get(&self.g.resolve(id)).copied()
+    }
+
+    fn tangent_or_zero(&mut self, id: Id) -> Id {
+        match self.tangent(id) {
+            Some(t) => t,
+            None => self.g.lit_like(0.0, id),
+        }
+    }
+
+    fn set(&mut self, id: Id, t: Id) {
+        let name = self.g.data(id).name.as_ref().map(|s| format!("t_{s}"));
+        let data = &mut self.g.nodes[t.0 as usize];
+        if data.name.is_none() {
+            data.name = name.map(|s| s.as_str().into());
+        }
+        let id = self.g.resolve(id);
+        self.tangents.insert(id, t);
+    }
+
+    fn shadow(&self, place: &Place) -> Option<Place> {
+        let array = *self.shadows.get(&place.array)?;
+        Some(Place {
+            array,
+            path: place.path.clone(),
+        })
+    }
+
+    fn stmts(&mut self, stmts: Vec<Stmt>) {
+        for stmt in stmts {
+            self.stmt(stmt);
+        }
+    }
+
+    fn stmt(&mut self, stmt: Stmt) {
+        match &stmt {
+            Stmt::Let(id) => {
+                let id = *id;
+                self.g.push(stmt);
+                self.g.make_known(id);
+                self.node(id);
+            }
+            Stmt::Declare(array) => {
+                let array = *array;
+                self.g.push(stmt);
+                self.declare(array);
+            }
+            Stmt::Store { place, value, add } => {
+                let (place, value, add) = (place.clone(), *value, *add);
+                self.g.push(stmt);
+                if self.activity.array(place.array)
+                    && let Some(to) = self.shadow(&place)
+                {
+                    match self.tangent(value) {
+                        None if add => {}
+                        _ => {
+                            let t = self.tangent_or_zero(value);
+                            self.g.store(to, t, add);
+                        }
+                    }
+                }
+            }
+            Stmt::Copy { to, from, add } => {
+                let (to, from, add) = (self.shadow(to), self.shadow(from), *add);
+                self.g.push(stmt);
+                if let (Some(to), Some(from)) = (to, from) {
+                    self.g.copy(to, from, add);
+                }
+            }
+            Stmt::Clear(place) => {
+                let shadow = self.shadow(place);
+                self.g.push(stmt);
+                if let Some(p) = shadow {
+                    self.g.clear(p);
+                }
+            }
+            Stmt::Swap(a, b) => {
+                let (a, b) = (self.shadow(a), self.shadow(b));
+                self.g.push(stmt);
+                if let (Some(a), Some(b)) = (a, b) {
+                    self.g.swap(a, b);
+                }
+            }
+            Stmt::Push(array, value) => {
+                let (array, value) = (*array, *value);
+                self.g.push(stmt);
+                if let Some(&shadow) = self.shadows.get(&array) {
+                    let t = self.tangent_or_zero(value);
+                    self.g.push_element(shadow, t);
+                }
+            }
+            Stmt::Pop(array, id) => {
+                let (array, id) = (*array, *id);
+                self.g.push(stmt);
+                if let Some(&shadow) = self.shadows.get(&array) {
+                    let popped = id.map(|id| {
+                        let (ty, k) = (self.g.ty(id), self.g.nodes.len() as u32);
+                        let here = self.g.here();
+                        self.g.bound(Node::Popped(shadow, k), ty, Some(here))
+                    });
+                    self.g.array_mut(shadow).version += 1;
+                    self.g.push(Stmt::Pop(shadow, popped));
+                    if let (Some(id), Some(t)) = (id, popped) {
+                        self.set(id, t);
+                    }
+                }
+            }
+            Stmt::If(branch) => {
+                let branch = *branch;
+                let data = self.g.branch(branch).clone();
+                self.g.invalidate();
+                for side in [data.then, data.otherwise] {
+                    let inner = std::mem::take(&mut self.g.region_mut(side).stmts);
+                    self.g.enter(side);
+                    self.stmts(inner);
+                    self.g.close();
+                    self.g.invalidate();
+                }
+                self.g.push(stmt);
+                for s in &data.slots {
+                    if self.active(s.out) {
+                        let (a, b) = (
+                            self.tangent_or_zero(s.then),
+                            self.tangent_or_zero(s.otherwise),
+                        );
+                        let out = self.g.yield_from(branch, a, b);
+                        self.set(s.out, out);
+                    }
+                }
+            }
+            Stmt::Loop(looped) => {
+                let looped = *looped;
+                let data = self.g.looped(looped).clone();
+                self.g.invalidate();
+                let mut carried = Vec::new();
+                for c in &data.carried {
+                    if self.active(c.phi) || self.active(c.out) {
+                        let ty = self.g.ty(c.phi);
+                        let phi = self.g.bound(Node::Phi(looped, 0), ty, Some(data.body));
+                        self.set(c.phi, phi);
+                        carried.push((c.clone(), phi));
+                    }
+                }
+                let inner = std::mem::take(&mut self.g.region_mut(data.body).stmts);
+                self.g.enter(data.body);
+                self.stmts(inner);
+                self.g.close();
+                self.g.invalidate();
+                for (c, phi) in carried {
+                    let (init, next) = (self.tangent_or_zero(c.init), self.tangent_or_zero(c.next));
+                    let out = self.g.carry(looped, phi, init, next);
+                    self.set(c.out, out);
+                }
+                self.g.push(stmt);
+            }
+            _ => self.g.push(stmt),
+        }
+    }
+
+    fn node(&mut self, y: Id) {
+        if !self.active(y) {
+            return;
+        }
+        let t = match self.g.node(y).clone() {
+            Node::Apply(op, args) => {
+                let mut total = None;
+                for (k, &arg) in args.iter().enumerate() {
+                    let Some(t) = self.tangent(arg) else { continue };
+                    let term = op.vjp(&mut self.g, &args, y, t)[k];
+                    if self.g.constant(term) == Some(0.0) {
+                        continue;
+                    }
+                    total = Some(match total {
+                        None => term,
+                        Some(sum) => self.g.apply(Op::Add, &[sum, term]),
+                    });
+                }
+                match total {
+                    Some(t) => t,
+                    None => return,
+                }
+            }
+            Node::Cast(a, to) => {
+                let Some(t) = self.tangent(a) else { return };
+                let ty = self.g.ty(y);
+                self.g.compute(Node::Cast(t, to), ty)
+            }
+            Node::Load(place, _) => match self.shadow(&place) {
+                Some(p) => self.g.load(p),
+                None => return,
+            },
+            _ => return,
+        };
+        // A node may stand for several tangents: it keeps the name that it has.
+        let id = self.g.resolve(y);
+        self.tangents.insert(id, t);
+    }
+
+    fn declare(&mut self, array: ArrayId) {
+        let data = self.g.array(array).clone();
+        if !data.shape.has_floats() {
+            return;
+        }
+        let init = match data.init.clone() {
+            Init::Given(_) => return,
+            Init::Zeros => Init::Zeros,
+            Init::Empty => Init::Empty,
+            Init::List(all) => Init::List(all.iter().map(|e| self.element(e)).collect()),
+            Init::Repeat(e) => Init::Repeat(self.element(&e)),
+            Init::Copy(p) => match self.shadow(&p) {
+                Some(p) => Init::Copy(p),
+                None => Init::Zeros,
+            },
+        };
+        let name = format!("t_{}", data.name);
+        let shadow = self.g.declare(&name, data.shape, init, data.span);
+        let s = self.g.array_mut(shadow);
+        s.shadow = true;
+        s.len = data.len;
+        s.like = Some(array);
+        self.shadows.insert(array, shadow);
+    }
+
+    fn element(&mut self, e: &Element) -> Element {
+        match e {
+            Element::Scalar(id) => Element::Scalar(self.tangent_or_zero(*id)),
+            Element::Part(p) => match self.shadow(p) {
+                Some(p) => Element::Part(p),
+                None => Element::Part(p.clone()),
+            },
+            Element::Tuple(all) => Element::Tuple(all.iter().map(|e| self.element(e)).collect()),
+        }
+    }
+
+    fn output(&mut self, out: &Output) -> Output {
+        match out {
+            Output::Scalar(id) => Output::Scalar(self.tangent_or_zero(*id)),
+            Output::Array(place) => match self.shadow(place) {
+                Some(p) => Output::Array(p),
+                None => {
+                    let array = self.zero_shadow(place.array);
+                    Output::Array(Place {
+                        array,
+                        path: place.path.clone(),
+                    })
+                }
+            },
+            Output::Tuple(all) => Output::Tuple(all.iter().map(|o| self.output(o)).collect()),
+        }
+    }
+}
+
+fn whole(array: ArrayId) -> Place {
+    Place {
+        array,
+        path: Vec::new(),
+    }
+}
