@@ -15,6 +15,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod gradient_stop;
+
 pub use backprop_macro::backprop;
 #[cfg(feature = "runtime")]
 pub use backprop_runtime::*;
+pub use gradient_stop::detach;

@@ -3,6 +3,9 @@
 
 use backprop::backprop;
 
+#[path = "check/own_detach.rs"]
+mod own_detach;
+
 #[backprop(check)]
 fn neuron(w: &[f64; 3], x: &[f64; 2]) -> f64 {
     1.0 / (1.0 + (-(w[0] * x[0] + w[1] * x[1] + w[2])).exp())
@@ -104,4 +107,41 @@ fn deferred_functions_are_differentiated() {
     let (_, saved) = deferred::single::forward(1.0, &[2.0, 3.0]);
     assert_eq!(deferred::single::backward(&saved, (1.0, 0.0)).x, 4.0);
     assert!(deferred::generic::gradient([1.0, 2.0], &0.5).y > 1.9);
+}
+
+/// `detach` stops a gradient, wherever its path comes from; a function of that name of the user's is the user's.
+mod detached {
+    use super::own_detach as own;
+    use backprop::{backprop, detach};
+
+    #[backprop(check)]
+    fn target(w: f64, x: &[f64]) -> f64 {
+        let mut s = 0.0;
+        for v in x {
+            let goal = detach((w * v).tanh()) + 0.5;
+            s += (w * v - goal).powi(2);
+        }
+        s * ::backprop::detach(w.abs()).exp()
+    }
+
+    #[test]
+    fn nothing_goes_through() {
+        let (w, x) = (0.7, [0.3, -1.1]);
+        let (y, g) = target::value_and_gradient(w, &x);
+        assert_eq!(y, target(w, &x));
+        let outer = w.abs().exp();
+        let want: f64 = x
+            .iter()
+            .map(|v| 2.0 * (w * v - (w * v).tanh() - 0.5) * v)
+            .sum();
+        approx::assert_relative_eq!(g.w, want * outer, max_relative = 1e-12);
+        let (_, saved) = target::forward(w, &x);
+        assert_eq!(target::backward(&saved, 1.0), g);
+    }
+
+    #[test]
+    fn a_function_of_that_name_is_differentiated() {
+        assert_eq!(own::through::gradient(3.0).x, 12.0);
+        assert_eq!(own::imported::stopped::gradient(3.0).x, 3.0);
+    }
 }

@@ -74,6 +74,7 @@ messages! {
     STRUCT: "structs are not supported in a differentiated function", "their fields cannot be told from their type alone", "use tuples, arrays or separate variables";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
+    DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";

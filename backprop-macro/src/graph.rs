@@ -84,6 +84,13 @@ pub struct Opaque {
     pub discrete: bool,
 }
 
+impl Opaque {
+    /// Whether it is `detach(x)`, which is constant although it moves with `x`.
+    pub fn is_detach(&self) -> bool {
+        self.key.starts_with("detach ")
+    }
+}
+
 /// How an opaque expression is put together.
 #[derive(Clone, Debug)]
 pub enum OpaqueForm {

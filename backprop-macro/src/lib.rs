@@ -49,6 +49,7 @@ pub fn backprop(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     let file = proc_macro::Span::call_site().local_file();
+    source::set_file(file.clone());
     let unannotated = |path: &syn::Path| source::unannotated(file.clone(), path);
     let run = std::panic::AssertUnwindSafe(|| {
         compile::compile(attribute.into(), item.clone().into(), &unannotated)

@@ -18,17 +18,39 @@ thread_local! {
     static FILES: std::cell::RefCell<HashMap<PathBuf, Rc<Known>>> = std::cell::RefCell::default();
 }
 
+thread_local! {
+    static CURRENT: std::cell::RefCell<Option<PathBuf>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Notes the file of the function that is being compiled.
+pub fn set_file(file: Option<PathBuf>) {
+    CURRENT.set(file);
+}
+
+/// Whether the file of the function that is being compiled defines a function of this name.
+pub fn defines(name: &str) -> bool {
+    let Some(file) = CURRENT.with_borrow(Clone::clone) else {
+        return false;
+    };
+    let known = known(file);
+    known.plain.contains(name) || known.annotated.contains(name)
+}
+
+fn known(file: PathBuf) -> Rc<Known> {
+    FILES.with_borrow_mut(|files| {
+        files
+            .entry(file.clone())
+            .or_insert_with(|| Rc::new(read(&file)))
+            .clone()
+    })
+}
+
 /// Whether the file defines the function without annotating it.
 pub fn unannotated(file: Option<PathBuf>, path: &syn::Path) -> bool {
     let (Some(file), Some(ident)) = (file, path.get_ident()) else {
         return false;
     };
-    let known = FILES.with_borrow_mut(|files| {
-        files
-            .entry(file.clone())
-            .or_insert_with(|| Rc::new(read(&file)))
-            .clone()
-    });
+    let known = known(file);
     let name = ident.to_string();
     known.plain.contains(&name) && !known.annotated.contains(&name)
 }

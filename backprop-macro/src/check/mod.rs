@@ -103,6 +103,11 @@ pub fn check(
             errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
             None
         }
+        Err(Failure::Unknown(what)) if detaches(&programs.primal) => {
+            let what = format!("{what}, and `detach` to be held constant while a test runs");
+            errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
+            None
+        }
         Err(Failure::Unknown(what)) => {
             let name = test::name(sig);
             let test = test::test(&check, &what)?;
@@ -114,6 +119,13 @@ pub fn check(
             })
         }
     }
+}
+
+/// Whether something is held constant: differences at run time would move it.
+fn detaches(primal: &Primal) -> bool {
+    let g = &primal.graph;
+    let called = |c: &crate::graph::Call| c.path.to_string().ends_with("detach");
+    g.opaques.iter().any(|o| o.is_detach()) || g.calls.iter().any(called)
 }
 
 /// The primal as a program without a backward pass.
@@ -458,6 +470,11 @@ impl Check<'_> {
             let out = (random.unit() * scalars.len() as f64) as usize;
             scalars.swap_remove(out.min(scalars.len() - 1));
         }
+        // What is detached is constant: it is held at what it is here.
+        let detached = match runs.primal.run(&inputs(params, &Value::Unit, &[])) {
+            Ok(run) => run.detached,
+            Err(_) => Vec::new(),
+        };
         for (n, k, i, x) in scalars {
             let mut failed = None;
             let sizes = std::cell::Cell::new(0.0f64);
@@ -467,7 +484,9 @@ impl Check<'_> {
                 params[k].floats(&mut floats);
                 floats[i] = x + step;
                 moved[k] = params[k].with_floats(&mut floats.into_iter());
-                let run = match runs.primal.run(&inputs(&moved, &Value::Unit, &[])) {
+                let mut at = inputs(&moved, &Value::Unit, &[]);
+                at.detached.clone_from(&detached);
+                let run = match runs.primal.run(&at) {
                     Ok(run) => run,
                     Err(Stop::Panic(_) | Stop::Long) => return None,
                     Err(stop) => {
@@ -637,6 +656,7 @@ fn inputs(params: &[Value], upstream: &Value, tangents: &[Value]) -> Inputs {
         params: params.to_vec(),
         upstream: upstream.clone(),
         tangents: tangents.to_vec(),
+        detached: Vec::new(),
     }
 }
 

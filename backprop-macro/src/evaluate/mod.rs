@@ -138,6 +138,8 @@ pub struct Run {
     pub result: Value,
     /// The gradient of each differentiated parameter, in order.
     pub gradients: Vec<Value>,
+    /// What was detached, in order.
+    pub detached: Vec<Scalar>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -233,6 +235,7 @@ impl<'a> Evaluator<'a> {
             tapes: HashMap::new(),
             bound: Vec::new(),
             steps: 0,
+            detached: Default::default(),
         };
         for (k, data) in g.arrays.iter().enumerate() {
             if let Init::Given(tokens) = &data.init {
@@ -269,7 +272,11 @@ impl<'a> Evaluator<'a> {
             let _ = param;
             gradients.push(gradient);
         }
-        Ok(Run { result, gradients })
+        Ok(Run {
+            result,
+            gradients,
+            detached: m.detached.into_inner(),
+        })
     }
 }
 
@@ -292,6 +299,8 @@ pub struct Inputs {
     pub upstream: Value,
     /// The tangents of the parameters, for a forward program.
     pub tangents: Vec<Value>,
+    /// What `detach` gives, in order, where it is to be held constant.
+    pub detached: Vec<Scalar>,
 }
 
 /// The identifier with which tokens like `__d_x.0.1` or `(*x)` start.
@@ -342,6 +351,7 @@ struct Machine<'e, 'a> {
     /// What the open regions have bound, with what it was before.
     bound: Vec<(Id, Option<Scalar>)>,
     steps: u64,
+    detached: std::cell::RefCell<Vec<Scalar>>,
 }
 
 impl Machine<'_, '_> {
@@ -519,6 +529,12 @@ impl Machine<'_, '_> {
             Node::Opaque(k, args) => {
                 let args: Vec<Scalar> =
                     args.iter().map(|&a| self.value(a)).collect::<Result<_>>()?;
+                if let ([value], true) = (args.as_slice(), g.opaque_of(*k).is_detach()) {
+                    let mut all = self.detached.borrow_mut();
+                    let held = self.inputs.detached.get(all.len()).copied();
+                    all.push(held.unwrap_or(*value));
+                    return Ok(held.unwrap_or(*value));
+                }
                 self.e
                     .constants
                     .opaque(&g.opaque_of(*k).form, &args, g.types.kind(data.ty))
