@@ -15,9 +15,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod differentiable;
 mod gradient_stop;
 
-pub use backprop_macro::backprop;
+pub use backprop_macro::{Differentiable, backprop};
 #[cfg(feature = "runtime")]
 pub use backprop_runtime::*;
+pub use differentiable::Differentiable;
 pub use gradient_stop::detach;

@@ -7,8 +7,9 @@
 use crate::errors::{self, Errors};
 use crate::graph::Argument;
 use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
-use crate::lower::{Primal, Source};
+use crate::lower::{Output, Primal, Source};
 use crate::rules::Op;
+use crate::shape::Shape;
 use crate::signature::Signature;
 
 /// What depends on a differentiated parameter.
@@ -43,6 +44,7 @@ impl Activity {
         }
         while a.region(g, primal.body) {}
         a.check(g, primal.body, errors);
+        a.check_result(g, &primal.result, &sig.output, sig, errors);
         a
     }
 
@@ -87,7 +89,9 @@ impl Activity {
                         Node::Apply(Op::Powi, args) => self.node(g, args[0]),
                         Node::Apply(_, args) => args.iter().any(|&x| self.node(g, x)),
                         Node::Cast(x, _) => self.node(g, *x),
-                        Node::Load(p, _) => self.array(p.array) && g.is_float(*id),
+                        Node::Load(p, _) => {
+                            self.array(p.array) && g.is_float(*id) && !constant(&g.shape_at(p))
+                        }
                         Node::Opaque(k, args) => {
                             !g.opaque_of(*k).discrete && args.iter().any(|&x| self.node(g, x))
                         }
@@ -105,7 +109,7 @@ impl Activity {
                     self.mark_array(*array, active)
                 }
                 Stmt::Store { place, value, .. } => {
-                    let active = self.node(g, *value);
+                    let active = self.node(g, *value) && !constant(&g.shape_at(place));
                     self.mark_array(place.array, active)
                 }
                 Stmt::Push(array, value) => {
@@ -182,6 +186,23 @@ impl Activity {
                     }
                     self.check_place(g, *id, errors);
                 }
+                Stmt::Store { place, value, .. }
+                    if constant(&g.shape_at(place)) && self.node(g, *value) =>
+                {
+                    errors.reject_at(g.data(*value).span, &errors::CONSTANT_FIELD, "");
+                }
+                Stmt::Declare(array) => {
+                    let data = g.array(*array);
+                    let part = data.shape.element().unwrap_or(&Shape::Unknown);
+                    match &data.init {
+                        Init::List(all) => {
+                            all.iter()
+                                .for_each(|e| self.check_element(g, e, part, errors));
+                        }
+                        Init::Repeat(e) => self.check_element(g, e, part, errors),
+                        _ => {}
+                    }
+                }
                 Stmt::Effect(..) => {}
                 Stmt::If(b) => {
                     self.check(g, g.branch(*b).then, errors);
@@ -190,6 +211,43 @@ impl Activity {
                 Stmt::Loop(l) => self.check(g, g.looped(*l).body, errors),
                 _ => {}
             }
+        }
+    }
+
+    /// What goes to a constant field of an array's element must not be active.
+    fn check_element(&self, g: &Graph, e: &Element, shape: &Shape, errors: &Errors) {
+        match e {
+            Element::Scalar(id) if constant(shape) && self.node(g, *id) => {
+                errors.reject_at(g.data(*id).span, &errors::CONSTANT_FIELD, "");
+            }
+            Element::Tuple(all) => {
+                for (e, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                    self.check_element(g, e, &s, errors);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A constant field of the result has no upstream gradient.
+    fn check_result(
+        &self,
+        g: &Graph,
+        out: &Output,
+        shape: &Shape,
+        sig: &Signature,
+        errors: &Errors,
+    ) {
+        match out {
+            Output::Scalar(id) if constant(shape) && self.node(g, *id) => {
+                errors.reject_at(sig.ident.span(), &errors::CONSTANT_FIELD, "");
+            }
+            Output::Tuple(all) => {
+                for (o, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                    self.check_result(g, o, &s, sig, errors);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -202,4 +260,8 @@ impl Activity {
             errors.reject_at(g.data(id).span, &errors::ACTIVE_OPAQUE, "");
         }
     }
+}
+
+fn constant(shape: &Shape) -> bool {
+    matches!(shape, Shape::Constant(_))
 }

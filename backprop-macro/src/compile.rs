@@ -8,8 +8,8 @@ use crate::lower;
 use crate::options::Options;
 use crate::order::Order;
 use crate::reverse::{Mode, reverse};
-use crate::shape::Shape;
 use crate::signature::Signature;
+use crate::source::Source;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -17,18 +17,14 @@ use quote::{ToTokens, quote};
 const MAX_NESTING: usize = 200;
 
 /// The function as written, and its derivatives or what was wrong with it.
-pub fn compile(
-    attribute: TokenStream,
-    item: TokenStream,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
-) -> TokenStream {
+pub fn compile(attribute: TokenStream, item: TokenStream, source: &Source) -> TokenStream {
     let errors = Errors::default();
     if let Some(deep) = too_deep(item.clone(), 0) {
         errors.reject_at(deep.span(), &errors::TOO_DEEP, "");
         let errors = errors.into_tokens();
         return quote!(#item #errors);
     }
-    let generated = expand(attribute, item.clone(), &errors, unannotated);
+    let generated = expand(attribute, item.clone(), &errors, source);
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
@@ -37,7 +33,7 @@ fn expand(
     attribute: TokenStream,
     item: TokenStream,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
 ) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
@@ -62,10 +58,10 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
-    let Some(sig) = Signature::read(&function.sig, &options, errors) else {
+    let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };
-    let programs = programs(&function, &sig, &options, errors, unannotated);
+    let programs = programs(&function, &sig, &options, errors, source);
     let out = items::items(&function, &sig, programs.as_ref(), errors);
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
@@ -80,9 +76,9 @@ pub fn programs(
     sig: &Signature,
     options: &Options,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &Source,
 ) -> Option<Programs> {
-    let primal = lower::lower(function, sig, errors, unannotated)?;
+    let primal = lower::lower(function, sig, errors, source)?;
     let activity = Activity::of(&primal, sig, errors);
     if !errors.is_empty() {
         return None;
@@ -98,7 +94,7 @@ pub fn programs(
         crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
-    let unit = matches!(sig.output, Shape::Float(_)).then(|| run(Mode::Unit).0);
+    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
     let trace = match &options.trace {
         Some(at) if !crate::trace::possible(&primal, sig) => {
             errors.reject(at, &errors::TRACE);

@@ -10,6 +10,7 @@ use crate::graph::*;
 use crate::lower::{Output, Primal, Source};
 use crate::reverse::Gradient;
 use crate::rules::Op;
+use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -53,7 +54,7 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
         } else {
             None
         };
-        f.parameter(source, read, by_ref);
+        f.parameter(source, &sig.params[k].shape, read, by_ref);
     }
     f.stmts(stmts);
     let tangent = f.output(&primal.result);
@@ -65,6 +66,7 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
         result: Output::Tuple(vec![primal.result.clone(), tangent]),
         reads: f.reads,
         scalars: Vec::new(),
+        writes: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
     })
@@ -72,7 +74,13 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
 
 impl Forward<'_> {
     /// Tangents of what a parameter is made of; a constant one has zeros.
-    fn parameter(&mut self, source: &Source, read: Option<TokenStream>, by_ref: bool) {
+    fn parameter(
+        &mut self,
+        source: &Source,
+        shape: &Shape,
+        read: Option<TokenStream>,
+        by_ref: bool,
+    ) {
         match (source, read) {
             (Source::Scalar(id), Some(read)) => {
                 let k = self.reads.len() as u32;
@@ -106,9 +114,10 @@ impl Forward<'_> {
                 let s = self.g.array_mut(given);
                 (s.shadow, s.frozen) = (by_ref, true);
                 let from = whole(given);
+                let shape = data.shape.without_names();
                 let own = self
                     .g
-                    .declare(&name, data.shape, Init::Copy(from), Span::call_site());
+                    .declare(&name, shape, Init::Copy(from), Span::call_site());
                 self.g.array_mut(own).shadow = true;
                 self.shadows.insert(*a, own);
             }
@@ -118,9 +127,9 @@ impl Forward<'_> {
                 }
             }
             (Source::Tuple(all), read) => {
-                for (k, part) in all.iter().enumerate() {
-                    let k = syn::Index::from(k);
-                    self.parameter(part, read.as_ref().map(|r| quote!(#r.#k)), by_ref);
+                for (part, (member, shape)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                    let read = read.as_ref().map(|r| quote!(#r.#member));
+                    self.parameter(part, &shape, read, by_ref);
                 }
             }
             (Source::Scalar(_) | Source::Constant, _) => {}
@@ -132,7 +141,7 @@ impl Forward<'_> {
         let data = self.g.array(array).clone();
         let shadow = self.g.declare(
             &format!("t_{}", data.name),
-            data.shape,
+            data.shape.without_names(),
             Init::Zeros,
             data.span,
         );
@@ -170,8 +179,12 @@ impl Forward<'_> {
         self.tangents.insert(id, t);
     }
 
+    /// The tangent of a place; a constant part of an element has none.
     fn shadow(&self, place: &Place) -> Option<Place> {
         let array = *self.shadows.get(&place.array)?;
+        if matches!(self.g.shape_at(place), Shape::Constant(_)) {
+            return None;
+        }
         Some(Place {
             array,
             path: place.path.clone(),
@@ -353,19 +366,21 @@ impl Forward<'_> {
         if !data.shape.has_floats() {
             return;
         }
+        let part = data.shape.element().unwrap_or(&Shape::Unknown);
         let init = match data.init.clone() {
             Init::Given(_) => return,
             Init::Zeros => Init::Zeros,
             Init::Empty => Init::Empty,
-            Init::List(all) => Init::List(all.iter().map(|e| self.element(e)).collect()),
-            Init::Repeat(e) => Init::Repeat(self.element(&e)),
+            Init::List(all) => Init::List(all.iter().map(|e| self.element(e, part)).collect()),
+            Init::Repeat(e) => Init::Repeat(self.element(&e, part)),
             Init::Copy(p) => match self.shadow(&p) {
                 Some(p) => Init::Copy(p),
                 None => Init::Zeros,
             },
         };
         let name = format!("t_{}", data.name);
-        let shadow = self.g.declare(&name, data.shape, init, data.span);
+        let shape = data.shape.without_names();
+        let shadow = self.g.declare(&name, shape, init, data.span);
         let s = self.g.array_mut(shadow);
         s.shadow = true;
         s.len = data.len;
@@ -373,14 +388,23 @@ impl Forward<'_> {
         self.shadows.insert(array, shadow);
     }
 
-    fn element(&mut self, e: &Element) -> Element {
+    fn element(&mut self, e: &Element, shape: &Shape) -> Element {
         match e {
+            // A constant part has no tangent.
+            Element::Scalar(_) if matches!(shape, Shape::Constant(_)) => {
+                let ty = self.g.types.fresh(crate::types::Kind::Other);
+                Element::Scalar(self.g.opaque_tokens(quote!(()), ty))
+            }
             Element::Scalar(id) => Element::Scalar(self.tangent_or_zero(*id)),
-            Element::Part(p) => match self.shadow(p) {
-                Some(p) => Element::Part(p),
-                None => Element::Part(p.clone()),
-            },
-            Element::Tuple(all) => Element::Tuple(all.iter().map(|e| self.element(e)).collect()),
+            Element::Part(p) => Element::Part(self.shadow(p).unwrap_or_else(|| p.clone())),
+            Element::Tuple(all) => {
+                let parts = shape.parts().unwrap_or_default();
+                let all = all.iter().enumerate().map(|(k, e)| match parts.get(k) {
+                    Some((_, s)) => self.element(e, s),
+                    None => self.element(e, &Shape::Unknown),
+                });
+                Element::Tuple(all.collect())
+            }
         }
     }
 

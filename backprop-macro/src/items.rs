@@ -51,8 +51,10 @@ pub fn items(
     programs: Option<&Programs>,
     errors: &Errors,
 ) -> TokenStream {
-    let syn::ReturnType::Type(_, output) = &item.sig.output else {
-        return TokenStream::new();
+    let nothing: syn::Type = syn::parse_quote!(());
+    let output = match &item.sig.output {
+        syn::ReturnType::Type(_, output) => output,
+        syn::ReturnType::Default => &nothing,
     };
     let i = Items {
         item,
@@ -160,7 +162,18 @@ impl Items<'_> {
         generics
     }
 
-    /// Declarations without bounds or defaults, for structs.
+    /// Declarations for structs and the clause behind: without bounds or defaults, unless the type of a field needs them.
+    fn declared(&self, mut generics: syn::Generics) -> (TokenStream, TokenStream) {
+        if self.sig.names.uses_structs() {
+            for p in generics.type_params_mut() {
+                p.default = None;
+            }
+            let (params, clause) = (&generics.params, &generics.where_clause);
+            return (quote!(#params), quote!(#clause));
+        }
+        (Self::bare(&generics), TokenStream::new())
+    }
+
     fn bare(generics: &syn::Generics) -> TokenStream {
         let params = generics.params.iter().map(|p| match p {
             syn::GenericParam::Lifetime(l) => {
@@ -248,7 +261,7 @@ impl Items<'_> {
         let (name, vis) = (&self.sig.gradient, &self.item.vis);
         let fields = self.gradient_fields();
         let types: Vec<&TokenStream> = fields.iter().map(|f| &f.1).collect();
-        let generics = Self::bare(&self.mentioned(&quote!(#(#types)*)));
+        let (generics, clause) = self.declared(self.mentioned(&quote!(#(#types)*)));
         let generics = if generics.is_empty() {
             generics
         } else {
@@ -266,7 +279,7 @@ impl Items<'_> {
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
             #[allow(non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
-            #vis struct #name #generics { #(#fields),* }
+            #vis struct #name #generics #clause { #(#fields),* }
         }
     }
 
@@ -280,7 +293,7 @@ impl Items<'_> {
         if borrows(&all) {
             params.push(quote!('__bp));
         }
-        let bare = Self::bare(&self.mentioned(&all));
+        let (bare, clause) = self.declared(self.mentioned(&all));
         if !bare.is_empty() {
             params.push(bare);
         }
@@ -298,13 +311,18 @@ impl Items<'_> {
             quote!(#name: #ty)
         });
         // A type of the user's may have neither.
-        let known = self.sig.params.iter().all(|p| p.shape.is_known());
+        let known = self
+            .sig
+            .params
+            .iter()
+            .all(|p| p.shape.is_known() && !p.shape.has_structs())
+            && !self.sig.names.uses_structs();
         let derives = known.then(|| quote!(#[derive(::core::clone::Clone, ::core::fmt::Debug)]));
         quote! {
             #[doc = #doc]
             #derives
             #[allow(unused, non_snake_case, non_camel_case_types, clippy::all, clippy::pedantic)]
-            #vis struct #name #generics { #(#fields),* }
+            #vis struct #name #generics #clause { #(#fields),* }
         }
     }
 
@@ -346,7 +364,7 @@ impl Items<'_> {
             let Some(id) = id else { continue };
             let id = crate::graph::Id(id as u32);
             let param = &self.sig.params[p.primal.read_params[*k as usize] as usize];
-            let ty = match (e.known_type(id), param.by_ref) {
+            let ty = match (e.known_type(id), param.is_borrowed()) {
                 (Some(ty), _) => ty,
                 (None, true) => borrowed(&param.ty),
                 (None, false) => param.ty.to_token_stream(),
@@ -374,7 +392,7 @@ impl Items<'_> {
             if e.zeros(&param.shape).is_some() {
                 continue;
             }
-            match (&p.primal.params[k], param.by_ref) {
+            match (&p.primal.params[k], param.is_borrowed()) {
                 (Source::Array(a), true) => {
                     arrays.insert(*a);
                 }
@@ -400,10 +418,21 @@ impl Items<'_> {
                 path: Vec::new(),
             };
             let field = match data.param {
-                Some(k) if !matches!(self.sig.params[k as usize].shape, Shape::Tuple(_)) => {
+                Some(k) if self.sig.params[k as usize].shape.is_array() => {
                     let param = &self.sig.params[k as usize];
                     let value = e.place(&place);
-                    if param.by_ref {
+                    if param.in_out {
+                        // The caller goes on using the array.
+                        let shape = match &param.shape {
+                            Shape::Slice(s) => Shape::Vec(s.clone()),
+                            shape => shape.clone(),
+                        };
+                        Field {
+                            name: name.clone(),
+                            ty: self.local_type(&e, &shape),
+                            value: quote!(::std::borrow::ToOwned::to_owned(&*#value)),
+                        }
+                    } else if param.by_ref {
                         Field {
                             name: name.clone(),
                             ty: borrowed(&param.ty),
@@ -415,6 +444,15 @@ impl Items<'_> {
                             ty: param.ty.to_token_stream(),
                             value: quote!(::core::clone::Clone::clone(&#value)),
                         }
+                    }
+                }
+                // A part of what is borrowed is borrowed too.
+                Some(k) if self.sig.params[k as usize].is_borrowed() => {
+                    let (value, ty) = (e.place(&place), self.local_type(&e, &data.shape));
+                    Field {
+                        name: name.clone(),
+                        ty: quote!(&'__bp #ty),
+                        value: quote!(&#value),
                     }
                 }
                 _ => {
@@ -451,7 +489,7 @@ impl Items<'_> {
         }
         let items = &p.primal.items;
         let statements = e.region(p.split.body);
-        let output = e.output(&p.split.result);
+        let (writes, output) = self.finish(&e, &p.split);
         let residuals = if self.sig.associated {
             let values = fields.iter().map(|f| &f.value);
             quote!((#(#values,)*))
@@ -469,6 +507,7 @@ impl Items<'_> {
             #early
             #statements
             let #saved = #residuals;
+            #writes
             (#output, #saved)
         };
         // The backward pass reads what it needs from the residuals.
@@ -503,7 +542,11 @@ impl Items<'_> {
         let mut start = TokenStream::new();
         for (k, param) in self.sig.active() {
             let (own, d) = (owned(self.sig, k), buffer(self.sig, k));
-            let zeros = match (e.zeros(&param.shape), &p.primal.params[k], param.by_ref) {
+            let zeros = match (
+                e.zeros(&param.shape),
+                &p.primal.params[k],
+                param.is_borrowed(),
+            ) {
                 (Some(zeros), _, _) => zeros,
                 (None, Source::Array(a), true) => {
                     let value = e.place(&crate::graph::Place {
@@ -571,6 +614,7 @@ impl Items<'_> {
                 let all = all.iter().map(|s| self.local_type(e, s));
                 quote!((#(#all,)*))
             }
+            Shape::Struct(s) => s.path.to_token_stream(),
             Shape::Constant(ty) => ty.to_token_stream(),
             Shape::Unknown => quote!(()),
         }
@@ -581,8 +625,15 @@ impl Items<'_> {
             .iter()
             .map(|s| {
                 let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                let mut shape = self.sig.params[s.param].shape.clone();
+                let mut path = Vec::new();
+                for &k in &s.path {
+                    path.push(shape.member(k));
+                    shape = shape
+                        .step(&crate::graph::Step::Field(k))
+                        .unwrap_or(Shape::Unknown);
+                }
                 if fresh {
-                    let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
                     return if s.path.is_empty() {
                         quote!(*#d = #value;)
                     } else {
@@ -592,7 +643,6 @@ impl Items<'_> {
                 if s.path.is_empty() {
                     return e.plus(quote!((*#d)), value);
                 }
-                let path = s.path.iter().map(|k| syn::Index::from(*k as usize));
                 e.plus(quote!(#d #(.#path)*), value)
             })
             .collect()
@@ -604,8 +654,33 @@ impl Items<'_> {
         let items = &primal.items;
         let statements = e.region(p.body);
         let adds = self.scalar_adds(&e, p, fresh);
-        let output = e.output(&p.result);
-        quote! { #(#items)* #statements #adds #output }
+        let (writes, output) = self.finish(&e, p);
+        quote! { #(#items)* #statements #adds #writes #output }
+    }
+
+    /// What the user sees when the function ends: what `&mut` parameters get, and the result. All values are taken before the
+    /// first is written.
+    fn finish(&self, e: &Emit, p: &Gradient) -> (TokenStream, TokenStream) {
+        let output = if self.sig.returns_nothing {
+            quote!(())
+        } else {
+            e.output(&p.result, &self.sig.output)
+        };
+        if p.writes.is_empty() {
+            return (TokenStream::new(), output);
+        }
+        let names: Vec<Ident> = (0..p.writes.len())
+            .map(|k| local(&format!("out_{k}")))
+            .collect();
+        let values = p.writes.iter().map(|w| e.value(w.1));
+        let places = p.writes.iter().map(|w| &w.0);
+        let result = local("result");
+        let writes = quote! {
+            #(let #names = #values;)*
+            let #result = #output;
+            #(#places = #names;)*
+        };
+        (writes, quote!(#result))
     }
 
     // ---- the functions ----
@@ -617,10 +692,8 @@ impl Items<'_> {
             .enumerate()
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
-                let mutated = programs.is_some_and(|pr| match &pr.primal.params[k] {
-                    Source::Array(a) => pr.primal.graph.array(*a).mutated && !p.by_ref,
-                    _ => false,
-                });
+                let mutated =
+                    !p.by_ref && programs.is_some_and(|pr| pr.primal.mutates(&pr.primal.params[k]));
                 if mutated {
                     quote!(mut #ident: #ty)
                 } else {
@@ -679,6 +752,12 @@ impl Items<'_> {
         let checks = self.checks();
         let mention = self.mention();
         let upstream = local("upstream");
+        // Shaped like the result; a struct's gradient is a struct of its own.
+        let incoming = if sig.output.has_structs() || sig.returns_nothing {
+            sig.output.gradient_type()
+        } else {
+            output.to_token_stream()
+        };
         let [
             f_forward,
             f_backward,
@@ -732,7 +811,7 @@ impl Items<'_> {
             .iter()
             .zip(&params)
             .map(|(p, written)| {
-                if p.by_ref && borrowing && references_elided(&p.ty) {
+                if p.is_borrowed() && borrowing && references_elided(&p.ty) {
                     let (ident, ty) = (&p.ident, borrowed(&p.ty));
                     quote!(#ident: #ty)
                 } else {
@@ -747,6 +826,7 @@ impl Items<'_> {
         } else {
             generics.clone()
         };
+        let definitions = sig.names.checks();
         let doc_forward = example(&format!(
             "The forward pass: the value, and what the backward pass needs.\n\nlet (y, saved) = F{sep}forward(ARGS);"
         ));
@@ -754,14 +834,14 @@ impl Items<'_> {
             #[doc = #doc_forward]
             #allow
             #[inline]
-            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #forward }
+            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #definitions #forward }
         };
 
         // backward
         let gradient = self.gradient_type(false);
         let saved = local("saved");
         let elided_residuals = self.residuals_type(fields, true);
-        let types = quote!(#gradient #output #residuals);
+        let types = quote!(#gradient #incoming #residuals);
         let mut backward_generics = self.mentioned(&types);
         if self.sig.receiver.is_none() {
             let lifetimes: Vec<syn::GenericParam> = backward_generics
@@ -790,7 +870,7 @@ impl Items<'_> {
             #[doc = #doc_backward]
             #allow
             #[inline]
-            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #output) -> #gradient #backward_clause { #backward }
+            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> #gradient #backward_clause { #backward }
         });
         if !sig.associated {
             let (mut pulled, mut parts) = (Vec::new(), Vec::new());
@@ -807,7 +887,7 @@ impl Items<'_> {
             out.extend(quote! {
                 #[doc(hidden)]
                 #[inline]
-                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #output) -> (#(#pulled,)*) #backward_clause {
+                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #incoming) -> (#(#pulled,)*) #backward_clause {
                     let #saved = Self::#f_backward(#saved, #upstream);
                     (#(#parts,)*)
                 }
@@ -830,9 +910,9 @@ impl Items<'_> {
             #[doc = #doc]
             #allow
             #[inline]
-            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #output, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
+            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
-        if !matches!(sig.output, Shape::Float(_)) {
+        if !sig.has_scalar_result() {
             return out;
         }
 
@@ -997,13 +1077,12 @@ fn check_lengths(
             quote!(::core::assert!(#buffer.len() == #value.len(), #text); #inner)
         }
         Shape::Array(s, _) => check_rows(s, &value, &buffer, text),
-        Shape::Tuple(all) => all
-            .iter()
-            .enumerate()
-            .map(|(k, s)| {
-                let k = syn::Index::from(k);
-                check_lengths(s, quote!(#value.#k), quote!(#buffer.#k), text)
-            })
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .into_iter()
+            .flatten()
+            .filter(|(_, s)| s.has_floats())
+            .map(|(m, s)| check_lengths(&s, quote!(#value.#m), quote!(#buffer.#m), text))
             .collect(),
         _ => TokenStream::new(),
     }

@@ -8,6 +8,8 @@
 mod activity;
 mod check;
 mod compile;
+mod definitions;
+mod derive;
 mod emit;
 mod errors;
 mod evaluate;
@@ -48,11 +50,9 @@ pub fn backprop(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    let file = proc_macro::Span::call_site().local_file();
-    source::set_file(file.clone());
-    let unannotated = |path: &syn::Path| source::unannotated(file.clone(), path);
+    let source = source::Source::new(proc_macro::Span::call_site().local_file());
     let run = std::panic::AssertUnwindSafe(|| {
-        compile::compile(attribute.into(), item.clone().into(), &unannotated)
+        compile::compile(attribute.into(), item.clone().into(), &source)
     });
     match std::panic::catch_unwind(run) {
         Ok(tokens) => tokens.into(),
@@ -65,4 +65,14 @@ pub fn backprop(
             .into()
         }
     }
+}
+
+/// Gives a struct a gradient, so that functions annotated with [`macro@backprop`] can take and return it.
+///
+/// For a struct `Name` it makes `NameGradient`, which has a field of the same name for each field of `Name` that can hold floats:
+/// floats, arrays, tuples, and `Vec`s for slices and `Vec`s. Integers, `bool` and text are constant and have none; a field of another
+/// type must be `Differentiable` itself, or be marked with `#[backprop(constant)]`.
+#[proc_macro_derive(Differentiable, attributes(backprop))]
+pub fn differentiable(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    derive::derive(item.into()).into()
 }

@@ -28,6 +28,9 @@ impl Live {
             }
         }
         live.output(&p.graph, &p.result);
+        for (_, value) in &p.writes {
+            live.node(&p.graph, *value);
+        }
         for s in &p.scalars {
             live.node(&p.graph, s.value);
         }

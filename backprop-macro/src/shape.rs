@@ -3,10 +3,12 @@
 //! In: a `syn::Type` (by [`Shape::parse`]) or what an array literal showed. Out: which scalars carry gradients, and how
 //! the gradient's type, zeros and loops over all elements are written.
 
+use crate::definitions::{Definitions, Struct};
 use crate::graph::Step;
 use crate::types::{FloatTy, INTEGERS, Ty};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use std::rc::Rc;
 
 /// What a value is made of.
 #[derive(Clone, Debug)]
@@ -18,6 +20,7 @@ pub enum Shape {
     Slice(Box<Shape>),
     Vec(Box<Shape>),
     Tuple(Vec<Shape>),
+    Struct(Rc<Struct>),
     /// Constant: integers, `bool`, strings.
     Constant(Box<syn::Type>),
     Unknown,
@@ -76,10 +79,10 @@ pub fn primitive(ty: &syn::Type) -> Option<String> {
 }
 
 impl Shape {
-    /// The shape of a type, references peeled; `generics` are the parameters with a `Float` bound.
-    pub fn parse(ty: &syn::Type, generics: &[syn::Ident]) -> Shape {
+    /// The shape of a type, references peeled.
+    pub fn parse(ty: &syn::Type, names: &Definitions) -> Shape {
         match peel(ty) {
-            syn::Type::Reference(r) => Shape::parse(&r.elem, generics),
+            syn::Type::Reference(r) => Shape::parse(&r.elem, names),
             syn::Type::Array(a) => {
                 let len = match &a.len {
                     syn::Expr::Lit(syn::ExprLit {
@@ -89,11 +92,11 @@ impl Shape {
                     _ => None,
                 };
                 let len = len.unwrap_or_else(|| Length::Tokens(a.len.to_token_stream()));
-                Shape::Array(Box::new(Shape::parse(&a.elem, generics)), len)
+                Shape::Array(Box::new(Shape::parse(&a.elem, names)), len)
             }
-            syn::Type::Slice(s) => Shape::Slice(Box::new(Shape::parse(&s.elem, generics))),
+            syn::Type::Slice(s) => Shape::Slice(Box::new(Shape::parse(&s.elem, names))),
             syn::Type::Tuple(t) => {
-                Shape::Tuple(t.elems.iter().map(|t| Shape::parse(t, generics)).collect())
+                Shape::Tuple(t.elems.iter().map(|t| Shape::parse(t, names)).collect())
             }
             syn::Type::Path(p) => {
                 match primitive(ty).as_deref() {
@@ -106,7 +109,7 @@ impl Shape {
                         return Shape::Constant(Box::new(ty.clone()));
                     }
                     Some(name) => {
-                        if let Some(t) = generics.iter().find(|g| *g == name) {
+                        if let Some(t) = names.floats.iter().find(|g| *g == name) {
                             return Shape::Float(FloatTy::Generic(t.clone()));
                         }
                     }
@@ -117,9 +120,18 @@ impl Shape {
                     && let syn::PathArguments::AngleBracketed(args) = &last.arguments
                     && let Some(syn::GenericArgument::Type(elem)) = args.args.first()
                 {
-                    return Shape::Vec(Box::new(Shape::parse(elem, generics)));
+                    return Shape::Vec(Box::new(Shape::parse(elem, names)));
                 }
-                Shape::Unknown
+                if p.qself.is_some() {
+                    return Shape::Unknown;
+                }
+                if let Some(stands_for) = names.alias(&p.path) {
+                    return Shape::parse(&stands_for, names);
+                }
+                match names.structure(&p.path) {
+                    Some(s) => Shape::Struct(s),
+                    None => Shape::Unknown,
+                }
             }
             _ => Shape::Unknown,
         }
@@ -131,6 +143,7 @@ impl Shape {
             Shape::Float(_) | Shape::Scalar(_) => true,
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => s.has_floats(),
             Shape::Tuple(all) => all.iter().any(Shape::has_floats),
+            Shape::Struct(s) => s.fields.iter().any(|f| f.shape.has_floats()),
             Shape::Constant(_) | Shape::Unknown => false,
         }
     }
@@ -141,6 +154,7 @@ impl Shape {
             Shape::Float(_) | Shape::Scalar(_) | Shape::Constant(_) => true,
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => s.is_known(),
             Shape::Tuple(all) => all.iter().all(Shape::is_known),
+            Shape::Struct(s) => s.fields.iter().all(|f| f.shape.is_known()),
             Shape::Unknown => false,
         }
     }
@@ -155,6 +169,7 @@ impl Shape {
         match self {
             Shape::Array(s, _) => s.is_fixed(),
             Shape::Tuple(all) => all.iter().all(Shape::is_fixed),
+            Shape::Struct(s) => s.copy,
             Shape::Float(_) | Shape::Scalar(_) | Shape::Constant(_) => true,
             _ => false,
         }
@@ -167,6 +182,9 @@ impl Shape {
                 Some((**s).clone())
             }
             (Shape::Tuple(all), Step::Field(k)) => all.get(*k as usize).cloned(),
+            (Shape::Struct(s), Step::Field(k)) => {
+                s.fields.get(*k as usize).map(|f| f.shape.clone())
+            }
             _ => None,
         }
     }
@@ -176,6 +194,68 @@ impl Shape {
         match self {
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => Some(s),
             _ => None,
+        }
+    }
+
+    /// The parts of a tuple or struct, and how each is named.
+    pub fn parts(&self) -> Option<Vec<(syn::Member, Shape)>> {
+        match self {
+            Shape::Tuple(all) => Some(
+                all.iter()
+                    .enumerate()
+                    .map(|(k, s)| (syn::Member::from(k), s.clone()))
+                    .collect(),
+            ),
+            Shape::Struct(s) => Some(
+                s.fields
+                    .iter()
+                    .map(|f| (f.member.clone(), f.shape.clone()))
+                    .collect(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// How part `k` of a tuple or struct is named.
+    pub fn member(&self, k: u32) -> syn::Member {
+        match self {
+            Shape::Struct(s) => s.fields[k as usize].member.clone(),
+            _ => syn::Member::from(k as usize),
+        }
+    }
+
+    /// The same with tuples for structs: how a local adjoint is laid out, for which no type need exist.
+    pub fn without_names(&self) -> Shape {
+        match self {
+            Shape::Array(s, n) => Shape::Array(Box::new(s.without_names()), n.clone()),
+            Shape::Slice(s) => Shape::Slice(Box::new(s.without_names())),
+            Shape::Vec(s) => Shape::Vec(Box::new(s.without_names())),
+            Shape::Tuple(all) => Shape::Tuple(all.iter().map(Shape::without_names).collect()),
+            Shape::Struct(s) => {
+                Shape::Tuple(s.fields.iter().map(|f| f.shape.without_names()).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Whether a struct in it has no `#[derive(Differentiable)]`: its gradient has no type that could be named.
+    pub fn underived(&self) -> Option<Rc<Struct>> {
+        match self {
+            Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => s.underived(),
+            Shape::Tuple(all) => all.iter().find_map(Shape::underived),
+            Shape::Struct(s) if !s.differentiable && self.has_floats() => Some(s.clone()),
+            Shape::Struct(s) => s.fields.iter().find_map(|f| f.shape.underived()),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a struct in it.
+    pub fn has_structs(&self) -> bool {
+        match self {
+            Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => s.has_structs(),
+            Shape::Tuple(all) => all.iter().any(Shape::has_structs),
+            Shape::Struct(_) => true,
+            _ => false,
         }
     }
 
@@ -195,7 +275,11 @@ impl Shape {
                 let all = all.iter().map(Shape::gradient_type);
                 quote!((#(#all,)*))
             }
-            Shape::Scalar(_) | Shape::Constant(_) | Shape::Unknown => quote!(()),
+            Shape::Struct(s) if self.has_floats() => {
+                let path = &s.path;
+                quote!(<#path as ::backprop::Differentiable>::Gradient)
+            }
+            Shape::Struct(_) | Shape::Scalar(_) | Shape::Constant(_) | Shape::Unknown => quote!(()),
         }
     }
 

@@ -3,11 +3,13 @@
 //! In: a `syn::Signature` and the options. Out: [`Signature`], in which every parameter is known to carry gradients, known
 //! to be constant, or rejected at its type.
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Errors};
 use crate::options::Options;
 use crate::shape::{Shape, peel};
+use crate::source::Source;
 use proc_macro2::{Ident, Span};
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
 /// A parameter.
@@ -19,6 +21,15 @@ pub struct Param {
     pub active: bool,
     pub by_ref: bool,
     pub mutable: bool,
+    /// Taken by `&mut`: what it holds at the end is a result too.
+    pub in_out: bool,
+}
+
+impl Param {
+    /// Behind a shared reference: what it refers to stays as it is.
+    pub fn is_borrowed(&self) -> bool {
+        self.by_ref && !self.in_out
+    }
 }
 
 /// What the rest of the compiler knows of the function.
@@ -35,15 +46,23 @@ pub struct Signature {
     /// The function stands in an `impl`: no items can be put beside it.
     pub associated: bool,
     pub output: Shape,
-    /// The generic parameters with a `Float` bound.
-    pub floats: Vec<Ident>,
+    /// The function returns nothing: its results are what its `&mut` parameters hold at the end.
+    pub returns_nothing: bool,
+    /// What type names stand for.
+    pub names: Definitions,
     pub generics: syn::Generics,
 }
 
 impl Signature {
     /// Reads the signature; errors are recorded and leave the parameter out.
-    pub fn read(sig: &syn::Signature, options: &Options, errors: &Errors) -> Option<Signature> {
-        let floats = float_generics(&sig.generics);
+    pub fn read(
+        function: &syn::ItemFn,
+        options: &Options,
+        source: &Source,
+        errors: &Errors,
+    ) -> Option<Signature> {
+        let sig = &function.sig;
+        let names = Definitions::new(float_generics(&sig.generics), source, function);
         if let Some(at) = &sig.asyncness {
             errors.reject(at, &errors::ASYNC);
         }
@@ -64,7 +83,7 @@ impl Signature {
                     receiver = Some(r.clone());
                 }
                 syn::FnArg::Typed(p) => {
-                    if let Some(param) = read_param(p, options, &floats, errors) {
+                    if let Some(param) = read_param(p, options, &names, errors) {
                         params.push(param);
                     }
                 }
@@ -88,13 +107,30 @@ impl Signature {
         }
         let output = match &sig.output {
             syn::ReturnType::Default => {
-                errors.reject(&sig.ident, &errors::NO_RESULT);
-                Shape::Unknown
+                let mut changed: Vec<Shape> = params
+                    .iter()
+                    .filter(|p| p.in_out && p.shape.has_floats())
+                    .map(|p| p.shape.clone())
+                    .collect();
+                match (changed.pop(), changed.is_empty()) {
+                    (None, _) => {
+                        errors.reject(&sig.ident, &errors::NO_RESULT);
+                        Shape::Unknown
+                    }
+                    (Some(one), true) => one,
+                    (Some(last), false) => {
+                        changed.push(last);
+                        Shape::Tuple(changed)
+                    }
+                }
             }
             syn::ReturnType::Type(_, ty) => {
-                let shape = Shape::parse(ty, &floats);
+                let shape = Shape::parse(ty, &names);
                 let reference = matches!(peel(ty), syn::Type::Reference(_));
-                if reference || !shape.has_floats() || !output_supported(&shape) {
+                if let Some(of) = shape.underived() {
+                    let name = of.path.to_token_stream().to_string();
+                    errors.reject_named(ty, &errors::UNDERIVED, &name);
+                } else if reference || !shape.has_floats() || !output_supported(&shape) {
                     errors.reject(ty, &errors::RETURN_TYPE);
                 }
                 shape
@@ -119,7 +155,8 @@ impl Signature {
             receiver,
             associated,
             output,
-            floats,
+            returns_nothing: matches!(sig.output, syn::ReturnType::Default),
+            names,
             generics: sig.generics.clone(),
         })
     }
@@ -127,6 +164,11 @@ impl Signature {
     /// The parameters that have a gradient, in order.
     pub fn active(&self) -> impl Iterator<Item = (usize, &Param)> {
         self.params.iter().enumerate().filter(|(_, p)| p.active)
+    }
+
+    /// The result is one float, so that its upstream gradient can be 1.
+    pub fn has_scalar_result(&self) -> bool {
+        !self.returns_nothing && matches!(self.output, Shape::Float(_))
     }
 
     /// `energy_gradient` beside the method `energy`.
@@ -143,7 +185,7 @@ impl Signature {
 fn read_param(
     p: &syn::PatType,
     options: &Options,
-    floats: &[Ident],
+    names: &Definitions,
     errors: &Errors,
 ) -> Option<Param> {
     let syn::Pat::Ident(pat) = &*p.pat else {
@@ -159,13 +201,14 @@ fn read_param(
         errors.reject(ty, &errors::IMPL_TRAIT);
         return None;
     }
+    let in_out = matches!(ty, syn::Type::Reference(r) if r.mutability.is_some());
     if let syn::Type::Reference(r) = ty
-        && r.mutability.is_some()
+        && (refers_mutably(&r.elem) || in_out && grows(&r.elem))
     {
         errors.reject(&p.ty, &errors::REF_MUT_PARAM);
         return None;
     }
-    let shape = Shape::parse(ty, floats);
+    let shape = Shape::parse(ty, names);
     let named = options
         .wrt
         .as_ref()
@@ -175,14 +218,42 @@ fn read_param(
         return None;
     }
     let active = shape.has_floats() && named.unwrap_or(true);
+    if active && let Some(of) = shape.underived() {
+        errors.reject_named(
+            &p.ty,
+            &errors::UNDERIVED,
+            &of.path.to_token_stream().to_string(),
+        );
+        return None;
+    }
     Some(Param {
         ident: pat.ident.clone(),
         ty: (*p.ty).clone(),
         active,
         by_ref: matches!(ty, syn::Type::Reference(_)),
         mutable: pat.mutability.is_some(),
+        in_out,
         shape,
     })
+}
+
+/// A `&mut` behind another reference or inside of a type.
+fn refers_mutably(ty: &syn::Type) -> bool {
+    struct Finder(bool);
+    impl<'ast> syn::visit::Visit<'ast> for Finder {
+        fn visit_type_reference(&mut self, r: &'ast syn::TypeReference) {
+            self.0 |= r.mutability.is_some();
+            syn::visit::visit_type_reference(self, r);
+        }
+    }
+    let mut finder = Finder(false);
+    syn::visit::Visit::visit_type(&mut finder, ty);
+    finder.0
+}
+
+/// A `Vec`, whose length could change: then the gradient would have no length of its own.
+fn grows(ty: &syn::Type) -> bool {
+    matches!(peel(ty), syn::Type::Path(p) if p.path.segments.last().is_some_and(|s| s.ident == "Vec"))
 }
 
 fn output_supported(shape: &Shape) -> bool {
@@ -190,12 +261,16 @@ fn output_supported(shape: &Shape) -> bool {
         Shape::Float(_) => true,
         Shape::Array(s, _) | Shape::Vec(s) => output_supported(s),
         Shape::Tuple(all) => !all.is_empty() && all.iter().all(output_supported),
+        Shape::Struct(s) => s
+            .fields
+            .iter()
+            .all(|f| matches!(f.shape, Shape::Constant(_)) || output_supported(&f.shape)),
         _ => false,
     }
 }
 
 /// The type parameters with a bound whose last segment is `Float`.
-fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
+pub fn float_generics(generics: &syn::Generics) -> Vec<Ident> {
     let is_float = |bounds: &syn::punctuated::Punctuated<syn::TypeParamBound, syn::Token![+]>| {
         bounds.iter().any(|b| match b {
             syn::TypeParamBound::Trait(t) => {

@@ -1,96 +1,256 @@
-//! What the source file around a function says of the functions that it calls.
+//! What the source file around a function says: which functions are annotated, and what type names stand for.
 //!
-//! In: a called path and the file. Out: whether that function is defined there without `#[backprop]`. An attribute macro
-//! cannot ask the compiler; without this, calling such a function would end in a name resolution error.
+//! In: the file, and the function that is differentiated. Out: whether a called function is defined there without
+//! `#[backprop]`; the text of a `struct` or `type` item that a name refers to. An attribute macro cannot ask the compiler.
+//! What must hold: where a definition is used, the emitted code makes rustc check it (`items.rs`), so that a name found
+//! in the wrong place is an error and never a wrong gradient. Items are kept as text: tokens do not outlive one expansion.
 
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// The functions of one file.
+/// One module or block, and the items that it names.
+#[derive(Default)]
+struct Scope {
+    parent: Option<usize>,
+    /// A module does not see the names around it, unless it says `use super::*`.
+    open: bool,
+    /// `struct` and `type` items, by name.
+    types: HashMap<String, String>,
+    /// The functions in it, as [`flat`] text.
+    functions: Vec<String>,
+    /// For a function in an `impl`, the type.
+    implementors: HashMap<String, String>,
+}
+
+/// The items of one file.
 #[derive(Default)]
 struct Known {
     plain: BTreeSet<String>,
     annotated: BTreeSet<String>,
+    scopes: Vec<Scope>,
 }
 
 thread_local! {
     static FILES: std::cell::RefCell<HashMap<PathBuf, Rc<Known>>> = std::cell::RefCell::default();
 }
 
-thread_local! {
-    static CURRENT: std::cell::RefCell<Option<PathBuf>> = const { std::cell::RefCell::new(None) };
+/// The file around the attribute, where there is one.
+#[derive(Clone, Default)]
+pub struct Source(Option<PathBuf>);
+
+impl Source {
+    pub fn new(file: Option<PathBuf>) -> Source {
+        Source(file)
+    }
+
+    fn known(&self) -> Option<Rc<Known>> {
+        let file = self.0.as_ref()?;
+        Some(FILES.with_borrow_mut(|files| {
+            files
+                .entry(file.clone())
+                .or_insert_with(|| Rc::new(read(file)))
+                .clone()
+        }))
+    }
+
+    /// Whether the file defines the function without annotating it.
+    pub fn unannotated(&self, path: &syn::Path) -> bool {
+        let (Some(known), Some(ident)) = (self.known(), path.get_ident()) else {
+            return false;
+        };
+        let name = ident.to_string();
+        known.plain.contains(&name) && !known.annotated.contains(&name)
+    }
+
+    /// Whether the file defines a function of this name, anywhere.
+    pub fn defines(&self, name: &str) -> bool {
+        self.known()
+            .is_some_and(|k| k.plain.contains(name) || k.annotated.contains(name))
+    }
+
+    /// The `struct` or `type` item that a name means where the function stands. `None` if the file does not say, or if it
+    /// could be one of several.
+    pub fn type_item(&self, function: &syn::ItemFn, name: &str) -> Option<syn::Item> {
+        let known = self.known()?;
+        let wanted = flat_function(&function.sig, &function.block);
+        let here: Vec<usize> = (0..known.scopes.len())
+            .filter(|k| known.scopes[*k].functions.contains(&wanted))
+            .collect();
+        let mut found = BTreeSet::new();
+        for &scope in &here {
+            let mut at = Some(scope);
+            while let Some(k) = at {
+                if let Some(text) = known.scopes[k].types.get(name) {
+                    found.insert(text);
+                    break;
+                }
+                at = known.scopes[k].parent.filter(|_| known.scopes[k].open);
+            }
+        }
+        if found.is_empty() {
+            // Imported from another module of the file, or the function is made by a macro.
+            found.extend(known.scopes.iter().filter_map(|s| s.types.get(name)));
+        }
+        match (found.len(), found.first()) {
+            (1, Some(text)) => syn::parse_str(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// The type whose `impl` the function stands in.
+    pub fn implementor(&self, function: &syn::ItemFn) -> Option<syn::Type> {
+        let known = self.known()?;
+        let wanted = flat_function(&function.sig, &function.block);
+        let found: BTreeSet<&String> = known
+            .scopes
+            .iter()
+            .filter_map(|s| s.implementors.get(&wanted))
+            .collect();
+        match (found.len(), found.first()) {
+            (1, Some(text)) => syn::parse_str(text).ok(),
+            _ => None,
+        }
+    }
 }
 
-/// Notes the file of the function that is being compiled.
-pub fn set_file(file: Option<PathBuf>) {
-    CURRENT.set(file);
+/// Tokens as text that does not depend on how they are spaced or grouped.
+fn flat(tokens: TokenStream, out: &mut String) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Group(g) => {
+                let (open, close) = match g.delimiter() {
+                    proc_macro2::Delimiter::Parenthesis => ("(", ")"),
+                    proc_macro2::Delimiter::Brace => ("{", "}"),
+                    proc_macro2::Delimiter::Bracket => ("[", "]"),
+                    proc_macro2::Delimiter::None => ("", ""),
+                };
+                out.push_str(open);
+                flat(g.stream(), out);
+                out.push_str(close);
+            }
+            // Comments are attributes to one and nothing to the other.
+            TokenTree::Punct(p) => out.push(p.as_char()),
+            other => {
+                out.push_str(&other.to_string());
+                out.push(' ');
+            }
+        }
+    }
 }
 
-/// Whether the file of the function that is being compiled defines a function of this name.
-pub fn defines(name: &str) -> bool {
-    let Some(file) = CURRENT.with_borrow(Clone::clone) else {
-        return false;
-    };
-    let known = known(file);
-    known.plain.contains(name) || known.annotated.contains(name)
-}
-
-fn known(file: PathBuf) -> Rc<Known> {
-    FILES.with_borrow_mut(|files| {
-        files
-            .entry(file.clone())
-            .or_insert_with(|| Rc::new(read(&file)))
-            .clone()
-    })
-}
-
-/// Whether the file defines the function without annotating it.
-pub fn unannotated(file: Option<PathBuf>, path: &syn::Path) -> bool {
-    let (Some(file), Some(ident)) = (file, path.get_ident()) else {
-        return false;
-    };
-    let known = known(file);
-    let name = ident.to_string();
-    known.plain.contains(&name) && !known.annotated.contains(&name)
+fn flat_function(sig: &syn::Signature, block: &syn::Block) -> String {
+    let mut out = String::new();
+    flat(sig.to_token_stream(), &mut out);
+    flat(block.to_token_stream(), &mut out);
+    out
 }
 
 fn read(file: &PathBuf) -> Known {
-    struct Visitor(Known);
-    impl<'ast> syn::visit::Visit<'ast> for Visitor {
-        fn visit_item_fn(&mut self, f: &'ast syn::ItemFn) {
-            let annotated = f.attrs.iter().any(|a| {
-                let text = quote::ToTokens::to_token_stream(a).to_string();
-                text.contains("backprop")
-                    || text.contains("autodiff")
-                    || a.path().is_ident("cfg_attr")
-            });
-            let names = if annotated {
-                &mut self.0.annotated
-            } else {
-                &mut self.0.plain
-            };
-            names.insert(f.sig.ident.to_string());
-            syn::visit::visit_item_fn(self, f);
-        }
-        // Another item of the name may hold hand-written `forward` and `backward`.
-        fn visit_item_mod(&mut self, m: &'ast syn::ItemMod) {
-            self.0.annotated.insert(m.ident.to_string());
-            syn::visit::visit_item_mod(self, m);
-        }
-        fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
-            self.0.annotated.insert(e.ident.to_string());
-        }
-        fn visit_item_struct(&mut self, s: &'ast syn::ItemStruct) {
-            self.0.annotated.insert(s.ident.to_string());
-        }
-    }
-    let mut visitor = Visitor(Known::default());
+    let mut reader = Reader {
+        known: Known::default(),
+        scope: 0,
+        implementor: None,
+    };
+    reader.known.scopes.push(Scope::default());
     if let Some(parsed) = std::fs::read_to_string(file)
         .ok()
         .and_then(|text| syn::parse_file(&text).ok())
     {
-        syn::visit::Visit::visit_file(&mut visitor, &parsed);
+        syn::visit::Visit::visit_file(&mut reader, &parsed);
     }
-    visitor.0
+    reader.known
+}
+
+struct Reader {
+    known: Known,
+    scope: usize,
+    implementor: Option<String>,
+}
+
+impl Reader {
+    fn inside(&mut self, open: bool, visit: impl FnOnce(&mut Self)) {
+        let outer = self.scope;
+        self.known.scopes.push(Scope {
+            parent: Some(outer),
+            open,
+            ..Scope::default()
+        });
+        self.scope = self.known.scopes.len() - 1;
+        visit(self);
+        self.scope = outer;
+    }
+
+    fn here(&mut self) -> &mut Scope {
+        &mut self.known.scopes[self.scope]
+    }
+
+    fn type_item(&mut self, name: &syn::Ident, item: &impl ToTokens) {
+        let text = item.to_token_stream().to_string();
+        self.here().types.insert(name.to_string(), text);
+    }
+}
+
+impl<'ast> syn::visit::Visit<'ast> for Reader {
+    fn visit_item_fn(&mut self, f: &'ast syn::ItemFn) {
+        let annotated = f.attrs.iter().any(|a| {
+            let text = a.to_token_stream().to_string();
+            text.contains("backprop") || text.contains("autodiff") || a.path().is_ident("cfg_attr")
+        });
+        let names = if annotated {
+            &mut self.known.annotated
+        } else {
+            &mut self.known.plain
+        };
+        names.insert(f.sig.ident.to_string());
+        let text = flat_function(&f.sig, &f.block);
+        self.here().functions.push(text);
+        syn::visit::visit_item_fn(self, f);
+    }
+
+    fn visit_item_impl(&mut self, i: &'ast syn::ItemImpl) {
+        let outer = self
+            .implementor
+            .replace(i.self_ty.to_token_stream().to_string());
+        syn::visit::visit_item_impl(self, i);
+        self.implementor = outer;
+    }
+
+    fn visit_impl_item_fn(&mut self, f: &'ast syn::ImplItemFn) {
+        let text = flat_function(&f.sig, &f.block);
+        if let Some(ty) = self.implementor.clone() {
+            self.here().implementors.insert(text.clone(), ty);
+        }
+        self.here().functions.push(text);
+        syn::visit::visit_impl_item_fn(self, f);
+    }
+
+    fn visit_block(&mut self, b: &'ast syn::Block) {
+        self.inside(true, |r| syn::visit::visit_block(r, b));
+    }
+
+    // Another item of the name may hold hand-written `forward` and `backward`.
+    fn visit_item_mod(&mut self, m: &'ast syn::ItemMod) {
+        self.known.annotated.insert(m.ident.to_string());
+        let items = m.content.iter().flat_map(|c| &c.1);
+        let open = items
+            .filter_map(|i| match i {
+                syn::Item::Use(u) => Some(u.tree.to_token_stream().to_string()),
+                _ => None,
+            })
+            .any(|u| u.starts_with("super") && u.ends_with('*'));
+        self.inside(open, |r| syn::visit::visit_item_mod(r, m));
+    }
+    fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
+        self.known.annotated.insert(e.ident.to_string());
+    }
+    fn visit_item_struct(&mut self, s: &'ast syn::ItemStruct) {
+        self.known.annotated.insert(s.ident.to_string());
+        self.type_item(&s.ident, s);
+    }
+    fn visit_item_type(&mut self, t: &'ast syn::ItemType) {
+        self.type_item(&t.ident, t);
+    }
 }

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::reverse::{Gradient, Mode, reverse};
 use crate::rules::{Op, Syntax};
 use crate::signature::Signature;
+use crate::source::Source;
 use std::collections::HashMap;
 
 /// A straight-line function of scalars, lowered and differentiated.
@@ -22,8 +23,9 @@ impl Case {
     fn new(source: &str) -> Case {
         let function: syn::ItemFn = syn::parse_str(source).unwrap();
         let errors = Errors::default();
-        let sig = Signature::read(&function.sig, &Options::default(), &errors).unwrap();
-        let primal = lower::lower(&function, &sig, &errors, &|_| false);
+        let sig =
+            Signature::read(&function, &Options::default(), &Source::default(), &errors).unwrap();
+        let primal = lower::lower(&function, &sig, &errors, &Source::default());
         let primal = primal.unwrap_or_else(|| panic!("{source}: {:?}", errors.texts()));
         let activity = Activity::of(&primal, &sig, &errors);
         let gradient = reverse(&primal, &activity, &sig, Mode::Unit);
@@ -294,7 +296,7 @@ fn several_errors_are_reported_together() {
     )
     .unwrap();
     let errors = Errors::default();
-    let sig = Signature::read(&function.sig, &Options::default(), &errors).unwrap();
-    assert!(lower::lower(&function, &sig, &errors, &|_| false).is_none());
+    let sig = Signature::read(&function, &Options::default(), &Source::default(), &errors).unwrap();
+    assert!(lower::lower(&function, &sig, &errors, &Source::default()).is_none());
     assert_eq!(errors.texts().len(), 3, "{:?}", errors.texts());
 }

@@ -48,6 +48,15 @@ impl FloatTy {
             FloatTy::Generic(t) => quote!(#t),
         }
     }
+
+    /// Zero of the type.
+    pub fn zero(&self) -> TokenStream {
+        match self {
+            FloatTy::F32 => quote!(0.0_f32),
+            FloatTy::F64 => quote!(0.0_f64),
+            FloatTy::Generic(t) => quote!(#t::zero()),
+        }
+    }
 }
 
 /// The names of the primitive integer types.

@@ -24,7 +24,6 @@ use crate::evaluate::{Constants, Evaluator, Inputs, Run, Stop, Value};
 use crate::items::Programs;
 use crate::lower::Primal;
 use crate::reverse::Gradient;
-use crate::shape::Shape;
 use crate::signature::Signature;
 use differences::{Verdict, judge, ridders};
 use points::Random;
@@ -68,6 +67,11 @@ pub fn check(
         errors.reject(name, &errors::UNKNOWN_WRT);
     }
     if !errors.is_empty() {
+        return None;
+    }
+    if let Some(p) = sig.params.iter().find(|p| p.in_out) {
+        let what = format!("what `{}` holds before and after", p.ident.unraw());
+        errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
         return None;
     }
     let mut constants = Constants::default();
@@ -137,6 +141,7 @@ fn plain(primal: &Primal) -> Gradient {
         result: primal.result.clone(),
         reads: primal.reads.clone(),
         scalars: Vec::new(),
+        writes: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
     }
@@ -413,7 +418,7 @@ impl Check<'_> {
         }
         self.differences(runs, params, &weights, &first, random, tally)?;
         // For the numbers that the user expects the upstream gradient is 1.
-        if matches!(self.sig.output, Shape::Float(_)) {
+        if self.sig.has_scalar_result() {
             let one = value.with_floats(&mut std::iter::once(1.0));
             first = runs.backward[0]
                 .2
@@ -573,8 +578,7 @@ impl Check<'_> {
                 .active()
                 .enumerate()
                 .find(|(_, (_, p))| p.ident.unraw() == name.unraw());
-            let (true, Some((n, (k, p)))) = (matches!(self.sig.output, Shape::Float(_)), found)
-            else {
+            let (true, Some((n, (k, p)))) = (self.sig.has_scalar_result(), found) else {
                 self.errors.reject(name, &errors::CHECK_NO_GRADIENT);
                 return Err(Failure::Reported);
             };

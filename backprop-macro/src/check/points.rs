@@ -91,9 +91,11 @@ pub fn sample(
                 .collect::<Result<_, _>>()
                 .map(Value::List)
         }
-        Shape::Tuple(all) => all
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .unwrap_or_default()
             .iter()
-            .map(|s| sample(s, domain, lengths, constants, random))
+            .map(|(_, s)| sample(s, domain, lengths, constants, random))
             .collect::<Result<_, _>>()
             .map(Value::Tuple),
         Shape::Constant(ty) => {
@@ -153,6 +155,17 @@ pub fn written(e: &syn::Expr, shape: &Shape, constants: &Constants) -> Result<Va
             .map(|(e, s)| written(e, s, constants))
             .collect::<Result<_, _>>()
             .map(Value::Tuple),
+        (syn::Expr::Struct(e), Shape::Struct(of)) if e.rest.is_none() => {
+            let part = |f: &crate::definitions::Field| {
+                let found = e.fields.iter().find(|v| v.member == f.member);
+                found.map_or_else(|| Err(fail()), |v| written(&v.expr, &f.shape, constants))
+            };
+            of.fields
+                .iter()
+                .map(part)
+                .collect::<Result<_, _>>()
+                .map(Value::Tuple)
+        }
         _ => Err(fail()),
     }
 }
@@ -160,6 +173,7 @@ pub fn written(e: &syn::Expr, shape: &Shape, constants: &Constants) -> Result<Va
 /// The numbers of an expression like `[1.0, (2.0, 3.0)]`, in order, each where it stands.
 pub fn leaves(e: &syn::Expr, out: &mut Vec<syn::Expr>) {
     match e {
+        syn::Expr::Struct(s) => s.fields.iter().for_each(|f| leaves(&f.expr, out)),
         syn::Expr::Array(a) => a.elems.iter().for_each(|e| leaves(e, out)),
         syn::Expr::Tuple(t) => t.elems.iter().for_each(|e| leaves(e, out)),
         syn::Expr::Reference(r) => leaves(&r.expr, out),

@@ -25,6 +25,13 @@ pub fn name(sig: &Signature) -> Ident {
 /// The test; `None` where no arguments can be made, after an error.
 pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
     let sig = check.sig;
+    if sig.output.has_structs() {
+        let text = "an upstream gradient";
+        check
+            .errors
+            .reject_named(&check.options.key, &errors::CHECK_METHOD, text);
+        return None;
+    }
     for p in &sig.params {
         if !buildable(&p.shape) || nested_reference(&p.ty) {
             let text = format!("a value for `{}`", p.ident.unraw());
@@ -179,6 +186,10 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
     );
     let parts = sig.params.iter().enumerate().map(|(k, p)| {
         let (name, k) = (p.ident.unraw().to_string(), syn::Index::from(k));
+        // A struct need not be `Debug`.
+        if p.shape.has_structs() {
+            return TokenStream::new();
+        }
         quote!(text.push(std::format!("{} = {:?}", #name, #args.#k));)
     });
     let differences = items_of(include_str!("differences.rs"));
@@ -257,7 +268,7 @@ fn turbofish(sig: &Signature) -> TokenStream {
         .iter()
         .filter_map(|p| match p {
             syn::GenericParam::Lifetime(_) => None,
-            syn::GenericParam::Type(t) if sig.floats.contains(&t.ident) => {
+            syn::GenericParam::Type(t) if sig.names.floats.contains(&t.ident) => {
                 Some(quote!(::core::primitive::f64))
             }
             syn::GenericParam::Type(_) => Some(quote!(_)),
@@ -294,7 +305,11 @@ fn buildable(shape: &Shape) -> bool {
     match shape {
         Shape::Float(_) | Shape::Scalar(_) => true,
         Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => buildable(s),
-        Shape::Tuple(all) => all.iter().all(buildable),
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .unwrap_or_default()
+            .iter()
+            .all(|(_, s)| buildable(s)),
         Shape::Constant(ty) => constant_name(ty)
             .is_some_and(|n| n == "bool" || crate::types::INTEGERS.contains(&n.as_str())),
         Shape::Unknown => false,
@@ -322,7 +337,11 @@ fn has_f32(shape: &Shape) -> bool {
     match shape {
         Shape::Float(FloatTy::F32) => true,
         Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => has_f32(s),
-        Shape::Tuple(all) => all.iter().any(has_f32),
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .unwrap_or_default()
+            .iter()
+            .any(|(_, s)| has_f32(s)),
         _ => false,
     }
 }
@@ -343,6 +362,7 @@ fn owned_type(shape: &Shape) -> TokenStream {
             let all = all.iter().map(owned_type);
             quote!((#(#all,)*))
         }
+        Shape::Struct(s) => s.path.to_token_stream(),
         Shape::Constant(ty) => match constant_name(ty) {
             Some(name) => {
                 let name = format_ident!("{}", name);
@@ -415,6 +435,14 @@ fn sampled_shape(
                 .map(|s| sampled_shape(s, domain, lengths, random));
             quote!((#(#all,)*))
         }
+        Shape::Struct(of) => {
+            let path = of.constructor();
+            let parts = of.fields.iter().map(|f| {
+                let (m, s) = (&f.member, sampled_shape(&f.shape, domain, lengths, random));
+                quote!(#m: #s)
+            });
+            quote!(#path { #(#parts),* })
+        }
         Shape::Constant(ty) => match constant_name(ty).as_deref() {
             Some("bool") => quote!((#random.between(0.0, 1.0) < 0.5)),
             Some(name) => {
@@ -457,6 +485,14 @@ fn literal(value: &Value, shape: &Shape) -> TokenStream {
             let all = all.iter().zip(shapes).map(|(v, s)| literal(v, s));
             quote!((#(#all,)*))
         }
+        (Value::Tuple(all), Shape::Struct(of)) => {
+            let path = of.constructor();
+            let parts = all.iter().zip(&of.fields).map(|(v, f)| {
+                let (m, v) = (&f.member, literal(v, &f.shape));
+                quote!(#m: #v)
+            });
+            quote!(#path { #(#parts),* })
+        }
         _ => quote!(()),
     }
 }
@@ -487,14 +523,12 @@ fn each(
                 quote!(for #item in #place.iter() { #inner })
             }
         }
-        Shape::Tuple(all) => all
-            .iter()
-            .enumerate()
+        Shape::Tuple(_) | Shape::Struct(_) => shape
+            .parts()
+            .into_iter()
+            .flatten()
             .filter(|(_, s)| s.has_floats())
-            .map(|(k, s)| {
-                let k = syn::Index::from(k);
-                each(s, quote!(#place.#k), visit, mutable)
-            })
+            .map(|(m, s)| each(&s, quote!(#place.#m), visit, mutable))
             .collect(),
         Shape::Constant(_) | Shape::Unknown => TokenStream::new(),
     }

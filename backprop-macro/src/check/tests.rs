@@ -8,6 +8,7 @@ use crate::items::Programs;
 use crate::options::Options;
 use crate::rules::{Op, broken};
 use crate::signature::Signature;
+use crate::source::Source;
 use proc_macro2::Span;
 use syn::visit::Visit;
 
@@ -17,10 +18,19 @@ fn checked(
     attribute: &str,
     break_it: &dyn Fn(&mut Programs),
 ) -> Option<Result<String, String>> {
+    checked_in(&Source::default(), function, attribute, break_it)
+}
+
+fn checked_in(
+    file: &Source,
+    function: &syn::ItemFn,
+    attribute: &str,
+    break_it: &dyn Fn(&mut Programs),
+) -> Option<Result<String, String>> {
     let errors = Errors::default();
     let options = Options::parse(attribute.parse().unwrap(), &errors);
-    let sig = Signature::read(&function.sig, &options, &errors)?;
-    let mut programs = crate::compile::programs(function, &sig, &options, &errors, &|_| false)?;
+    let sig = Signature::read(function, &options, file, &errors)?;
+    let mut programs = crate::compile::programs(function, &sig, &options, &errors, file)?;
     let activity = Activity::of(&programs.primal, &sig, &errors);
     break_it(&mut programs);
     let check_options = options
@@ -103,7 +113,12 @@ fn every_function_of_the_test_suite_passes() {
                 .filter(|a| !a.is_empty())
                 .collect::<Vec<_>>()
                 .join(", ");
-            match checked(&function, &arguments, &|_| {}) {
+            match checked_in(
+                &Source::new(Some(path.clone())),
+                &function,
+                &arguments,
+                &|_| {},
+            ) {
                 Some(Ok(remark)) if remark.starts_with("Checked") => passed += 1,
                 Some(Ok(remark)) => deferred.push(format!("{name}: {remark}")),
                 Some(Err(text)) if text.contains("disagree") => {

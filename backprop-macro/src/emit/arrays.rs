@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use crate::signature::local;
 use crate::types::Kind;
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 
 impl Emit<'_> {
     pub(super) fn root(&self, array: ArrayId) -> TokenStream {
@@ -26,13 +26,14 @@ impl Emit<'_> {
     pub fn place(&self, p: &Place) -> TokenStream {
         match self.through_slice(p) {
             Some(place) => place,
-            None => self.steps(self.root(p.array), &p.path),
+            None => self.steps(self.root(p.array), &self.g().array(p.array).shape, &p.path),
         }
     }
 
-    /// The elements that steps lead to.
-    pub(super) fn steps(&self, root: TokenStream, path: &[Step]) -> TokenStream {
+    /// The elements that steps lead to, from something of a shape.
+    pub(super) fn steps(&self, root: TokenStream, shape: &Shape, path: &[Step]) -> TokenStream {
         let mut out = root;
+        let mut shape = shape.clone();
         for step in path {
             match step {
                 Step::Index(i) => {
@@ -40,10 +41,11 @@ impl Emit<'_> {
                     out = quote!(#out[#i]);
                 }
                 Step::Field(k) => {
-                    let k = syn::Index::from(*k as usize);
-                    out = quote!(#out.#k);
+                    let member = shape.member(*k);
+                    out = quote!(#out.#member);
                 }
             }
+            shape = shape.step(step).unwrap_or(Shape::Unknown);
         }
         out
     }
@@ -66,7 +68,11 @@ impl Emit<'_> {
         // A part of a tuple is reached through the tuple.
         data.param.is_some_and(|k| {
             let param = &self.sig.params[k as usize];
-            param.by_ref && !matches!(param.shape, Shape::Tuple(_))
+            if self.saved.is_some() && self.saved_arrays.contains_key(&array) {
+                param.is_borrowed()
+            } else {
+                param.by_ref && param.shape.is_array()
+            }
         })
     }
 
@@ -89,56 +95,96 @@ impl Emit<'_> {
         })
     }
 
-    /// Zeros of the shape of a value; slices become `Vec`s.
+    /// Zeros of the shape of a value; slices become `Vec`s, structs their gradients.
     pub fn zeros_like(&self, shape: &Shape, value: &TokenStream) -> TokenStream {
-        if let Some(fixed) = self.zeros(shape) {
+        self.zeros_of(shape, value, true)
+    }
+
+    /// As [`Emit::zeros_like`], with tuples for structs where these are not `named`.
+    fn zeros_of(&self, shape: &Shape, value: &TokenStream, named: bool) -> TokenStream {
+        let fixed = if named {
+            self.zeros(shape)
+        } else {
+            self.zeros(&shape.without_names())
+        };
+        if let Some(fixed) = fixed {
             return fixed;
         }
         match shape {
+            Shape::Struct(s) if named => {
+                let path = &s.path;
+                quote!(<#path as ::backprop::Differentiable>::zero_gradient(&#value))
+            }
             Shape::Slice(s) | Shape::Vec(s) => match self.zeros(s) {
                 Some(zero) => quote!(::std::vec![#zero; #value.len()]),
                 None => {
                     let row = local("row");
-                    let inner = self.zeros_like(s, &quote!(#row));
+                    let inner = self.zeros_of(s, &quote!(#row), named);
                     quote!(::core::iter::Iterator::collect::<::std::vec::Vec<_>>(::core::iter::Iterator::map(#value.iter(), |#row| #inner)))
                 }
             },
             Shape::Array(s, n) => {
                 let k = local("k");
-                let inner = self.zeros_like(s, &quote!(#value[#k]));
+                let inner = self.zeros_of(s, &quote!(#value[#k]), named);
                 quote!(::core::array::from_fn::<_, {#n}, _>(|#k| #inner))
             }
-            Shape::Tuple(all) => {
-                let parts = all.iter().enumerate().map(|(k, s)| {
-                    let k = syn::Index::from(k);
-                    self.zeros_like(s, &quote!(#value.#k))
-                });
+            Shape::Tuple(_) | Shape::Struct(_) => {
+                let parts = shape.parts().into_iter().flatten();
+                let parts = parts.map(|(m, s)| self.zeros_of(&s, &quote!(#value.#m), named));
                 quote!((#(#parts,)*))
             }
             _ => quote!(()),
         }
     }
 
-    /// `to += from`, element by element.
-    pub fn add_all(&self, shape: &Shape, to: TokenStream, from: TokenStream) -> TokenStream {
+    /// `to += from`, element by element; the two may name their parts differently.
+    pub fn add_all(
+        &self,
+        (shape, to): (&Shape, TokenStream),
+        (other, from): (&Shape, TokenStream),
+    ) -> TokenStream {
+        self.each_part((shape, to), (other, from), &|to, from| self.plus(to, from))
+    }
+
+    /// `to = from`, element by element.
+    fn set_all(
+        &self,
+        (shape, to): (&Shape, TokenStream),
+        (other, from): (&Shape, TokenStream),
+    ) -> TokenStream {
+        self.each_part((shape, to), (other, from), &|to, from| quote!(#to = #from;))
+    }
+
+    fn each_part(
+        &self,
+        (shape, to): (&Shape, TokenStream),
+        (other, from): (&Shape, TokenStream),
+        update: &dyn Fn(TokenStream, TokenStream) -> TokenStream,
+    ) -> TokenStream {
         match shape {
-            Shape::Float(_) | Shape::Scalar(_) => self.plus(to, from),
+            Shape::Float(_) | Shape::Scalar(_) => update(to, from),
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => {
                 let (a, b) = (local("to"), local("from"));
                 let inner = match **s {
-                    Shape::Float(_) | Shape::Scalar(_) => self.plus(quote!(*#a), quote!(*#b)),
-                    _ => self.add_all(s, quote!(#a), quote!(#b)),
+                    Shape::Float(_) | Shape::Scalar(_) => update(quote!(*#a), quote!(*#b)),
+                    _ => {
+                        let t = other.element().unwrap_or(&Shape::Unknown);
+                        self.each_part((s, quote!(#a)), (t, quote!(#b)), update)
+                    }
                 };
                 quote!(for (#a, #b) in ::core::iter::Iterator::zip(#to.iter_mut(), #from.iter()) { #inner })
             }
-            Shape::Tuple(all) => all
-                .iter()
-                .enumerate()
-                .map(|(k, s)| {
-                    let k = syn::Index::from(k);
-                    self.add_all(s, quote!(#to.#k), quote!(#from.#k))
-                })
-                .collect(),
+            Shape::Tuple(_) | Shape::Struct(_) => {
+                let parts = |s: &Shape| s.parts().unwrap_or_default();
+                parts(shape)
+                    .into_iter()
+                    .zip(parts(other))
+                    .filter(|((_, s), _)| s.has_floats())
+                    .map(|((m, s), (n, t))| {
+                        self.each_part((&s, quote!(#to.#m)), (&t, quote!(#from.#n)), update)
+                    })
+                    .collect()
+            }
             Shape::Constant(_) | Shape::Unknown => TokenStream::new(),
         }
     }
@@ -165,19 +211,18 @@ impl Emit<'_> {
                     quote!(for #a in #to.iter_mut() { #inner })
                 }
             },
-            Shape::Tuple(all) => all
-                .iter()
-                .enumerate()
-                .map(|(k, s)| {
-                    let k = syn::Index::from(k);
-                    self.clear_all(s, quote!(#to.#k))
-                })
+            Shape::Tuple(_) | Shape::Struct(_) => shape
+                .parts()
+                .into_iter()
+                .flatten()
+                .filter(|(_, s)| s.has_floats())
+                .map(|(m, s)| self.clear_all(&s, quote!(#to.#m)))
                 .collect(),
             Shape::Constant(_) | Shape::Unknown => TokenStream::new(),
         }
     }
 
-    pub(super) fn element(&self, e: &Element) -> TokenStream {
+    pub(super) fn element(&self, e: &Element, shape: &Shape) -> TokenStream {
         match e {
             Element::Scalar(id) => self.value(*id),
             Element::Part(p) => {
@@ -189,8 +234,12 @@ impl Emit<'_> {
                 }
             }
             Element::Tuple(all) => {
-                let all = all.iter().map(|e| self.element(e));
-                quote!((#(#all,)*))
+                let parts = shape.parts().unwrap_or_default();
+                let all = all
+                    .iter()
+                    .zip(&parts)
+                    .map(|(e, (m, s))| (m, self.element(e, s)));
+                construct(shape, all)
             }
         }
     }
@@ -209,14 +258,16 @@ impl Emit<'_> {
                 }
                 _ => match data.like {
                     Some(like) => {
+                        let shape = &self.g().array(like).shape;
                         let like = self.root(like);
-                        self.zeros_like(&data.shape, &like)
+                        self.zeros_of(shape, &like, false)
                     }
                     None => quote!(()),
                 },
             },
             Init::List(all) => {
-                let all = all.iter().map(|e| self.element(e));
+                let part = data.shape.element().unwrap_or(&Shape::Unknown);
+                let all = all.iter().map(|e| self.element(e, part));
                 if vec {
                     quote!(::std::vec![#(#all),*])
                 } else {
@@ -224,7 +275,8 @@ impl Emit<'_> {
                 }
             }
             Init::Repeat(e) => {
-                let e = self.element(e);
+                let part = data.shape.element().unwrap_or(&Shape::Unknown);
+                let e = self.element(e, part);
                 match (&data.shape, data.len) {
                     (Shape::Array(_, n), _) => quote!([#e; #n]),
                     (_, Some(len)) => {
@@ -270,6 +322,7 @@ impl Emit<'_> {
                     let all = all?;
                     quote!((#(#all,)*))
                 }
+                Shape::Struct(s) => s.path.to_token_stream(),
                 Shape::Constant(_) | Shape::Unknown => return None,
             })
         }
@@ -280,12 +333,14 @@ impl Emit<'_> {
     }
 
     pub(super) fn copy(&self, to: &Place, from: &Place, add: bool) -> TokenStream {
-        let shape = self.g().shape_at(to);
+        let (shape, source) = (self.g().shape_at(to), self.g().shape_at(from));
         let (a, b) = (self.place(to), self.place(from));
         if add {
-            return self.add_all(&shape, a, b);
+            return self.add_all((&shape, a), (&source, b));
         }
-        let source = self.g().shape_at(from);
+        if shape.has_structs() != source.has_structs() {
+            return self.set_all((&shape, a), (&source, b));
+        }
         match (&shape, &source) {
             (Shape::Vec(_), Shape::Vec(_)) => {
                 let (a, b) = (self.whole(to), self.whole(from));
@@ -302,6 +357,24 @@ impl Emit<'_> {
                 let (a, b) = (self.whole(to), self.whole(from));
                 quote!(::core::clone::Clone::clone_from(&mut #a, &#b);)
             }
+        }
+    }
+}
+
+/// A tuple or a struct of its parts.
+pub(super) fn construct<'a>(
+    shape: &Shape,
+    parts: impl Iterator<Item = (&'a syn::Member, TokenStream)>,
+) -> TokenStream {
+    match shape {
+        Shape::Struct(s) => {
+            let path = s.constructor();
+            let parts = parts.map(|(m, v)| quote!(#m: #v));
+            quote!(#path { #(#parts),* })
+        }
+        _ => {
+            let parts = parts.map(|(_, v)| v);
+            quote!((#(#parts,)*))
         }
     }
 }

@@ -79,8 +79,13 @@ impl Emit<'_> {
             if let Some(p) = shadow
                 && self.live.has_array(p.array)
             {
-                let shape = self.g().shape_at(p);
-                out.extend(self.add_all(&shape, self.place(p), quote!(#grads.#k)));
+                let to = self.g().shape_at(p);
+                let from = match &call.args[k.index as usize] {
+                    Argument::Array { place, .. } => self.g().shape_at(place),
+                    Argument::Scalar { .. } => to.clone(),
+                };
+                let part = quote!(#grads.#k);
+                out.extend(self.add_all((&to, self.place(p)), (&from, part)));
             }
         }
         out

@@ -538,7 +538,12 @@ impl Emit<'_> {
                 continue;
             }
             let (slice, counter) = (&h.slice, &h.counter);
-            return Some(self.steps(quote!(#slice[#counter]), &place.path[h.steps..]));
+            let mut shape = self.g().array(place.array).shape.clone();
+            for step in &place.path[..h.steps] {
+                shape = shape.step(step).unwrap_or(Shape::Unknown);
+            }
+            let element = quote!(#slice[#counter]);
+            return Some(self.steps(element, &shape, &place.path[h.steps..]));
         }
         None
     }

@@ -10,6 +10,7 @@ use crate::live::Live;
 use crate::lower::{Output, fill};
 use crate::reverse::Gradient;
 use crate::rules::{Op, Syntax};
+use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -179,7 +180,7 @@ impl<'a> Emit<'a> {
 
     /// `to += value`; a generic `Float` has no `+=`.
     pub fn plus(&self, to: TokenStream, value: TokenStream) -> TokenStream {
-        if self.sig.floats.is_empty() {
+        if self.sig.names.floats.is_empty() {
             quote!(#to += #value;)
         } else {
             quote!(#to = #to + #value;)
@@ -463,13 +464,17 @@ impl<'a> Emit<'a> {
 
     // ---- results ----
 
-    pub fn output(&self, out: &Output) -> TokenStream {
+    pub fn output(&self, out: &Output, shape: &Shape) -> TokenStream {
         match out {
             Output::Scalar(id) => self.value(*id),
             Output::Array(p) => self.whole(p),
             Output::Tuple(all) => {
-                let all = all.iter().map(|o| self.output(o));
-                quote!((#(#all,)*))
+                let parts = shape.parts().unwrap_or_default();
+                let all = all
+                    .iter()
+                    .zip(&parts)
+                    .map(|(o, (m, s))| (m, self.output(o, s)));
+                arrays::construct(shape, all)
             }
         }
     }

@@ -162,16 +162,14 @@ impl<'a> Evaluator<'a> {
             steps: std::cell::Cell::new(0),
         };
         let primal_reads = primal.reads.len() as u32;
-        for (k, node) in p.graph.nodes.iter().enumerate() {
+        for node in &p.graph.nodes {
             // Parameters of unknown shape have no source: they are read whole.
             if let Node::Param(read) = node.node
                 && read < primal_reads
             {
-                let _ = k;
-                e.reads.entry(read).or_insert((
-                    primal.read_params[read as usize] as usize,
-                    fields(&primal.reads[read as usize]),
-                ));
+                let param = primal.read_params[read as usize] as usize;
+                let path = path_of(&primal.reads[read as usize], &sig.params[param].shape);
+                e.reads.entry(read).or_insert((param, path));
             }
         }
         for (k, source) in primal.params.iter().enumerate() {
@@ -266,10 +264,9 @@ impl<'a> Evaluator<'a> {
                     && root_of(tokens).as_deref() == Some(&root)
                     && let Some(value) = &m.arrays[a]
                 {
-                    put(&mut gradient, &fields(tokens), value)?;
+                    put(&mut gradient, &path_of(tokens, &param.shape), value)?;
                 }
             }
-            let _ = param;
             gradients.push(gradient);
         }
         Ok(Run {
@@ -312,23 +309,37 @@ fn root_of(tokens: &TokenStream) -> Option<String> {
     })
 }
 
-/// The fields in tokens like `__d_x.0.1`.
-fn fields(tokens: &TokenStream) -> Vec<u32> {
+/// The positions of the fields in tokens like `__d_x.0.weight`, which read a part of something of a shape.
+fn path_of(tokens: &TokenStream, shape: &Shape) -> Vec<u32> {
+    let mut names = Vec::new();
+    members(tokens, &mut names);
     let mut out = Vec::new();
-    for t in tokens.clone() {
-        match t {
-            TokenTree::Literal(l) => {
-                out.extend(
-                    l.to_string()
-                        .split('.')
-                        .filter_map(|d| d.parse::<u32>().ok()),
-                );
-            }
-            TokenTree::Group(g) => out.extend(fields(&g.stream())),
-            _ => {}
-        }
+    let mut at = shape.clone();
+    // The first name is the root's.
+    for name in names.iter().skip(1) {
+        let parts = at.parts().unwrap_or_default();
+        let found = parts
+            .into_iter()
+            .enumerate()
+            .find(|(_, (m, _))| quote::ToTokens::to_token_stream(m).to_string() == *name);
+        let Some((k, (_, part))) = found else {
+            return out;
+        };
+        out.push(k as u32);
+        at = part;
     }
     out
+}
+
+fn members(tokens: &TokenStream, out: &mut Vec<String>) {
+    for t in tokens.clone() {
+        match t {
+            TokenTree::Ident(i) => out.push(i.to_string()),
+            TokenTree::Literal(l) => out.extend(l.to_string().split('.').map(str::to_string)),
+            TokenTree::Group(g) => members(&g.stream(), out),
+            TokenTree::Punct(_) => {}
+        }
+    }
 }
 
 /// What a loop has kept.
@@ -400,18 +411,21 @@ impl Machine<'_, '_> {
 
     // ---- inputs and results ----
 
-    fn named(&self, root: &str) -> Result<&Value> {
-        if root == "__upstream" {
-            return Ok(&self.inputs.upstream);
-        }
+    /// What does not belong to the primal: upstream gradients and tangents.
+    fn named(&self, tokens: &TokenStream) -> Result<&Value> {
+        let root = root_of(tokens).unwrap_or_default();
         let sig = self.e.sig;
+        if root == "__upstream" {
+            return self.inputs.upstream.part(&path_of(tokens, &sig.output));
+        }
         let tangent = sig
             .active()
-            .map(|(k, _)| k)
             .enumerate()
-            .find(|(_, k)| crate::forward::tangent_name(sig, *k) == root);
+            .find(|(_, (k, _))| crate::forward::tangent_name(sig, *k) == root);
         match tangent {
-            Some((n, _)) if n < self.inputs.tangents.len() => Ok(&self.inputs.tangents[n]),
+            Some((n, (_, p))) if n < self.inputs.tangents.len() => {
+                self.inputs.tangents[n].part(&path_of(tokens, &p.shape))
+            }
             _ => unknown(format!("`{root}`")),
         }
     }
@@ -422,11 +436,12 @@ impl Machine<'_, '_> {
         }
         let root = root_of(tokens).unwrap_or_default();
         let sig = self.e.sig;
-        if let Some((k, _)) = sig.active().find(|(k, _)| buffer(sig, *k) == root) {
+        if let Some((k, p)) = sig.active().find(|(k, _)| buffer(sig, *k) == root) {
             // The caller's buffer: zeros when the program starts.
-            return Ok(self.inputs.params[k].part(&fields(tokens))?.zeros());
+            let path = path_of(tokens, &p.shape);
+            return Ok(self.inputs.params[k].part(&path)?.zeros());
         }
-        Ok(self.named(&root)?.part(&fields(tokens))?.clone())
+        Ok(self.named(tokens)?.clone())
     }
 
     fn output(&self, out: &Output) -> Result<Value> {
@@ -474,11 +489,7 @@ impl Machine<'_, '_> {
     fn param(&self, k: u32) -> Result<Scalar> {
         let value = match self.e.reads.get(&k) {
             Some((param, path)) => self.inputs.params[*param].part(path)?,
-            None => {
-                let tokens = &self.e.p.reads[k as usize];
-                let root = root_of(tokens).unwrap_or_default();
-                self.named(&root)?.part(&fields(tokens))?
-            }
+            None => self.named(&self.e.p.reads[k as usize])?,
         };
         match value {
             Value::Scalar(s) => Ok(*s),
@@ -631,10 +642,10 @@ impl Machine<'_, '_> {
                 };
                 Value::List(vec![zero; self.e.constants.length(n)?])
             }
-            Shape::Tuple(all) => {
+            Shape::Tuple(_) | Shape::Struct(_) => {
                 let mut parts = Vec::new();
-                for s in all {
-                    let Some(part) = self.zeros(s)? else {
+                for (_, s) in shape.parts().unwrap_or_default() {
+                    let Some(part) = self.zeros(&s)? else {
                         return Ok(None);
                     };
                     parts.push(part);

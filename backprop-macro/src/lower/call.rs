@@ -36,6 +36,14 @@ impl Lower<'_> {
         if let Some(val) = self.detach(path, &args)? {
             return Ok(val);
         }
+        for arg in &args {
+            if let syn::Expr::Reference(r) = strip(arg)
+                && r.mutability.is_some()
+                && !self.source.unannotated(&path.path)
+            {
+                return self.reject(arg, &errors::CALL_IN_OUT);
+            }
+        }
         let vals = self.operands(&args)?;
         let by_ref: Vec<bool> = args
             .iter()
@@ -172,7 +180,7 @@ impl Lower<'_> {
         let ty = match name.as_str() {
             "f64" => FloatTy::F64,
             "f32" => FloatTy::F32,
-            _ => FloatTy::Generic(self.sig.floats.iter().find(|t| **t == name)?.clone()),
+            _ => FloatTy::Generic(self.sig.names.floats.iter().find(|t| **t == name)?.clone()),
         };
         Some((ty, method))
     }
@@ -414,7 +422,7 @@ impl Lower<'_> {
         let [arg] = args else { return Ok(None) };
         if !named
             || p.qself.is_some()
-            || p.path.get_ident().is_some() && crate::source::defines("detach")
+            || p.path.get_ident().is_some() && self.source.defines("detach")
         {
             return Ok(None);
         }
@@ -483,7 +491,10 @@ impl Lower<'_> {
             .iter()
             .all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
         let func = p.to_token_stream();
-        // Tuple structs, and associated functions of types, which have no namespace of derivatives.
+        if let Some(of) = self.struct_named(&p.path) {
+            return self.tuple_struct(&of, vals, at);
+        }
+        // Tuple structs that are not known, and associated functions of types, which have no namespace of derivatives.
         let upper = |s: &str| s.chars().next().is_some_and(char::is_uppercase);
         if upper(&name)
             || p.path
@@ -511,7 +522,7 @@ impl Lower<'_> {
                 )
             }));
         }
-        if !itself && (self.unannotated)(&p.path) {
+        if !itself && self.source.unannotated(&p.path) {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         if itself && self.sig.associated {

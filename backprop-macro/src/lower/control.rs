@@ -324,13 +324,15 @@ impl Lower<'_> {
             (Val::Num(x), Val::Num(y)) => Val::Num(self.merge_scalar(branch, cond, *x, *y)),
             (Val::Uninit, Val::Uninit) => Val::Uninit,
             (Val::Unit, _) | (_, Val::Unit) => Val::Unit,
-            (Val::Tuple(xs), Val::Tuple(ys)) if xs.len() == ys.len() => {
+            (Val::Tuple(xs), Val::Tuple(ys)) | (Val::Struct(_, xs), Val::Struct(_, ys))
+                if xs.len() == ys.len() =>
+            {
                 let all: Result<Vec<Val>> = xs
                     .iter()
                     .zip(ys)
                     .map(|(x, y)| self.merge(branch, cond, x, y))
                     .collect();
-                Val::Tuple(all?)
+                a.rebuilt(all?)
             }
             (Val::Opt(s, x), Val::Opt(t, y)) => {
                 let some = self.merge_scalar(branch, cond, *s, *t);
@@ -584,7 +586,10 @@ impl Lower<'_> {
                 self.g.nodes[out.0 as usize].name = self.g.data(*phi).name.clone();
                 Some(Val::Num(out))
             }
-            (Val::Tuple(xs), Val::Tuple(ps), Val::Tuple(ns)) if xs.len() == ns.len() => {
+            (Val::Tuple(xs), Val::Tuple(ps), Val::Tuple(ns))
+            | (Val::Struct(_, xs), Val::Struct(_, ps), Val::Struct(_, ns))
+                if xs.len() == ns.len() =>
+            {
                 let mut changed = false;
                 let outs = xs.iter().zip(ps).zip(ns).map(|((x, p), n)| {
                     match self.close_phi(looped, region, x, p, n) {
@@ -596,7 +601,7 @@ impl Lower<'_> {
                     }
                 });
                 let outs = outs.collect();
-                changed.then_some(Val::Tuple(outs))
+                changed.then(|| before.rebuilt(outs))
             }
             (Val::Opt(s, x), Val::Opt(t, p), Val::Opt(u, n)) => {
                 let some =

@@ -119,7 +119,7 @@ impl Lower<'_> {
             syn::Item::Static(s) => (&s.ident, &s.ty),
             _ => return,
         };
-        let kind = super::kind_of(ty, &self.sig.floats);
+        let kind = super::kind_of(ty, &self.sig.names);
         let t = self.g.types.fresh(kind);
         let id = self.g.opaque_tokens(quote!(#ident), t);
         self.declare(ident, Val::Num(id), false);
@@ -146,11 +146,7 @@ impl Lower<'_> {
             pat => (pat, None),
         };
         let Some(init) = &local.init else {
-            let syn::Pat::Ident(p) = pat else {
-                return self.reject(pat, &errors::PATTERN);
-            };
-            self.declare(&p.ident, Val::Uninit, true);
-            return Ok(());
+            return self.declare_later(pat);
         };
         let val = self.expr(&init.expr)?;
         if self.dead {
@@ -191,19 +187,37 @@ impl Lower<'_> {
         self.bind(pat, val)
     }
 
+    /// `let a;` and `let (a, b);`: the values come later.
+    fn declare_later(&mut self, pat: &syn::Pat) -> Result<()> {
+        match pat {
+            syn::Pat::Ident(p) if p.subpat.is_none() && p.by_ref.is_none() => {
+                self.declare(&p.ident, Val::Uninit, true);
+                Ok(())
+            }
+            syn::Pat::Tuple(p) => p.elems.iter().try_for_each(|p| self.declare_later(p)),
+            syn::Pat::Wild(_) => Ok(()),
+            _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
     /// Notes the type that the user wrote.
     pub(super) fn learn_type(&mut self, val: &Val, ty: &syn::Type) {
         match val {
             Val::Num(id) => {
-                let kind = super::kind_of(super::strip_refs(ty), &self.sig.floats);
+                let kind = super::kind_of(super::strip_refs(ty), &self.sig.names);
                 if !matches!(kind, Kind::Other | Kind::Unknown) {
                     let t = self.g.ty(*id);
                     self.g.types.learn(t, kind);
                 }
             }
             Val::View(view) => {
-                let shape = Shape::parse(ty, &self.sig.floats);
+                let shape = Shape::parse(ty, &self.sig.names);
                 self.learn_elements(&view.place.clone(), &shape);
+            }
+            Val::Struct(of, all) => {
+                for (v, f) in all.iter().zip(&of.fields) {
+                    self.learn_type(v, &f.ty);
+                }
             }
             Val::Tuple(all) => {
                 if let syn::Type::Tuple(t) = super::strip_refs(ty) {
@@ -418,7 +432,7 @@ impl Lower<'_> {
             syn::Expr::Await(_) | syn::Expr::Async(_) | syn::Expr::Yield(_) => {
                 self.reject(e, &errors::AWAIT)
             }
-            syn::Expr::Struct(_) => self.reject(e, &errors::STRUCT),
+            syn::Expr::Struct(x) => self.struct_literal(x),
             _ => self.reject(e, &errors::EXPRESSION),
         }
     }
@@ -431,7 +445,7 @@ impl Lower<'_> {
                 for (_, var) in entries.iter_mut() {
                     let val = self.read(*var);
                     let owned = match &val {
-                        Val::Num(_) | Val::Tuple(_) | Val::Opt(..) => true,
+                        Val::Num(_) | Val::Tuple(_) | Val::Struct(..) | Val::Opt(..) => true,
                         Val::View(view) => !view.by_ref,
                         _ => false,
                     };
@@ -626,7 +640,7 @@ impl Lower<'_> {
             .get_ident()
             .and_then(|i| self.sig.generics.const_params().find(|c| c.ident == *i));
         let kind = match const_generic {
-            Some(c) => super::kind_of(&c.ty, &self.sig.floats),
+            Some(c) => super::kind_of(&c.ty, &self.sig.names),
             None => kind,
         };
         // A lower-case path may be a function given as an argument.
@@ -803,7 +817,12 @@ impl Lower<'_> {
     }
 
     /// Assignment to a place, or destructuring.
-    fn assign_to(&mut self, left: &syn::Expr, val: Val, right: &syn::Expr) -> Result<()> {
+    pub(super) fn assign_to(
+        &mut self,
+        left: &syn::Expr,
+        val: Val,
+        right: &syn::Expr,
+    ) -> Result<()> {
         match (left, val) {
             (syn::Expr::Infer(_), _) => Ok(()),
             (_, Val::Poison) => Err(Rejected),
@@ -813,6 +832,12 @@ impl Lower<'_> {
                     self.assign_to(e, v, right)?;
                 }
                 Ok(())
+            }
+            (syn::Expr::Struct(_), val @ Val::Struct(..)) => {
+                let syn::Expr::Struct(x) = left else {
+                    return self.reject(left, &errors::ASSIGN);
+                };
+                self.assign_fields(x, &val, right)
             }
             (syn::Expr::Array(a), Val::View(view)) => {
                 for (k, e) in a.elems.iter().enumerate() {
@@ -881,15 +906,23 @@ impl Lower<'_> {
                 };
                 (Element::Part(view.place), shape)
             }
-            Val::Tuple(all) => {
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
                 let mut parts = Vec::new();
                 let mut shapes = Vec::new();
-                for v in all {
+                for v in all.clone() {
                     let (p, s) = self.array_element(v)?;
                     parts.push(p);
                     shapes.push(s);
                 }
-                (Element::Tuple(parts), Shape::Tuple(shapes))
+                let shape = match &val {
+                    Val::Struct(of, _) => {
+                        let shape = Shape::Struct(of.clone());
+                        self.unify_shapes(&shape, &Shape::Tuple(shapes));
+                        shape
+                    }
+                    _ => Shape::Tuple(shapes),
+                };
+                (Element::Tuple(parts), shape)
             }
             val => {
                 let id = self.num(val, quote!())?;
@@ -960,6 +993,10 @@ impl Lower<'_> {
         }
         let base = self.operand(&x.base)?;
         match (&x.member, base) {
+            (member, Val::Struct(of, all)) => match of.position(member) {
+                Some(k) => Ok(all[k].clone()),
+                None => self.reject(member, &errors::NO_FIELD),
+            },
             (syn::Member::Unnamed(k), Val::Tuple(all)) => {
                 match all.into_iter().nth(k.index as usize) {
                     Some(val) => Ok(val),
@@ -978,6 +1015,23 @@ impl Lower<'_> {
                 Ok(Val::Num(self.g.opaque(opaque, &[id], ty)))
             }
             (_, Val::Poison) => Err(Rejected),
+            (_, Val::Num(_)) | (_, Val::View(_)) | (_, Val::Tuple(_)) => {
+                self.reject(&x.member, &errors::NO_FIELD)
+            }
+            (member, Val::MutRef(var)) => {
+                let inner = self.read(var);
+                match (member, inner) {
+                    (member, Val::Struct(of, all)) if of.position(member).is_some() => {
+                        Ok(all[of.position(member).unwrap_or(0)].clone())
+                    }
+                    (syn::Member::Unnamed(k), Val::Tuple(all))
+                        if (k.index as usize) < all.len() =>
+                    {
+                        Ok(all[k.index as usize].clone())
+                    }
+                    _ => self.reject(member, &errors::NO_FIELD),
+                }
+            }
             _ => self.reject(&x.member, &errors::STRUCT),
         }
     }
@@ -1023,7 +1077,7 @@ impl Lower<'_> {
 
     fn cast(&mut self, x: &syn::ExprCast) -> Result<Val> {
         let a = self.scalar(&x.expr)?;
-        let kind = super::kind_of(&x.ty, &self.sig.floats);
+        let kind = super::kind_of(&x.ty, &self.sig.names);
         let ty = &x.ty;
         match kind {
             Kind::Float(to) => {

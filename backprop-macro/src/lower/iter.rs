@@ -708,7 +708,7 @@ impl Lower<'_> {
                 if let Some(t) = &x.turbofish
                     && let Some(syn::GenericArgument::Type(t)) = t.args.first()
                 {
-                    let kind = super::kind_of(t, &self.sig.floats);
+                    let kind = super::kind_of(t, &self.sig.names);
                     if matches!(kind, Kind::Int(_)) {
                         return self.reject(&x.method, &errors::UNKNOWN_METHOD);
                     }

@@ -118,7 +118,7 @@ impl Lower<'_> {
             },
             Val::Iter(iter) => self.iter_method(x, iter, name, &args),
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
-            Val::Tuple(_) if matches!(name, "clone" | "to_owned") => Ok(recv),
+            Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => Ok(recv),
             Val::Closure(c) if name == "clone" => Ok(Val::Closure(c)),
             Val::Poison => Err(Rejected),
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
@@ -343,6 +343,29 @@ impl Lower<'_> {
                 Val::Poison => Err(Rejected),
                 _ => self.reject(args[0], &errors::NOT_ARRAY),
             },
+            ("swap_with_slice", 1) => match self.operand(args[0])? {
+                Val::View(other) => {
+                    let (a, b) = (self.view_len(&view), self.view_len(&other));
+                    if a != b {
+                        let ty = self.g.bool_ty();
+                        let same = self.g.opaque_binary(quote!(==), a, b, ty, false);
+                        self.effect(
+                            quote!(::core::assert!(__h0, "swap_with_slice: the lengths differ")),
+                            &[same],
+                        );
+                    }
+                    self.positions(b, false, |l, k| {
+                        let held = l.element(&view, k);
+                        let held = l.by_value(held, "held");
+                        let new = l.element(&other, k);
+                        l.assign_element(&view, k, new)?;
+                        l.assign_element(&other, k, held)
+                    })?;
+                    Ok(Val::Unit)
+                }
+                Val::Poison => Err(Rejected),
+                _ => self.reject(args[0], &errors::NOT_ARRAY),
+            },
             ("first" | "last", 0) => {
                 let len = self.view_len(&view);
                 let zero = self.g.usize_const(0);
@@ -523,6 +546,12 @@ impl Lower<'_> {
             }
             let (s, t) = (self.g.shape_at(&p), self.g.shape_at(&q));
             self.unify_shapes(&s, &t);
+            let view = |place: &crate::graph::Place| View {
+                place: place.clone(),
+                window: None,
+                by_ref: false,
+            };
+            self.keeps_length(&view(&p), &view(&q));
             self.g.swap(p, q);
             return Ok(());
         }

@@ -11,14 +11,17 @@ mod iter;
 mod method;
 mod pattern;
 mod place;
+mod structs;
 mod value;
 
 pub use call::fill;
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Errors, Message, Rejected, Result};
 use crate::graph::{ArrayId, Graph, Id, Init, Node, Place, RegionId};
 use crate::shape::Shape;
 use crate::signature::Signature;
+use crate::source::Source as File;
 use crate::types::{INTEGERS, Kind, Ty};
 use control::{Frame, Target};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -39,6 +42,8 @@ pub struct Primal {
     pub read_params: Vec<u32>,
     /// For each parameter, what stands for it.
     pub params: Vec<Source>,
+    /// What `&mut` parameters get when the function ends: the place and the value.
+    pub writes: Vec<(TokenStream, Id)>,
     /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
     pub items: Vec<TokenStream>,
 }
@@ -72,6 +77,18 @@ struct Var {
     mutable: bool,
 }
 
+/// A `&mut` parameter.
+#[derive(Clone)]
+struct InOut {
+    param: usize,
+    /// How what is behind it is read and written.
+    read: TokenStream,
+    /// The variable that holds it meanwhile.
+    var: VarId,
+    /// What it held on entry.
+    entry: Val,
+}
+
 /// The names of one block: text and hygiene context.
 type Scope = HashMap<String, Vec<(String, VarId)>>;
 
@@ -97,9 +114,10 @@ pub struct Lower<'a> {
     named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
+    in_out: Vec<InOut>,
     items: Vec<TokenStream>,
     /// Tells, where it can be known, that a function called is not annotated.
-    unannotated: &'a dyn Fn(&syn::Path) -> bool,
+    source: &'a File,
 }
 
 const MAX_NODES: usize = 200_000;
@@ -110,7 +128,7 @@ pub fn lower(
     function: &syn::ItemFn,
     sig: &Signature,
     errors: &Errors,
-    unannotated: &dyn Fn(&syn::Path) -> bool,
+    source: &File,
 ) -> Option<Primal> {
     let mut l = Lower {
         g: Graph::default(),
@@ -129,17 +147,20 @@ pub fn lower(
         named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
+        in_out: Vec::new(),
         items: Vec::new(),
-        unannotated,
+        source,
     };
     let body = l.g.open();
     let params = l.params();
     l.scopes.push(Scope::new());
     let result = l.function_body(&function.block);
     let output = match result {
+        Ok(_) if sig.returns_nothing => l.changed(),
         Ok(val) => l.output(val, &sig.output, &function.sig.output),
         Err(Rejected) => None,
     };
+    let writes = l.writes().unwrap_or_default();
     l.g.close();
     if l.g.nodes.len() > MAX_NODES {
         errors.reject(&sig.ident, &errors::TOO_LARGE);
@@ -154,8 +175,20 @@ pub fn lower(
         reads: l.reads,
         read_params: l.read_params,
         params,
+        writes,
         items: l.items,
     })
+}
+
+impl Primal {
+    /// Whether the function stores to a parameter or to a part of it.
+    pub fn mutates(&self, param: &Source) -> bool {
+        match param {
+            Source::Array(a) => self.graph.array(*a).mutated,
+            Source::Tuple(all) => all.iter().any(|s| self.mutates(s)),
+            Source::Scalar(_) | Source::Constant => false,
+        }
+    }
 }
 
 impl Lower<'_> {
@@ -182,12 +215,84 @@ impl Lower<'_> {
                 quote!(#ident)
             };
             self.g.span = Some(p.ident.span());
+            let frozen = !p.mutable && !p.in_out;
             let (val, source) =
-                self.param_value(&name, &p.shape, read, k as u32, !p.mutable, p.by_ref);
-            self.declare(&p.ident, val, p.mutable);
+                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, p.by_ref);
+            let held = match &val {
+                // What is behind the reference is a variable of its own.
+                Val::View(_) => val.clone(),
+                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true)),
+                _ => val.clone(),
+            };
+            let var = self.declare(&p.ident, held.clone(), p.mutable);
+            if p.in_out {
+                self.in_out.push(InOut {
+                    param: k,
+                    read,
+                    var: match held {
+                        Val::MutRef(inner) => inner,
+                        _ => var,
+                    },
+                    entry: val,
+                });
+            }
             sources.push(source);
         }
         sources
+    }
+
+    /// The results of a function that returns nothing: what its `&mut` parameters hold, in order.
+    fn changed(&mut self) -> Option<Output> {
+        let mut out = Vec::new();
+        for p in self.in_out.clone() {
+            if self.sig.params[p.param].shape.has_floats() {
+                let now = self.read(p.var);
+                out.push(held(now)?);
+            }
+        }
+        match out.len() {
+            1 => out.pop(),
+            _ => Some(Output::Tuple(out)),
+        }
+    }
+
+    /// What the user's `&mut` parameters get when the function ends. Arrays have been changed in place.
+    fn writes(&mut self) -> Result<Vec<(TokenStream, Id)>> {
+        let mut out = Vec::new();
+        for p in self.in_out.clone() {
+            let (now, shape) = (self.read(p.var), &self.sig.params[p.param].shape);
+            self.write_back(&p.entry, &now, shape, p.read, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn write_back(
+        &mut self,
+        entry: &Val,
+        now: &Val,
+        shape: &Shape,
+        place: TokenStream,
+        out: &mut Vec<(TokenStream, Id)>,
+    ) -> Result<()> {
+        match (entry, now) {
+            (Val::Num(old), Val::Num(new)) => {
+                if self.g.resolve(*new) != *old {
+                    out.push((place, *new));
+                }
+            }
+            (Val::View(old), Val::View(new)) if old.place != new.place => {
+                self.keeps_length(old, new);
+                self.copy_view(old, new)?;
+            }
+            _ => {
+                let parts = entry.parts().into_iter().flatten();
+                let now = now.parts().into_iter().flatten();
+                for ((e, n), (m, s)) in parts.zip(now).zip(shape.parts().unwrap_or_default()) {
+                    self.write_back(e, n, &s, quote!(#place.#m), out)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn param_value(
@@ -213,6 +318,15 @@ impl Lower<'_> {
                 let (vals, sources) = parts.unzip();
                 (Val::Tuple(vals), Source::Tuple(sources))
             }
+            Shape::Struct(of) => {
+                let parts = of.fields.iter().map(|f| {
+                    let member = &f.member;
+                    let read = quote!(#read.#member);
+                    self.param_value(name, &f.shape, read, k, frozen, by_ref)
+                });
+                let (vals, sources) = parts.unzip();
+                (Val::Struct(of.clone(), vals), Source::Tuple(sources))
+            }
             Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => {
                 let array =
                     self.g
@@ -234,7 +348,7 @@ impl Lower<'_> {
                 )
             }
             Shape::Constant(ty) => {
-                let kind = kind_of(ty, &self.sig.floats);
+                let kind = kind_of(ty, &self.sig.names);
                 let ty = self.g.types.fresh(kind);
                 let id = self.param_node(read, ty, name, k);
                 (Val::Num(id), Source::Constant)
@@ -280,6 +394,15 @@ impl Lower<'_> {
                     .collect();
                 Some(Output::Tuple(parts?))
             }
+            (Val::Struct(of, vals), Shape::Struct(s)) if of.same(s) => {
+                let parts: Option<Vec<Output>> = vals
+                    .into_iter()
+                    .zip(&s.fields)
+                    .map(|(v, f)| self.output(v, &f.shape, at))
+                    .collect();
+                Some(Output::Tuple(parts?))
+            }
+            (Val::Num(id), Shape::Constant(_)) => Some(Output::Scalar(id)),
             (Val::Poison, _) => None,
             _ => {
                 self.errors.reject(at, &errors::RETURN_TYPE);
@@ -313,16 +436,16 @@ impl Lower<'_> {
                 self.g.types.learn(*t, Kind::Float(f.clone()))
             }
             (Shape::Scalar(t), Shape::Constant(ty)) | (Shape::Constant(ty), Shape::Scalar(t)) => {
-                let kind = kind_of(ty, &self.sig.floats);
+                let kind = kind_of(ty, &self.sig.names);
                 self.g.types.learn(*t, kind);
             }
             (Shape::Scalar(a), Shape::Scalar(b)) => self.g.types.unify(*a, *b),
-            (Shape::Tuple(xs), Shape::Tuple(ys)) => {
-                for (x, y) in xs.iter().zip(ys) {
-                    self.unify_shapes(x, y);
-                }
-            }
             _ => {
+                if let (Some(xs), Some(ys)) = (a.parts(), b.parts()) {
+                    for ((_, x), (_, y)) in xs.iter().zip(&ys) {
+                        self.unify_shapes(x, y);
+                    }
+                }
                 if let (Some(x), Some(y)) = (a.element(), b.element()) {
                     self.unify_shapes(&x.clone(), &y.clone());
                 }
@@ -367,7 +490,9 @@ impl Lower<'_> {
             Val::View(view) => {
                 self.named.insert(view.place.array);
             }
-            Val::Tuple(all) => all.iter().for_each(|v| self.name_arrays(v)),
+            Val::Tuple(all) | Val::Struct(_, all) => {
+                all.iter().for_each(|v| self.name_arrays(v));
+            }
             Val::Opt(_, inner) => self.name_arrays(inner),
             _ => {}
         }
@@ -463,6 +588,19 @@ impl Lower<'_> {
     }
 }
 
+/// A value as a result.
+fn held(val: Val) -> Option<Output> {
+    match val {
+        Val::Num(id) => Some(Output::Scalar(id)),
+        Val::View(view) if view.window.is_none() => Some(Output::Array(view.place)),
+        Val::Tuple(all) | Val::Struct(_, all) => {
+            let parts: Option<Vec<Output>> = all.into_iter().map(held).collect();
+            Some(Output::Tuple(parts?))
+        }
+        _ => None,
+    }
+}
+
 /// The length of an array, as a node.
 pub fn fixed_len(g: &mut Graph, place: &Place) -> Id {
     use crate::shape::Length;
@@ -475,8 +613,8 @@ pub fn fixed_len(g: &mut Graph, place: &Place) -> Id {
 }
 
 /// The kind that a type's name says.
-fn kind_of(ty: &syn::Type, floats: &[Ident]) -> Kind {
-    match Shape::parse(ty, floats) {
+fn kind_of(ty: &syn::Type, names: &Definitions) -> Kind {
+    match Shape::parse(ty, names) {
         Shape::Float(f) => Kind::Float(f),
         _ => match crate::shape::primitive(strip_refs(ty)).as_deref() {
             Some("bool") => Kind::Bool,

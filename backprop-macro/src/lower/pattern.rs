@@ -80,6 +80,11 @@ impl Lower<'_> {
                     _ => self.reject(pat, &errors::PATTERN),
                 }
             }
+            syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match &val {
+                Val::Poison => Err(Rejected),
+                Val::Struct(..) => self.bind_struct(pat, &val),
+                _ => self.reject(pat, &errors::PATTERN),
+            },
             syn::Pat::Or(p) => {
                 let binds = p.cases.iter().any(binds_names);
                 if binds {
@@ -172,6 +177,14 @@ impl Lower<'_> {
                 let mut all = None;
                 for (p, v) in p.elems.iter().zip(vals) {
                     let one = self.condition(p, v)?;
+                    all = self.both(all, one);
+                }
+                Ok(all)
+            }
+            (syn::Pat::Struct(_) | syn::Pat::TupleStruct(_), Val::Struct(..)) => {
+                let mut all = None;
+                for (p, v) in self.field_patterns(pat, val)? {
+                    let one = self.condition(&p, &v)?;
                     all = self.both(all, one);
                 }
                 Ok(all)

@@ -71,15 +71,19 @@ impl Lower<'_> {
     /// What stands at a place.
     pub(super) fn at(&mut self, place: Place, by_ref: bool) -> Val {
         match self.g.shape_at(&place) {
-            Shape::Tuple(all) => Val::Tuple(
-                (0..all.len() as u32)
-                    .map(|k| {
-                        let mut part = place.clone();
-                        part.path.push(Step::Field(k));
-                        self.at(part, by_ref)
-                    })
-                    .collect(),
-            ),
+            shape @ (Shape::Tuple(_) | Shape::Struct(_)) => {
+                let count = shape.parts().map_or(0, |all| all.len() as u32);
+                let parts = (0..count).map(|k| {
+                    let mut part = place.clone();
+                    part.path.push(Step::Field(k));
+                    self.at(part, by_ref)
+                });
+                let parts = parts.collect();
+                match shape {
+                    Shape::Struct(of) => Val::Struct(of, parts),
+                    _ => Val::Tuple(parts),
+                }
+            }
             shape if shape.is_array() => Val::View(View {
                 place,
                 window: None,
@@ -88,7 +92,7 @@ impl Lower<'_> {
             Shape::Constant(ty) => {
                 let id = self.g.load(place);
                 self.g.nodes[id.0 as usize].pinned = true;
-                let kind = super::kind_of(&ty, &self.sig.floats);
+                let kind = super::kind_of(&ty, &self.sig.names);
                 let t = self.g.ty(id);
                 self.g.types.learn(t, kind);
                 Val::Num(id)
@@ -224,6 +228,27 @@ impl Lower<'_> {
         })
     }
 
+    /// The adjoint of an array is laid out once: what replaces a `Vec`'s contents must be as long.
+    pub(super) fn keeps_length(&mut self, to: &View, from: &View) {
+        let fixed = |s: &Shape| matches!(s, Shape::Array(..));
+        if fixed(&self.view_shape(to)) || fixed(&self.view_shape(from)) {
+            return;
+        }
+        let (a, b) = (self.view_len(to), self.view_len(from));
+        if a == b {
+            return;
+        }
+        let ty = self.g.bool_ty();
+        let same = self.g.opaque_binary(quote!(==), a, b, ty, false);
+        self.effect(
+            quote!(::core::assert!(
+                __h0,
+                "backprop: a `Vec` that is replaced or swapped in a loop, a branch or behind `&mut` must keep its length"
+            )),
+            &[same],
+        );
+    }
+
     /// A loop over `0..len`.
     pub(super) fn positions(
         &mut self,
@@ -279,7 +304,7 @@ impl Lower<'_> {
                 };
                 self.copy_view(&to, &from)
             }
-            Val::Tuple(all) => {
+            Val::Tuple(all) | Val::Struct(_, all) => {
                 for (k, v) in all.into_iter().enumerate() {
                     let mut part = place.clone();
                     part.path.push(Step::Field(k as u32));
@@ -362,8 +387,9 @@ impl Lower<'_> {
                 }
                 Val::View(view)
             }
-            Val::Tuple(all) => {
-                Val::Tuple(all.into_iter().map(|v| self.by_value(v, name)).collect())
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let parts = all.iter().map(|v| self.by_value(v.clone(), name));
+                val.rebuilt(parts.collect())
             }
             Val::Opt(some, inner) => Val::Opt(some, Box::new(self.by_value(*inner, name))),
             other => other,
@@ -396,16 +422,32 @@ impl Lower<'_> {
                 })
             }
             syn::Expr::Field(f) => {
-                let syn::Member::Unnamed(k) = &f.member else {
-                    return self.reject(e, &errors::STRUCT);
+                let mut base = self.target(&f.base)?;
+                if let Some(Val::MutRef(inner)) = self.held(&base) {
+                    base = Destination::Var(inner, Vec::new());
+                }
+                let index = match (&f.member, &base) {
+                    (syn::Member::Unnamed(k), _) => Some(k.index),
+                    (member, Destination::Place(place)) => match self.g.shape_at(place) {
+                        Shape::Struct(of) => of.position(member).map(|k| k as u32),
+                        _ => None,
+                    },
+                    (member, _) => match self.held(&base) {
+                        Some(Val::Struct(of, _)) => of.position(member).map(|k| k as u32),
+                        Some(Val::Poison) => return Err(Rejected),
+                        _ => None,
+                    },
                 };
-                match self.target(&f.base)? {
+                let Some(index) = index else {
+                    return self.reject(&f.member, &errors::STRUCT);
+                };
+                match base {
                     Destination::Var(var, mut path) => {
-                        path.push(k.index);
+                        path.push(index);
                         Ok(Destination::Var(var, path))
                     }
                     Destination::Place(mut place) => {
-                        place.path.push(Step::Field(k.index));
+                        place.path.push(Step::Field(index));
                         Ok(Destination::Place(place))
                     }
                     Destination::View(_) => self.reject(e, &errors::ASSIGN),
@@ -466,10 +508,7 @@ impl Lower<'_> {
             Destination::Var(var, path) => {
                 let mut val = self.read(*var);
                 for &k in path {
-                    val = match val {
-                        Val::Tuple(all) => all.get(k as usize)?.clone(),
-                        _ => return None,
-                    };
+                    val = val.parts()?.get(k as usize)?.clone();
                 }
                 Some(val)
             }
@@ -523,7 +562,7 @@ impl Lower<'_> {
         rhs: &syn::Expr,
     ) -> Result<Val> {
         if let Some((&k, rest)) = path.split_first() {
-            let Val::Tuple(mut all) = old else {
+            let Some(mut all) = old.parts().map(<[Val]>::to_vec) else {
                 return self.reject(at, &errors::ASSIGN);
             };
             let Some(slot) = all.get_mut(k as usize) else {
@@ -532,7 +571,7 @@ impl Lower<'_> {
             let inner = std::mem::replace(slot, Val::Unit);
             let new = self.replaced(inner, rest, val, at, rhs)?;
             all[k as usize] = new;
-            return Ok(Val::Tuple(all));
+            return Ok(old.rebuilt(all));
         }
         match (&old, val) {
             (Val::View(to), Val::View(from)) if !to.by_ref => {
@@ -547,6 +586,7 @@ impl Lower<'_> {
                     || !self.journals.is_empty()
                 {
                     // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
+                    self.keeps_length(to, &from);
                     self.copy_view(to, &from)?;
                     return Ok(old);
                 }

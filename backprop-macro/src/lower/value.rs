@@ -2,6 +2,7 @@
 
 use super::VarId;
 use super::iter::Iter;
+use crate::definitions::Struct;
 use crate::graph::{Id, Place};
 use std::rc::Rc;
 
@@ -18,6 +19,8 @@ pub enum Val {
     /// A scalar inside an array, by mutable reference.
     Elem(Place),
     Tuple(Vec<Val>),
+    /// The fields, in the order of the struct.
+    Struct(Rc<Struct>, Vec<Val>),
     Range(RangeVal),
     Iter(Rc<Iter>),
     Closure(Rc<Closure>),
@@ -59,9 +62,25 @@ impl Val {
     pub fn leaves(&self) -> Vec<Id> {
         match self {
             Val::Num(id) => vec![*id],
-            Val::Tuple(all) => all.iter().flat_map(Val::leaves).collect(),
+            Val::Tuple(all) | Val::Struct(_, all) => all.iter().flat_map(Val::leaves).collect(),
             Val::Opt(some, val) => std::iter::once(*some).chain(val.leaves()).collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// The parts of a tuple or struct.
+    pub fn parts(&self) -> Option<&[Val]> {
+        match self {
+            Val::Tuple(all) | Val::Struct(_, all) => Some(all),
+            _ => None,
+        }
+    }
+
+    /// A tuple or struct of the same kind, of other parts.
+    pub fn rebuilt(&self, parts: Vec<Val>) -> Val {
+        match self {
+            Val::Struct(of, _) => Val::Struct(of.clone(), parts),
+            _ => Val::Tuple(parts),
         }
     }
 
@@ -69,7 +88,9 @@ impl Val {
     pub fn map(&self, f: &mut impl FnMut(Id) -> Id) -> Val {
         match self {
             Val::Num(id) => Val::Num(f(*id)),
-            Val::Tuple(all) => Val::Tuple(all.iter().map(|v| v.map(f)).collect()),
+            Val::Tuple(all) | Val::Struct(_, all) => {
+                self.rebuilt(all.iter().map(|v| v.map(f)).collect())
+            }
             Val::Opt(some, val) => {
                 let some = f(*some);
                 Val::Opt(some, Box::new(val.map(f)))

@@ -14,6 +14,7 @@ use crate::graph::{
 use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
 use crate::rules::Op;
+use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -73,6 +74,8 @@ pub struct Gradient {
     /// The backward pass of its own.
     pub back: Option<RegionId>,
     pub result: Output,
+    /// What `&mut` parameters get when the function ends.
+    pub writes: Vec<(TokenStream, Id)>,
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
@@ -153,7 +156,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
     r.local_shadows();
     r.g.invalidate();
     let upstream = local("upstream");
-    r.seed(&primal.result, quote!(#upstream), mode);
+    r.seed(&primal.result, &sig.output, quote!(#upstream), mode);
     for stmt in stmts.iter().rev() {
         r.visit(stmt);
     }
@@ -182,6 +185,7 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         body: primal.body,
         back: split.then_some(region),
         result: primal.result.clone(),
+        writes: primal.writes.clone(),
         reads: r.reads,
         scalars,
         pairs: r.pairs,
@@ -216,7 +220,7 @@ impl Reverse<'_> {
             }
             let name = buffer(sig, k);
             let mut arrays = Vec::new();
-            array_leaves(source, quote!(#name), &mut arrays);
+            array_leaves(source, &sig.params[k].shape, quote!(#name), &mut arrays);
             for (array, tokens) in arrays {
                 let data = self.g.array(array).clone();
                 let given = self.g.new_array(
@@ -247,7 +251,7 @@ impl Reverse<'_> {
         let data = self.g.array(array).clone();
         let shadow = self.g.new_array(
             &format!("d_{}", data.name),
-            data.shape,
+            data.shape.without_names(),
             Init::Zeros,
             data.span,
         );
@@ -309,8 +313,12 @@ impl Reverse<'_> {
         }
     }
 
+    /// The adjoint of a place; a constant part of an element has none.
     fn shadow(&self, place: &Place) -> Option<Place> {
         let array = *self.shadows.get(&place.array)?;
+        if matches!(self.g.shape_at(place), Shape::Constant(_)) {
+            return None;
+        }
         Some(Place {
             array,
             path: place.path.clone(),
@@ -319,7 +327,7 @@ impl Reverse<'_> {
 
     // ---- the ends ----
 
-    fn seed(&mut self, result: &Output, upstream: TokenStream, mode: Mode) {
+    fn seed(&mut self, result: &Output, shape: &Shape, upstream: TokenStream, mode: Mode) {
         match result {
             Output::Scalar(id) => {
                 let id = self.g.resolve(*id);
@@ -357,9 +365,8 @@ impl Reverse<'_> {
                 );
             }
             Output::Tuple(all) => {
-                for (k, part) in all.iter().enumerate() {
-                    let k = syn::Index::from(k);
-                    self.seed(part, quote!(#upstream.#k), mode);
+                for (part, (member, shape)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                    self.seed(part, &shape, quote!(#upstream.#member), mode);
                 }
             }
         }
@@ -717,13 +724,17 @@ impl Reverse<'_> {
     }
 }
 
-fn array_leaves(source: &Source, tokens: TokenStream, out: &mut Vec<(ArrayId, TokenStream)>) {
+fn array_leaves(
+    source: &Source,
+    shape: &Shape,
+    tokens: TokenStream,
+    out: &mut Vec<(ArrayId, TokenStream)>,
+) {
     match source {
         Source::Array(a) => out.push((*a, tokens)),
         Source::Tuple(all) => {
-            for (k, s) in all.iter().enumerate() {
-                let k = syn::Index::from(k);
-                array_leaves(s, quote!(#tokens.#k), out);
+            for (s, (member, part)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                array_leaves(s, &part, quote!(#tokens.#member), out);
             }
         }
         Source::Scalar(_) | Source::Constant => {}
