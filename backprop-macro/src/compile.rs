@@ -61,11 +61,15 @@ fn expand(
     let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };
-    let programs = programs(&function, &sig, &options, errors, source);
-    let out = items::items(&function, &sig, programs.as_ref(), errors);
+    let custom = options.custom.as_ref();
+    let programs = match custom {
+        Some(custom) => crate::custom::programs(custom, &sig, options.check.as_ref(), errors),
+        None => programs(&function, &sig, &options, errors, source),
+    };
+    let out = items::items(&function, &sig, programs.as_ref(), custom, errors);
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
-        return items::items(&function, &sig, None, errors);
+        return items::items(&function, &sig, None, None, errors);
     }
     out
 }

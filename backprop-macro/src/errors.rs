@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `trace` and `check`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `trace` or `check(…)`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `trace`, `check` and `custom(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `trace`, `check(…)` or `custom(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -87,10 +87,14 @@ messages! {
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
+    // custom
+    BAD_CUSTOM: "malformed `{}`", "a rule is a function for the backward pass, or one for each pass and the type of what is kept between them", "write `custom(backward = path)` with `fn path(args…, y, upstream) -> gradients`, or `custom(forward = path, backward = path, residuals = Type)`";
+    CUSTOM_FUNCTION: "`{}` on a method or a function with `&mut` parameters", "the functions of a rule stand beside a plain function", "write a plain function with a rule, and call it from the method";
     // check
     BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
     CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
     CHECK_EXPECTED: "`{}` without a point", "it says what is expected at the point given before it", "write `at(…)` first";
+    CHECK_PARAMETER: "`{}` is not a parameter", "`check` says something of the parameters, const generic ones included", "use the name of a parameter";
     CHECK_MISSING: "no value for `{}`", "a point names all parameters", "add `{} = …`";
     CHECK_SHAPE: "`{}` does not fit", "a value must have the shape of its parameter or result, and its length where that is fixed", "write numbers, `[…]` for arrays and slices, `(…)` for tuples";
     CHECK_NO_GRADIENT: "`{}` has no gradient to compare", "it is not differentiated, or the result is not a scalar", "name a differentiated parameter of a function with a scalar result";

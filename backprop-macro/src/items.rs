@@ -17,6 +17,8 @@ use quote::{ToTokens, format_ident, quote};
 use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
+mod custom;
+
 /// The three programs of a function.
 pub struct Programs {
     pub primal: Primal,
@@ -42,6 +44,8 @@ struct Items<'a> {
     sig: &'a Signature,
     errors: &'a Errors,
     output: &'a syn::Type,
+    /// The user's own rule.
+    custom: Option<&'a crate::custom::Custom>,
 }
 
 /// All generated items; stubs where there are no programs.
@@ -49,6 +53,7 @@ pub fn items(
     item: &syn::ItemFn,
     sig: &Signature,
     programs: Option<&Programs>,
+    custom: Option<&crate::custom::Custom>,
     errors: &Errors,
 ) -> TokenStream {
     let nothing: syn::Type = syn::parse_quote!(());
@@ -61,10 +66,12 @@ pub fn items(
         sig,
         errors,
         output,
+        custom,
     };
-    let (fields, forward, backward) = match programs {
-        Some(p) => i.split(p),
-        None => (Vec::new(), stub(), stub()),
+    let (fields, forward, backward) = match (programs, custom) {
+        (Some(_), Some(custom)) => i.custom_split(custom),
+        (Some(p), None) => i.split(p),
+        (None, _) => (Vec::new(), stub(), stub()),
     };
     let functions = i.functions(programs, &fields, forward, backward);
     let checked = programs.and_then(|p| p.check.as_ref());
@@ -650,6 +657,9 @@ impl Items<'_> {
 
     /// A body in which the forward and the backward pass are one, adding to the buffers; `fresh` ones hold zeros.
     fn fused(&self, primal: &Primal, p: &Gradient, fresh: bool) -> TokenStream {
+        if self.custom.is_some() {
+            return self.custom_fused(p, fresh);
+        }
         let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
         let items = &primal.items;
         let statements = e.region(p.body);

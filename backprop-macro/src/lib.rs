@@ -8,6 +8,7 @@
 mod activity;
 mod check;
 mod compile;
+mod custom;
 mod definitions;
 mod derive;
 mod emit;
@@ -44,7 +45,7 @@ mod types;
 ///
 /// Options: `wrt(a, b)` names the parameters to differentiate with respect to (all that hold floats otherwise);
 /// `as = name` names the namespace; `associated` says that the function stands in an `impl` although it has no `self`;
-/// `check` compares the gradient with differences while compiling.
+/// `check` compares the gradient with differences while compiling; `custom(backward = path)` takes the user's own rule.
 #[proc_macro_attribute]
 pub fn backprop(
     attribute: proc_macro::TokenStream,

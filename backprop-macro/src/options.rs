@@ -4,6 +4,7 @@
 //! argument is an error at its own tokens.
 
 use crate::check::CheckOptions;
+use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{Parse, ParseStream};
@@ -22,6 +23,8 @@ pub struct Options {
     pub trace: Option<Ident>,
     /// Check the gradient.
     pub check: Option<CheckOptions>,
+    /// The user's own rule instead of the compiler's.
+    pub custom: Option<Custom>,
 }
 
 struct Argument {
@@ -44,7 +47,7 @@ impl Parse for Argument {
         let value = if input.peek(syn::token::Paren) {
             let inner;
             parenthesized!(inner in input);
-            if key == "check" {
+            if key == "check" || key == "custom" {
                 return Ok(Argument {
                     key,
                     value: Value::Group(inner.parse()?),
@@ -105,6 +108,12 @@ impl Options {
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
                 ("check", Value::Group(tokens)) => {
                     options.check = Some(CheckOptions::parse(key, tokens, errors));
+                }
+                ("custom", Value::Group(tokens)) => {
+                    options.custom = Custom::parse(key, tokens, errors);
+                }
+                ("custom", _) => {
+                    errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
                 ("wrt" | "as" | "associated" | "trace" | "check", Value::Other(at))
                     if !at.is_empty() =>

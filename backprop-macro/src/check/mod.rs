@@ -58,34 +58,12 @@ pub fn check(
     activity: &Activity,
     errors: &Errors,
 ) -> Option<Checked> {
-    let known = |name: &syn::Ident| {
-        let name = name.unraw();
-        sig.params.iter().any(|p| p.ident.unraw() == name)
-            || sig.generics.const_params().any(|c| c.ident.unraw() == name)
-    };
-    for name in options.names().filter(|n| !known(n)) {
-        errors.reject(name, &errors::UNKNOWN_WRT);
-    }
-    if !errors.is_empty() {
-        return None;
-    }
     if let Some(p) = sig.params.iter().find(|p| p.in_out) {
         let what = format!("what `{}` holds before and after", p.ident.unraw());
         errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
         return None;
     }
-    let mut constants = Constants::default();
-    constants.add_items(&programs.primal.items);
-    for c in sig.generics.const_params() {
-        let given = options
-            .lengths
-            .iter()
-            .find(|l| l.0.unraw() == c.ident.unraw());
-        let n = given
-            .and_then(|l| l.1.first())
-            .map_or(DEFAULT_CONST, |&n| n as i128);
-        constants.chosen.insert(c.ident.to_string(), n);
-    }
+    let constants = constants(options, sig, programs, errors)?;
     let check = Check {
         options,
         sig,
@@ -112,17 +90,65 @@ pub fn check(
             errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
             None
         }
-        Err(Failure::Unknown(what)) => {
-            let name = test::name(sig);
-            let test = test::test(&check, &what)?;
-            Some(Checked {
-                remark: format!(
-                    "Not checked while compiling, which would need {what}: the test `{name}` compares the gradient with differences."
-                ),
-                test,
-            })
-        }
+        Err(Failure::Unknown(what)) => check.later(&what),
     }
+}
+
+/// The test of a gradient that is not to be evaluated while compiling; `None` after an error.
+pub fn deferred(
+    options: &CheckOptions,
+    sig: &Signature,
+    programs: &Programs,
+    what: &str,
+    errors: &Errors,
+) -> Option<Checked> {
+    let constants = constants(options, sig, programs, errors)?;
+    let check = Check {
+        options,
+        sig,
+        programs,
+        constants: &constants,
+        errors,
+    };
+    check.later(what)
+}
+
+/// Whether a test can make arguments for a function.
+pub fn testable(sig: &Signature) -> bool {
+    test::missing(sig).is_none()
+}
+
+/// What names of constants stand for; `None` where an option names no parameter.
+fn constants(
+    options: &CheckOptions,
+    sig: &Signature,
+    programs: &Programs,
+    errors: &Errors,
+) -> Option<Constants> {
+    let known = |name: &syn::Ident| {
+        let name = name.unraw();
+        sig.params.iter().any(|p| p.ident.unraw() == name)
+            || sig.generics.const_params().any(|c| c.ident.unraw() == name)
+    };
+    for name in options.names().filter(|n| !known(n)) {
+        errors.reject(name, &errors::CHECK_PARAMETER);
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let mut constants = Constants::default();
+    constants.add_items(&programs.primal.items);
+    for c in sig.generics.const_params() {
+        let given = options
+            .lengths
+            .iter()
+            .find(|l| l.0.unraw() == c.ident.unraw());
+        let n = given
+            .and_then(|l| l.1.first())
+            .map_or(DEFAULT_CONST, |&n| n as i128);
+        constants.chosen.insert(c.ident.to_string(), n);
+    }
+    Some(constants)
 }
 
 /// Whether something is held constant: differences at run time would move it.
@@ -180,6 +206,18 @@ struct Tally {
 }
 
 impl Check<'_> {
+    /// The test, and a remark that says why.
+    fn later(&self, what: &str) -> Option<Checked> {
+        let name = test::name(self.sig);
+        let test = test::test(self, what)?;
+        Some(Checked {
+            remark: format!(
+                "Not checked while compiling, which would need {what}: the test `{name}` compares the gradient with differences."
+            ),
+            test,
+        })
+    }
+
     fn run(&self, primal: &Gradient, tangent: Option<&Gradient>) -> Result<String, Failure> {
         let p = self.programs;
         let new =

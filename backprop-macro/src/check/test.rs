@@ -22,24 +22,29 @@ pub fn name(sig: &Signature) -> Ident {
     )
 }
 
+/// What a test could not make.
+pub fn missing(sig: &Signature) -> Option<String> {
+    if sig.associated {
+        return Some("a `self`".into());
+    }
+    if sig.output.has_structs() {
+        return Some("an upstream gradient".into());
+    }
+    let missing = sig
+        .params
+        .iter()
+        .find(|p| !buildable(&p.shape) || nested_reference(&p.ty))?;
+    Some(format!("a value for `{}`", missing.ident.unraw()))
+}
+
 /// The test; `None` where no arguments can be made, after an error.
 pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
     let sig = check.sig;
-    if sig.output.has_structs() {
-        let text = "an upstream gradient";
+    if let Some(what) = missing(sig) {
         check
             .errors
-            .reject_named(&check.options.key, &errors::CHECK_METHOD, text);
+            .reject_named(&check.options.key, &errors::CHECK_METHOD, &what);
         return None;
-    }
-    for p in &sig.params {
-        if !buildable(&p.shape) || nested_reference(&p.ty) {
-            let text = format!("a value for `{}`", p.ident.unraw());
-            check
-                .errors
-                .reject_named(&check.options.key, &errors::CHECK_METHOD, &text);
-            return None;
-        }
     }
     let (args, random, point) = (local("args"), local("random"), local("point"));
     let types: Vec<TokenStream> = sig.params.iter().map(|p| owned_type(&p.shape)).collect();
