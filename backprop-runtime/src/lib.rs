@@ -26,6 +26,7 @@
 pub mod activation;
 pub mod adam;
 pub mod builder;
+pub mod check;
 pub mod data;
 pub mod dense;
 pub mod error;

@@ -178,17 +178,17 @@ impl<A> Problem<'_, A> {
                 let total: f64 = values.iter().zip(&weights).map(|(v, w)| v * w).sum();
                 total.is_finite().then_some(total)
             };
-            // A wrong derivative is wrong at every step; a kink nearby spoils only the larger ones.
+            // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
             let mut wrong = None;
             for shrink in [1.0, 0.1, 0.01] {
                 let Some(found) = ridders(&mut f, reach * shrink) else {
                     continue;
                 };
-                if judge(*got, &found, size, self.tolerance) != Verdict::Wrong {
-                    wrong = None;
+                let verdict = judge(*got, &found, size, self.tolerance);
+                wrong = (verdict == Verdict::Wrong).then_some(found);
+                if verdict == Verdict::Right {
                     break;
                 }
-                wrong = Some(found);
             }
             put(args, x);
             if let Some(found) = wrong {
