@@ -8,7 +8,17 @@
 fn rejections() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
-    for stage in ["options", "signature", "compile", "lower", "emit"] {
+    for stage in [
+        "options",
+        "signature",
+        "compile",
+        "lower",
+        "emit",
+        "check",
+        "custom",
+        "cost",
+        "warnings",
+    ] {
         cases.compile_fail(format!("tests/ui/{stage}/*.rs"));
     }
     cases.pass("tests/ui/accepted/*.rs");

@@ -17,6 +17,8 @@ use crate::signature::Signature;
 pub struct Activity {
     nodes: Vec<bool>,
     arrays: Vec<bool>,
+    /// What is piecewise constant ends a path.
+    smooth: bool,
 }
 
 impl Activity {
@@ -36,6 +38,7 @@ impl Activity {
         let mut a = Activity {
             nodes: vec![false; g.nodes.len()],
             arrays: vec![false; g.arrays.len()],
+            smooth: false,
         };
         for (source, param) in primal.params.iter().zip(&sig.params) {
             if param.active {
@@ -45,6 +48,19 @@ impl Activity {
         while a.region(g, primal.body) {}
         a.check(g, primal.body, errors);
         a.check_result(g, &primal.result, &sig.output, sig, errors);
+        a
+    }
+
+    /// What depends on one parameter through more than what is piecewise constant.
+    pub fn smooth(primal: &Primal, param: usize) -> Activity {
+        let g = &primal.graph;
+        let mut a = Activity {
+            nodes: vec![false; g.nodes.len()],
+            arrays: vec![false; g.arrays.len()],
+            smooth: true,
+        };
+        a.start(&primal.params[param]);
+        while a.region(g, primal.body) {}
         a
     }
 
@@ -87,6 +103,11 @@ impl Activity {
                 Stmt::Let(id) => {
                     let active = match g.node(*id) {
                         Node::Apply(Op::Powi, args) => self.node(g, args[0]),
+                        Node::Apply(op, _)
+                            if self.smooth && crate::warnings::is_piecewise_constant(*op) =>
+                        {
+                            false
+                        }
                         Node::Apply(_, args) => args.iter().any(|&x| self.node(g, x)),
                         Node::Cast(x, _) => self.node(g, *x),
                         Node::Load(p, _) => {

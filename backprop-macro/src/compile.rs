@@ -117,7 +117,12 @@ pub fn programs(
         saved,
         trace,
         check: None,
+        warnings: TokenStream::new(),
     };
+    if let Some(cost) = &options.cost {
+        crate::cost::check(cost, &programs, errors);
+    }
+    programs.warnings = crate::warnings::warnings(&programs.primal, sig, &options.allow);
     if let Some(check) = &options.check {
         programs.check = crate::check::check(check, sig, &programs, &activity, errors);
     }

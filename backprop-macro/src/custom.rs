@@ -111,6 +111,7 @@ pub fn programs(
         saved: Saved::default(),
         trace: None,
         check: None,
+        warnings: TokenStream::new(),
     };
     let all = CheckOptions::new(custom.key.clone());
     // A rule that nobody asked to check is checked where arguments can be made.

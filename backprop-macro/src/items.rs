@@ -30,6 +30,8 @@ pub struct Programs {
     pub trace: Option<Gradient>,
     /// What `check` found.
     pub check: Option<crate::check::Checked>,
+    /// What is legal but surprising.
+    pub warnings: TokenStream,
 }
 
 /// One field of the residuals.
@@ -76,6 +78,7 @@ pub fn items(
     let functions = i.functions(programs, &fields, forward, backward);
     let checked = programs.and_then(|p| p.check.as_ref());
     let test = checked.map(|c| &c.test);
+    let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
         return functions;
     }
@@ -91,6 +94,7 @@ pub fn items(
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
     quote! {
+        #warnings
         #test
         #[doc = #doc]
         #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]

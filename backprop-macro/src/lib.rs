@@ -8,6 +8,7 @@
 mod activity;
 mod check;
 mod compile;
+mod cost;
 mod custom;
 mod definitions;
 mod derive;
@@ -37,6 +38,7 @@ mod stable;
 mod sweep;
 mod trace;
 mod types;
+mod warnings;
 
 /// Differentiates a function at compile time.
 ///

@@ -4,6 +4,7 @@
 //! argument is an error at its own tokens.
 
 use crate::check::CheckOptions;
+use crate::cost::CostOptions;
 use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
@@ -25,6 +26,10 @@ pub struct Options {
     pub check: Option<CheckOptions>,
     /// The user's own rule instead of the compiler's.
     pub custom: Option<Custom>,
+    /// What value and gradient may cost.
+    pub cost: Option<CostOptions>,
+    /// The warnings that are silenced.
+    pub allow: Vec<String>,
 }
 
 struct Argument {
@@ -47,7 +52,7 @@ impl Parse for Argument {
         let value = if input.peek(syn::token::Paren) {
             let inner;
             parenthesized!(inner in input);
-            if key == "check" || key == "custom" {
+            if key == "check" || key == "custom" || key == "cost" {
                 return Ok(Argument {
                     key,
                     value: Value::Group(inner.parse()?),
@@ -112,15 +117,24 @@ impl Options {
                 ("custom", Value::Group(tokens)) => {
                     options.custom = Custom::parse(key, tokens, errors);
                 }
+                ("cost", Value::Group(tokens)) => {
+                    options.cost = CostOptions::parse(&key, tokens, errors);
+                }
+                ("cost", _) => {
+                    errors.reject_named(&key, &errors::BAD_COST, &name);
+                }
+                ("allow", Value::Names(names)) => {
+                    options.allow = crate::warnings::allowed(names, errors);
+                }
                 ("custom", _) => {
                     errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "check", Value::Other(at))
+                ("wrt" | "as" | "associated" | "trace" | "check" | "allow", Value::Other(at))
                     if !at.is_empty() =>
                 {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "check", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "check" | "allow", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

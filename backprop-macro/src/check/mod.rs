@@ -8,7 +8,8 @@
 
 mod differences;
 #[cfg(test)]
-#[allow(dead_code)] // Copied into generated tests; compiled here so that it is known to compile.
+#[allow(dead_code, clippy::type_complexity)]
+// Copied into generated tests; compiled here so that it is known to compile.
 mod driver;
 mod points;
 mod syntax;
@@ -16,7 +17,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 
-pub use syntax::CheckOptions;
+pub use syntax::{CheckOptions, number};
 
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
@@ -159,7 +160,7 @@ fn detaches(primal: &Primal) -> bool {
 }
 
 /// The primal as a program without a backward pass.
-fn plain(primal: &Primal) -> Gradient {
+pub fn plain(primal: &Primal) -> Gradient {
     Gradient {
         graph: primal.graph.clone(),
         body: primal.body,
@@ -172,6 +173,9 @@ fn plain(primal: &Primal) -> Gradient {
         trace: Vec::new(),
     }
 }
+
+/// Something computed at a point, where it can be.
+type Quantity<'a> = dyn Fn(&[Value]) -> Result<Option<f64>, Failure> + 'a;
 
 enum Failure {
     /// An error has been recorded.
@@ -397,6 +401,7 @@ impl Check<'_> {
         };
         let slopes = forward(params)?;
         let mut first = Vec::new();
+        let mut lost = None;
         for (name, unit, program) in &runs.backward {
             let run: Run = match program.run(&inputs(params, &upstream, &[])) {
                 Err(Stop::Panic(why)) => {
@@ -417,6 +422,9 @@ impl Check<'_> {
                     points::show(value)
                 ));
             }
+            if first.is_empty() {
+                first.clone_from(&run.gradients);
+            }
             if let Some(slopes) = &slopes {
                 let dot = dot(&run.gradients, &tangents);
                 let along = |slopes: &[f64]| -> f64 {
@@ -436,9 +444,11 @@ impl Check<'_> {
                     let noise =
                         self.noise(params, want, &|p| Ok(forward(p)?.map(|s| along(&s))))?;
                     if !dot.0.is_finite() && want.is_finite() {
-                        return self.infinite("a parameter", params, dot.0, want);
+                        // The differences below find the parameter.
+                        lost = Some((dot.0, want));
+                        continue;
                     }
-                    if !(gap <= 16.0 * noise) && want.is_finite() {
+                    if (gap > 16.0 * noise || gap.is_nan()) && want.is_finite() {
                         return self.wrong(format!(
                             "`{}` of `{}` is wrong along a random direction: at {} its backward pass gives {}, the forward tangent {}",
                             name,
@@ -450,11 +460,11 @@ impl Check<'_> {
                     }
                 }
             }
-            if first.is_empty() {
-                first = run.gradients;
-            }
         }
         self.differences(runs, params, &weights, &first, random, tally)?;
+        if let Some((got, want)) = lost {
+            return self.infinite("a parameter", params, got, want);
+        }
         // For the numbers that the user expects the upstream gradient is 1.
         if self.sig.has_scalar_result() {
             let one = value.with_floats(&mut std::iter::once(1.0));
@@ -468,12 +478,7 @@ impl Check<'_> {
     }
 
     /// How much a quantity moves when the point moves by its last bits.
-    fn noise(
-        &self,
-        params: &[Value],
-        at: f64,
-        f: &dyn Fn(&[Value]) -> Result<Option<f64>, Failure>,
-    ) -> Result<f64, Failure> {
+    fn noise(&self, params: &[Value], at: f64, f: &Quantity) -> Result<f64, Failure> {
         let mut most = 0.0f64;
         for step in [-2.0, -1.0, 1.0, 2.0] {
             let moved: Vec<Value> = params
@@ -653,12 +658,13 @@ impl Check<'_> {
         }
         let mut right = true;
         for (i, (want, got)) in wanted.iter().zip(found).enumerate() {
-            let Some(number) = syntax::number(want) else {
+            let Some(number) = number(want) else {
                 self.errors.reject(want, &errors::CHECK_NUMBER);
                 right = false;
                 continue;
             };
-            if !((got - number).abs() <= tolerance * number.abs().max(1.0)) {
+            let gap = (got - number).abs();
+            if gap > tolerance * number.abs().max(1.0) || gap.is_nan() {
                 let text = format!(
                     "{} is {}, not {}",
                     what(i),

@@ -12,7 +12,7 @@ use crate::shape::Shape;
 use crate::signature::local;
 use crate::types::FloatTy;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
 impl Items<'_> {
@@ -84,8 +84,9 @@ impl Items<'_> {
             (#y, #saved)
         };
         let (backward, upstream) = (&custom.backward, local("upstream"));
+        let at = syn::spanned::Spanned::span(backward);
         let call = match &custom.forward {
-            Some(_) => quote!(#backward(&#saved.kept, #upstream)),
+            Some(_) => quote_spanned!(at=> #backward(&#saved.kept, #upstream)),
             None => {
                 let args = sig.params.iter().enumerate().map(|(k, p)| {
                     let field = format_ident!("a{}", k);
@@ -95,7 +96,7 @@ impl Items<'_> {
                         quote!(::core::clone::Clone::clone(&#saved.#field))
                     }
                 });
-                quote!(#backward(#(#args,)* ::core::clone::Clone::clone(&#saved.y), #upstream))
+                quote_spanned!(at=> #backward(#(#args,)* ::core::clone::Clone::clone(&#saved.y), #upstream))
             }
         };
         let found: Vec<_> = sig
