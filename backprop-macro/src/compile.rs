@@ -118,7 +118,11 @@ pub fn programs(
         trace,
         check: None,
         warnings: TokenStream::new(),
+        jvp: None,
     };
+    if let Some(at) = &options.jvp {
+        programs.jvp = crate::forward::companion(&programs.primal, &activity, sig, at, errors);
+    }
     if let Some(cost) = &options.cost {
         crate::cost::check(cost, &programs, errors);
     }

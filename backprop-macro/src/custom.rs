@@ -112,6 +112,7 @@ pub fn programs(
         trace: None,
         check: None,
         warnings: TokenStream::new(),
+        jvp: None,
     };
     let all = CheckOptions::new(custom.key.clone());
     // A rule that nobody asked to check is checked where arguments can be made.

@@ -6,6 +6,7 @@
 //! `reverse`, `keep` or `gather` is used, so that `check` can compare the two.
 
 use crate::activity::Activity;
+use crate::errors::{self, Errors};
 use crate::graph::*;
 use crate::lower::{Output, Primal, Source};
 use crate::reverse::Gradient;
@@ -72,6 +73,30 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
     })
 }
 
+/// The tangent program that becomes `jvp`; `None` after an error.
+pub fn companion(
+    primal: &Primal,
+    activity: &Activity,
+    sig: &Signature,
+    at: &proc_macro2::Ident,
+    errors: &Errors,
+) -> Option<Gradient> {
+    let reject = |what: &str| {
+        errors.reject_named(at, &errors::JVP, what);
+        None
+    };
+    if sig.params.iter().any(|p| p.in_out) {
+        return reject("it has `&mut` parameters");
+    }
+    if sig.output.has_structs() {
+        return reject("its result is a struct");
+    }
+    match forward(primal, activity, sig) {
+        Some(program) => Some(program),
+        None => reject("it calls annotated functions, of which only the backward pass is known"),
+    }
+}
+
 impl Forward<'_> {
     /// Tangents of what a parameter is made of; a constant one has zeros.
     fn parameter(
@@ -105,12 +130,14 @@ impl Forward<'_> {
                 // The function changes its copy; the caller's tangent stays.
                 let data = self.g.array(*a).clone();
                 let name = format!("t_{}", data.name);
-                let given = self.g.new_array(
-                    &name,
-                    data.shape.clone(),
-                    Init::Given(read),
-                    Span::call_site(),
-                );
+                // Behind the reference is a slice.
+                let shape = match data.shape.clone() {
+                    Shape::Vec(s) if by_ref => Shape::Slice(s),
+                    shape => shape,
+                };
+                let given = self
+                    .g
+                    .new_array(&name, shape, Init::Given(read), Span::call_site());
                 let s = self.g.array_mut(given);
                 (s.shadow, s.frozen) = (by_ref, true);
                 let from = whole(given);

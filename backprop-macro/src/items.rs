@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
 mod custom;
+mod jvp;
 
 /// The three programs of a function.
 pub struct Programs {
@@ -32,6 +33,8 @@ pub struct Programs {
     pub check: Option<crate::check::Checked>,
     /// What is legal but surprising.
     pub warnings: TokenStream,
+    /// The forward tangent, where it was asked for.
+    pub jvp: Option<Gradient>,
 }
 
 /// One field of the residuals.
@@ -699,15 +702,14 @@ impl Items<'_> {
 
     // ---- the functions ----
 
-    fn params(&self, programs: Option<&Programs>) -> Vec<TokenStream> {
+    fn params(&self, primal: Option<&Primal>) -> Vec<TokenStream> {
         self.sig
             .params
             .iter()
             .enumerate()
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
-                let mutated =
-                    !p.by_ref && programs.is_some_and(|pr| pr.primal.mutates(&pr.primal.params[k]));
+                let mutated = !p.by_ref && primal.is_some_and(|pr| pr.mutates(&pr.params[k]));
                 if mutated {
                     quote!(mut #ident: #ty)
                 } else {
@@ -752,7 +754,7 @@ impl Items<'_> {
                 quote!(#ident: #ty)
             })
             .collect();
-        let params = self.params(programs);
+        let params = self.params(programs.map(|p| &p.primal));
         let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
         let buffers: Vec<TokenStream> = sig
             .active()
@@ -926,6 +928,9 @@ impl Items<'_> {
             #[inline]
             #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
+        if let Some((primal, jvp)) = programs.and_then(|p| p.jvp.as_ref().map(|j| (&p.primal, j))) {
+            out.extend(self.jvp(primal, jvp, &quote!(#allow)));
+        }
         if !sig.has_scalar_result() {
             return out;
         }

@@ -22,6 +22,8 @@ pub struct Options {
     pub associated: bool,
     /// Generate `trace`: every node's value and gradient.
     pub trace: Option<Ident>,
+    /// Generate `jvp`: value and tangent, forward.
+    pub jvp: Option<Ident>,
     /// Check the gradient.
     pub check: Option<CheckOptions>,
     /// The user's own rule instead of the compiler's.
@@ -110,6 +112,7 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
+                ("jvp", Value::Flag) => options.jvp = Some(key),
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
                 ("check", Value::Group(tokens)) => {
                     options.check = Some(CheckOptions::parse(key, tokens, errors));
@@ -129,12 +132,13 @@ impl Options {
                 ("custom", _) => {
                     errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "check" | "allow", Value::Other(at))
-                    if !at.is_empty() =>
-                {
+                (
+                    "wrt" | "as" | "associated" | "trace" | "jvp" | "check" | "allow",
+                    Value::Other(at),
+                ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "check" | "allow", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "jvp" | "check" | "allow", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {
