@@ -18,6 +18,7 @@ fn rejections() {
         "custom",
         "cost",
         "warnings",
+        "hygiene",
     ] {
         cases.compile_fail(format!("tests/ui/{stage}/*.rs"));
     }
