@@ -146,3 +146,127 @@ fn tangents_of_structs_are_their_gradients() {
 fn a_tangent_of_another_length_panics() {
     stateful::jvp(&[1.0, 2.0], [[0.0; 2]; 2], 1, &[1.0], &[[0.0; 2]; 2]);
 }
+
+/// `hvp`: columns of the Hessian, against differences of the gradient.
+mod second {
+    use super::*;
+
+    #[backprop(hvp)]
+    fn straight(x: f64, y: f64) -> f64 {
+        (x * y).sin() + x.powi(3) / (1.0 + (-y).exp()) + x.max(2.0 * y)
+    }
+
+    #[backprop(hvp)]
+    fn rosenbrock(x: &[f64]) -> f64 {
+        let mut s = 0.0;
+        for k in 0..x.len() - 1 {
+            s += 100.0 * (x[k + 1] - x[k] * x[k]).powi(2) + (1.0 - x[k]).powi(2);
+        }
+        s
+    }
+
+    #[backprop(hvp)]
+    fn log_sum_exp(x: &[f64]) -> f64 {
+        let mut m = f64::NEG_INFINITY;
+        for v in x {
+            if *v > m {
+                m = *v;
+            }
+        }
+        x.iter().map(|v| (v - m).exp()).sum::<f64>().ln() + m
+    }
+
+    #[backprop(hvp)]
+    fn stateful(x: f64, w: &[f64; 3], m: [[f64; 2]; 2]) -> f64 {
+        let mut state = [x, x * x];
+        let mut k = 0;
+        let mut trace = Vec::new();
+        while k < 5 {
+            let next = (state[0] * w[k % 3]).tanh() + m[k % 2][0] * state[1];
+            if next > 0.2 {
+                state[1] *= next;
+            } else {
+                state[0] -= m[1][1] * next * next;
+            }
+            trace.push(next * state[0]);
+            state.swap(0, 1);
+            k += 1;
+            if state[0] > 50.0 {
+                break;
+            }
+        }
+        let mut total = 0.0;
+        for (i, t) in trace.iter().enumerate() {
+            total += t * t * (i as f64 + 1.0);
+        }
+        total + state[0] * state[1]
+    }
+
+    #[backprop(hvp, wrt(a))]
+    fn tuple(a: (f64, [f64; 2]), b: f64) -> f64 {
+        a.0 * a.1[0] * a.1[1] * b + a.0.exp()
+    }
+
+    fn slope(mut gradient: impl FnMut(f64) -> Vec<f64>) -> Vec<f64> {
+        let h = 1e-4;
+        let mut f = |s: f64| gradient(s * h);
+        let (a, b, c, d) = (f(-2.0), f(-1.0), f(1.0), f(2.0));
+        (0..a.len())
+            .map(|k| (a[k] - 8.0 * b[k] + 8.0 * c[k] - d[k]) / (12.0 * h))
+            .collect()
+    }
+
+    #[track_caller]
+    fn close(got: &[f64], want: &[f64]) {
+        assert_eq!(got.len(), want.len());
+        for (g, w) in got.iter().zip(want) {
+            assert_relative_eq!(g, w, max_relative = 1e-7, epsilon = 1e-8);
+        }
+    }
+
+    #[test]
+    fn columns_of_hessians() {
+        let h = straight::hvp(0.7, 0.3, 1.0, -2.0);
+        let want = slope(|s| {
+            let g = straight::gradient(0.7 + s, 0.3 - 2.0 * s);
+            vec![g.x, g.y]
+        });
+        close(&[h.x, h.y], &want);
+
+        let (x, v) = ([1.2, -0.7, 0.4, 2.0], [1.0, 0.5, -2.0, 0.25]);
+        let at = |s: f64| -> Vec<f64> { x.iter().zip(&v).map(|(x, v)| x + s * v).collect() };
+        close(
+            &rosenbrock::hvp(&x, &v).x,
+            &slope(|s| rosenbrock::gradient(&at(s)).x),
+        );
+        close(
+            &log_sum_exp::hvp(&x, &v).x,
+            &slope(|s| log_sum_exp::gradient(&at(s)).x),
+        );
+
+        let (w, m) = ([0.9, -1.4, 0.6], [[0.8, 0.3], [-0.6, 1.1]]);
+        let (dw, dm) = ([0.2, -0.7, 1.0], [[1.0, 0.5], [-2.0, 0.25]]);
+        let h = stateful::hvp(0.5, &w, m, 2.0, &dw, &dm);
+        let flat = |g: StatefulGradient| -> Vec<f64> {
+            let all = [g.x]
+                .into_iter()
+                .chain(g.w)
+                .chain(g.m.into_iter().flatten());
+            all.collect()
+        };
+        let want = slope(|s| {
+            let w: Vec<f64> = w.iter().zip(&dw).map(|(x, v)| x + s * v).collect();
+            let mut m = m;
+            for (row, d) in m.iter_mut().zip(&dm) {
+                for (x, v) in row.iter_mut().zip(d) {
+                    *x += s * v;
+                }
+            }
+            flat(stateful::gradient(0.5 + 2.0 * s, &[w[0], w[1], w[2]], m))
+        });
+        close(&flat(h), &want);
+
+        let h = tuple::hvp((0.5, [2.0, 3.0]), 4.0, (1.0, [0.0, 0.0]));
+        close(&[h.a.0, h.a.1[0], h.a.1[1]], &[0.5f64.exp(), 12.0, 8.0]);
+    }
+}

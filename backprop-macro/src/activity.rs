@@ -51,6 +51,22 @@ impl Activity {
         a
     }
 
+    /// What of a program around the primal, such as its gradient, depends on a differentiated parameter.
+    pub fn over(g: &Graph, primal: &Primal, sig: &Signature) -> Activity {
+        let mut a = Activity {
+            nodes: vec![false; g.nodes.len()],
+            arrays: vec![false; g.arrays.len()],
+            smooth: false,
+        };
+        for (source, param) in primal.params.iter().zip(&sig.params) {
+            if param.active {
+                a.start(source);
+            }
+        }
+        while a.region(g, primal.body) {}
+        a
+    }
+
     /// What depends on one parameter through more than what is piecewise constant.
     pub fn smooth(primal: &Primal, param: usize) -> Activity {
         let g = &primal.graph;

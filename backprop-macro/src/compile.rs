@@ -119,7 +119,17 @@ pub fn programs(
         check: None,
         warnings: TokenStream::new(),
         jvp: None,
+        hvp: None,
     };
+    if let Some(at) = &options.hvp
+        && crate::forward::can_be_second(&programs.primal, sig, at, errors)
+    {
+        let gradient = reverse(&programs.primal, &activity, sig, Mode::Unit);
+        let mut program = crate::forward::second(&programs.primal, &gradient, sig);
+        let order = Order::of(&programs.primal.graph, programs.primal.body);
+        keep::keep(&mut program, &order, params);
+        programs.hvp = Some(program);
+    }
     if let Some(at) = &options.jvp {
         programs.jvp = crate::forward::companion(&programs.primal, &activity, sig, at, errors);
     }

@@ -113,6 +113,7 @@ pub fn programs(
         check: None,
         warnings: TokenStream::new(),
         jvp: None,
+        hvp: None,
     };
     let all = CheckOptions::new(custom.key.clone());
     // A rule that nobody asked to check is checked where arguments can be made.

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `trace`, `jvp`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `trace`, `jvp`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -88,7 +88,7 @@ messages! {
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp
-    JVP: "`jvp` of this function is not supported: {}", "its tangent would need what the function does not have", "leave out `jvp`, or write the function without it";
+    JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
     // cost
     BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
     COST: "{}", "the bound is exceeded", "see the places below, or raise `max_ratio`";

@@ -47,16 +47,7 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
     f.g.span = None;
     let stmts = std::mem::take(&mut f.g.region_mut(primal.body).stmts);
     f.g.enter(primal.body);
-    for (k, source) in primal.params.iter().enumerate() {
-        let name = tangent_name(sig, k);
-        let by_ref = sig.params[k].shape.is_array();
-        let read = if sig.params[k].active {
-            Some(quote!(#name))
-        } else {
-            None
-        };
-        f.parameter(source, &sig.params[k].shape, read, by_ref);
-    }
+    f.parameters(primal, sig);
     f.stmts(stmts);
     let tangent = f.output(&primal.result);
     f.g.close();
@@ -73,6 +64,74 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
     })
 }
 
+/// The name of the buffer for the tangent of a parameter's gradient.
+pub fn second_name(sig: &Signature, param: usize) -> proc_macro2::Ident {
+    local(&format!("h_{}", sig.params[param].ident.unraw()))
+}
+
+/// The tangent of a gradient, that of `reverse` before anything is kept: its scalars and buffers hold the Hessian times the
+/// tangents.
+pub fn second(primal: &Primal, gradient: &Gradient, sig: &Signature) -> Gradient {
+    let activity = Activity::over(&gradient.graph, primal, sig);
+    let mut f = Forward {
+        g: gradient.graph.clone(),
+        activity: &activity,
+        tangents: HashMap::new(),
+        shadows: HashMap::new(),
+        reads: gradient.reads.clone(),
+    };
+    f.g.span = None;
+    let stmts = std::mem::take(&mut f.g.region_mut(primal.body).stmts);
+    f.g.enter(primal.body);
+    f.parameters(primal, sig);
+    for (k, _) in sig.active() {
+        let (of, name) = (crate::reverse::buffer(sig, k), second_name(sig, k));
+        for array in 0..f.g.arrays.len() as u32 {
+            let data = f.g.array(ArrayId(array)).clone();
+            let Init::Given(tokens) = &data.init else {
+                continue;
+            };
+            let Some(rest) = after(tokens, &of) else {
+                continue;
+            };
+            let shadow = f.g.new_array(
+                &format!("t_{}", data.name),
+                data.shape,
+                Init::Given(quote!(#name #rest)),
+                Span::call_site(),
+            );
+            f.g.array_mut(shadow).shadow = true;
+            f.shadows.insert(ArrayId(array), shadow);
+        }
+    }
+    f.stmts(stmts);
+    let mut scalars = gradient.scalars.clone();
+    for s in &mut scalars {
+        s.value = f.tangent_or_zero(s.value);
+    }
+    f.g.close();
+    Gradient {
+        graph: f.g,
+        body: primal.body,
+        back: None,
+        result: Output::Tuple(Vec::new()),
+        writes: Vec::new(),
+        reads: f.reads,
+        scalars,
+        pairs: gradient.pairs.clone(),
+        trace: Vec::new(),
+    }
+}
+
+/// What follows a name in tokens that start with it.
+fn after(tokens: &TokenStream, name: &proc_macro2::Ident) -> Option<TokenStream> {
+    let mut rest = tokens.clone().into_iter();
+    match rest.next() {
+        Some(proc_macro2::TokenTree::Ident(i)) if i == *name => Some(rest.collect()),
+        _ => None,
+    }
+}
+
 /// The tangent program that becomes `jvp`; `None` after an error.
 pub fn companion(
     primal: &Primal,
@@ -81,23 +140,50 @@ pub fn companion(
     at: &proc_macro2::Ident,
     errors: &Errors,
 ) -> Option<Gradient> {
-    let reject = |what: &str| {
-        errors.reject_named(at, &errors::JVP, what);
-        None
+    if !supported(primal, sig, at, errors) {
+        return None;
+    }
+    forward(primal, activity, sig)
+}
+
+/// Whether `hvp` can be generated; otherwise after an error.
+pub fn can_be_second(
+    primal: &Primal,
+    sig: &Signature,
+    at: &proc_macro2::Ident,
+    errors: &Errors,
+) -> bool {
+    if !sig.has_scalar_result() {
+        errors.reject_named(at, &errors::JVP, "its result is not a scalar");
+        return false;
+    }
+    supported(primal, sig, at, errors)
+}
+
+fn supported(primal: &Primal, sig: &Signature, at: &proc_macro2::Ident, errors: &Errors) -> bool {
+    let what = if sig.params.iter().any(|p| p.in_out) {
+        "it has `&mut` parameters"
+    } else if sig.output.has_structs() {
+        "its result is a struct"
+    } else if !primal.graph.calls.is_empty() {
+        "it calls annotated functions, of which only the backward pass is known"
+    } else {
+        return true;
     };
-    if sig.params.iter().any(|p| p.in_out) {
-        return reject("it has `&mut` parameters");
-    }
-    if sig.output.has_structs() {
-        return reject("its result is a struct");
-    }
-    match forward(primal, activity, sig) {
-        Some(program) => Some(program),
-        None => reject("it calls annotated functions, of which only the backward pass is known"),
-    }
+    errors.reject_named(at, &errors::JVP, what);
+    false
 }
 
 impl Forward<'_> {
+    fn parameters(&mut self, primal: &Primal, sig: &Signature) {
+        for (k, source) in primal.params.iter().enumerate() {
+            let name = tangent_name(sig, k);
+            let by_ref = sig.params[k].shape.is_array();
+            let read = sig.params[k].active.then(|| quote!(#name));
+            self.parameter(source, &sig.params[k].shape, read, by_ref);
+        }
+    }
+
     /// Tangents of what a parameter is made of; a constant one has zeros.
     fn parameter(
         &mut self,

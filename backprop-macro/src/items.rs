@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
 mod custom;
+mod hvp;
 mod jvp;
 
 /// The three programs of a function.
@@ -35,6 +36,8 @@ pub struct Programs {
     pub warnings: TokenStream,
     /// The forward tangent, where it was asked for.
     pub jvp: Option<Gradient>,
+    /// The forward tangent of the gradient, where it was asked for.
+    pub hvp: Option<Gradient>,
 }
 
 /// One field of the residuals.
@@ -930,6 +933,9 @@ impl Items<'_> {
         });
         if let Some((primal, jvp)) = programs.and_then(|p| p.jvp.as_ref().map(|j| (&p.primal, j))) {
             out.extend(self.jvp(primal, jvp, &quote!(#allow)));
+        }
+        if let Some((primal, hvp)) = programs.and_then(|p| p.hvp.as_ref().map(|h| (&p.primal, h))) {
+            out.extend(self.hvp(primal, hvp, &quote!(#allow)));
         }
         if !sig.has_scalar_result() {
             return out;

@@ -24,6 +24,8 @@ pub struct Options {
     pub trace: Option<Ident>,
     /// Generate `jvp`: value and tangent, forward.
     pub jvp: Option<Ident>,
+    /// Generate `hvp`: the Hessian times a vector.
+    pub hvp: Option<Ident>,
     /// Check the gradient.
     pub check: Option<CheckOptions>,
     /// The user's own rule instead of the compiler's.
@@ -113,6 +115,7 @@ impl Options {
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
                 ("jvp", Value::Flag) => options.jvp = Some(key),
+                ("hvp", Value::Flag) => options.hvp = Some(key),
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
                 ("check", Value::Group(tokens)) => {
                     options.check = Some(CheckOptions::parse(key, tokens, errors));
@@ -133,12 +136,12 @@ impl Options {
                     errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
                 (
-                    "wrt" | "as" | "associated" | "trace" | "jvp" | "check" | "allow",
+                    "wrt" | "as" | "associated" | "trace" | "jvp" | "hvp" | "check" | "allow",
                     Value::Other(at),
                 ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "jvp" | "check" | "allow", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "jvp" | "hvp" | "check" | "allow", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

@@ -26,22 +26,7 @@ impl Items<'_> {
         let items = &primal.items;
         let statements = e.region(p.body);
         let (y, dy) = (e.output(value, &sig.output), e.output(tangent, &sig.output));
-        let (mut tangents, mut checks) = (Vec::new(), TokenStream::new());
-        for (k, param) in sig.active() {
-            let (name, ident) = (tangent_name(sig, k), &param.ident);
-            let ty = param.shape.buffer_type();
-            tangents.push(match &param.shape {
-                Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => quote!(#name: &#ty),
-                _ => quote!(#name: #ty),
-            });
-            let text = format!("the tangent of `{}` has another length", ident.unraw());
-            checks.extend(check_lengths(
-                &param.shape,
-                quote!(#ident),
-                quote!(#name),
-                &text,
-            ));
-        }
+        let (tangents, checks) = self.tangents();
         let params = self.params(Some(primal));
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));
         let (vis, output, generics) = (&self.item.vis, self.output, &sig.generics);
@@ -69,5 +54,26 @@ impl Items<'_> {
                 (#y, #dy)
             }
         }
+    }
+
+    /// The parameters for tangents, and the comparison of their lengths.
+    pub(super) fn tangents(&self) -> (Vec<TokenStream>, TokenStream) {
+        let (mut tangents, mut checks) = (Vec::new(), TokenStream::new());
+        for (k, param) in self.sig.active() {
+            let (name, ident) = (tangent_name(self.sig, k), &param.ident);
+            let ty = param.shape.buffer_type();
+            tangents.push(match &param.shape {
+                Shape::Array(..) | Shape::Slice(_) | Shape::Vec(_) => quote!(#name: &#ty),
+                _ => quote!(#name: #ty),
+            });
+            let text = format!("the tangent of `{}` has another length", ident.unraw());
+            checks.extend(check_lengths(
+                &param.shape,
+                quote!(#ident),
+                quote!(#name),
+                &text,
+            ));
+        }
+        (tangents, checks)
     }
 }
