@@ -59,11 +59,6 @@ pub fn check(
     activity: &Activity,
     errors: &Errors,
 ) -> Option<Checked> {
-    if let Some(p) = sig.params.iter().find(|p| p.in_out) {
-        let what = format!("what `{}` holds before and after", p.ident.unraw());
-        errors.reject_named(&options.key, &errors::CHECK_METHOD, &what);
-        return None;
-    }
     let constants = constants(options, sig, programs, errors)?;
     let check = Check {
         options,

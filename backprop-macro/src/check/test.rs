@@ -27,6 +27,9 @@ pub fn missing(sig: &Signature) -> Option<String> {
     if sig.associated {
         return Some("a `self`".into());
     }
+    if let Some(p) = sig.params.iter().find(|p| p.in_out) {
+        return Some(format!("what `{}` holds before and after", p.ident.unraw()));
+    }
     if sig.output.has_structs() {
         return Some("an upstream gradient".into());
     }

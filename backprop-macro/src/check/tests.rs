@@ -1,8 +1,10 @@
 //! Tests of the check itself: it accepts every function of the test suite, and what is broken does not pass.
 
-use super::{CheckOptions, check};
+use super::points::{self, Random};
+use super::{CheckOptions, Verdict, check};
 use crate::activity::Activity;
 use crate::errors::Errors;
+use crate::evaluate::{Evaluator, Value};
 use crate::graph::Node;
 use crate::items::Programs;
 use crate::options::Options;
@@ -113,12 +115,17 @@ fn every_function_of_the_test_suite_passes() {
                 .filter(|a| !a.is_empty())
                 .collect::<Vec<_>>()
                 .join(", ");
-            match checked_in(
+            let start = std::time::Instant::now();
+            let found = checked_in(
                 &Source::new(Some(path.clone())),
                 &function,
                 &arguments,
                 &|_| {},
-            ) {
+            );
+            if start.elapsed().as_secs_f64() > 1.0 {
+                println!("{name} took {:.1} s", start.elapsed().as_secs_f64());
+            }
+            match found {
                 Some(Ok(remark)) if remark.starts_with("Checked") => passed += 1,
                 Some(Ok(remark)) => deferred.push(format!("{name}: {remark}")),
                 Some(Err(text)) if text.contains("disagree") => {
@@ -139,6 +146,119 @@ fn every_function_of_the_test_suite_passes() {
         .collect();
     assert!(lost.is_empty(), "{lost:#?}");
     assert!(passed > 300, "only {passed} were checked");
+}
+
+/// Hessians of a function at its sample points: symmetric, and the derivative of the gradient. How many were compared.
+fn hessians(file: &Source, function: &syn::ItemFn, name: &str) -> usize {
+    let errors = Errors::default();
+    let mut options = Options::default();
+    options.hvp = Some(syn::Ident::new("hvp", Span::call_site()));
+    let Some(sig) = Signature::read(function, &options, file, &errors) else {
+        return 0;
+    };
+    let Some(programs) = crate::compile::programs(function, &sig, &options, &errors, file) else {
+        return 0;
+    };
+    let (Some(hvp), Some(unit)) = (&programs.hvp, &programs.unit) else {
+        return 0;
+    };
+    let mut constants = crate::evaluate::Constants::default();
+    constants.add_items(&programs.primal.items);
+    for c in sig.generics.const_params() {
+        constants.chosen.insert(c.ident.to_string(), 3);
+    }
+    let new = |p| Evaluator::new(&programs.primal, p, &sig, None, &constants);
+    let (gradient, hvp) = (new(unit), new(hvp));
+    let mut random = Random::new(3);
+    let mut compared = 0;
+    for _ in 0..3 {
+        let sample = |p: &crate::signature::Param| {
+            points::sample(&p.shape, None, &[], &constants, &mut random)
+        };
+        let Ok(params) = sig.params.iter().map(sample).collect::<Result<Vec<_>, _>>() else {
+            return 0;
+        };
+        let mut direction = || -> Vec<Value> {
+            sig.active()
+                .map(|(k, _)| {
+                    let any = std::iter::from_fn(|| Some(random.between((-1.0, 1.0))));
+                    params[k].with_floats(&mut any.into_iter())
+                })
+                .collect()
+        };
+        let (u, v) = (direction(), direction());
+        let product = |v: &[Value]| {
+            Some(
+                hvp.run(&super::inputs(&params, &Value::Unit, v))
+                    .ok()?
+                    .gradients,
+            )
+        };
+        let (Some(hu), Some(hv)) = (product(&u), product(&v)) else {
+            continue;
+        };
+        let (a, b) = (super::dot(&hv, &u), super::dot(&hu, &v));
+        // The gradient along u, along v: its slope is u'Hv.
+        let mut f = |step: f64| {
+            let mut moved = params.clone();
+            for ((k, _), v) in sig.active().zip(&v) {
+                let (mut x, mut d) = (Vec::new(), Vec::new());
+                params[k].floats(&mut x);
+                v.floats(&mut d);
+                moved[k] = params[k].with_floats(&mut x.iter().zip(&d).map(|(x, d)| x + step * d));
+            }
+            let run = gradient
+                .run(&super::inputs(&moved, &Value::Unit, &[]))
+                .ok()?;
+            let (along, _) = super::dot(&run.gradients, &u);
+            along.is_finite().then_some(along)
+        };
+        let mut verdict = Verdict::Unsure;
+        for reach in [0.05, 1e-3] {
+            if let Some(d) = super::ridders(&mut f, reach) {
+                verdict = super::judge(a.0, &d, d.slope, 1e-5);
+                if verdict == Verdict::Right {
+                    break;
+                }
+            }
+        }
+        assert!(
+            verdict != Verdict::Wrong,
+            "{name}: u'Hv = {} is no slope of the gradient",
+            a.0
+        );
+        if verdict == Verdict::Right {
+            let slack = 1e-9 * a.1.max(b.1).max(1e-9);
+            assert!((a.0 - b.0).abs() <= slack, "{name}: {} and {}", a.0, b.0);
+            compared += 1;
+        }
+    }
+    compared
+}
+
+#[test]
+fn every_hessian_of_the_test_suite_is_right() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = std::fs::read_dir(root.join("tests/gradients")).unwrap();
+    let mut files: Vec<_> = folder.map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let mut compared = 0;
+    for path in files {
+        let Ok(file) = syn::parse_file(&std::fs::read_to_string(&path).unwrap()) else {
+            continue;
+        };
+        let mut found = Annotated::default();
+        found.visit_file(&file);
+        for (function, arguments) in found.0 {
+            // Options change what is differentiated; those without any are enough.
+            let name = function.sig.ident.to_string();
+            if arguments.is_empty() {
+                compared += hessians(&Source::new(Some(path.clone())), &function, &name);
+            }
+        }
+    }
+    println!("{compared} compared");
+    assert!(compared > 300, "only {compared} were compared");
 }
 
 #[test]

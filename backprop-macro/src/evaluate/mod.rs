@@ -255,7 +255,19 @@ impl<'a> Evaluator<'a> {
                 let value = Value::Scalar(m.value(s.value)?);
                 put(&mut gradient, &s.path, &value)?;
             }
-            let root = buffer(self.sig, k).to_string();
+            // Of a gradient's tangent, its own buffers.
+            let second = crate::forward::second_name(self.sig, k).to_string();
+            let given = |root: &str| {
+                g.arrays.iter().any(|a| match &a.init {
+                    Init::Given(t) => root_of(t).as_deref() == Some(root),
+                    _ => false,
+                })
+            };
+            let root = if given(&second) {
+                second
+            } else {
+                buffer(self.sig, k).to_string()
+            };
             for (a, data) in g.arrays.iter().enumerate() {
                 let Init::Given(tokens) = &data.init else {
                     continue;
@@ -436,7 +448,10 @@ impl Machine<'_, '_> {
         }
         let root = root_of(tokens).unwrap_or_default();
         let sig = self.e.sig;
-        if let Some((k, p)) = sig.active().find(|(k, _)| buffer(sig, *k) == root) {
+        if let Some((k, p)) = sig
+            .active()
+            .find(|(k, _)| buffer(sig, *k) == root || crate::forward::second_name(sig, *k) == root)
+        {
             // The caller's buffer: zeros when the program starts.
             let path = path_of(tokens, &p.shape);
             return Ok(self.inputs.params[k].part(&path)?.zeros());
