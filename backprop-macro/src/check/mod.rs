@@ -39,7 +39,9 @@ const CLOSE: f64 = 1e-6;
 /// A const generic parameter that no `len(…)` names.
 const DEFAULT_CONST: i128 = 3;
 /// Statements after which no further points are sampled: a macro must not keep the user waiting.
-const BUDGET: u64 = 3_000_000;
+const BUDGET: u64 = 1_000_000;
+/// Evaluations that a difference takes, about.
+const EVALUATIONS: u64 = 25;
 /// Scalars of which each derivative is compared at every point; of more, a sample of that size.
 const MAX_ELEMENTS: usize = 24;
 
@@ -509,12 +511,18 @@ impl Check<'_> {
             params[k].floats(&mut floats);
             scalars.extend((0..floats.len()).map(|i| (n, k, i, floats[i])));
         }
-        while scalars.len() > MAX_ELEMENTS {
+        // What takes long is sampled: of a large function some derivatives at some points.
+        let before = runs.primal.steps();
+        let run = runs.primal.run(&inputs(params, &Value::Unit, &[]));
+        let each = (runs.primal.steps() - before).max(1) * EVALUATIONS;
+        let share = BUDGET / (self.options.points as u64 + 1);
+        let most = (share / each).clamp(2, MAX_ELEMENTS as u64) as usize;
+        while scalars.len() > most {
             let out = (random.unit() * scalars.len() as f64) as usize;
             scalars.swap_remove(out.min(scalars.len() - 1));
         }
         // What is detached is constant: it is held at what it is here.
-        let detached = match runs.primal.run(&inputs(params, &Value::Unit, &[])) {
+        let detached = match run {
             Ok(run) => run.detached,
             Err(_) => Vec::new(),
         };

@@ -38,15 +38,10 @@ impl Constants {
             "false" => return Ok(Scalar::Bool(false)),
             _ => {}
         }
-        let Ok(expr) = syn::parse2::<syn::Expr>(tokens.clone()) else {
-            return unknown(format!("`{text}`"));
-        };
-        let value = self.expr(&expr, 0)?;
-        Ok(match (value, kind) {
-            // An unsuffixed integer literal where a float is wanted cannot be: rustc would have said so.
-            (Scalar::Int(n), Kind::Float(_) | Kind::AnyFloat) => Scalar::Float(n as f64),
-            (value, _) => value,
-        })
+        match syn::parse2::<syn::Expr>(tokens.clone()) {
+            Ok(expr) => Ok(as_kind(self.expr(&expr, 0)?, kind)),
+            Err(_) => unknown(format!("`{text}`")),
+        }
     }
 
     /// The length of a fixed array.
@@ -105,7 +100,7 @@ impl Constants {
                 let (x, y) = (inner(&b.left)?, inner(&b.right)?);
                 binary(&b.op.to_token_stream().to_string(), x, y, &Kind::Unknown)
             }
-            syn::Expr::Cast(c) => cast(&c.ty.to_token_stream(), inner(&c.expr)?),
+            syn::Expr::Cast(c) => cast(&c.ty.to_token_stream().to_string(), inner(&c.expr)?),
             syn::Expr::Path(p) if p.qself.is_none() => self.path(&p.path, depth),
             _ => unknown(text()),
         }
@@ -156,11 +151,17 @@ impl Constants {
         }
     }
 
-    /// An opaque expression applied to its operands.
-    pub fn opaque(&self, form: &OpaqueForm, args: &[Scalar], kind: &Kind) -> Result<Scalar> {
+    /// An opaque expression applied to its operands; `text` is what its tokens read.
+    pub fn opaque(
+        &self,
+        form: &OpaqueForm,
+        text: &str,
+        args: &[Scalar],
+        kind: &Kind,
+    ) -> Result<Scalar> {
         match (form, args) {
             (OpaqueForm::Tokens(t), _) => self.tokens(t, kind),
-            (OpaqueForm::Unary(op), [a]) => match (op.to_string().as_str(), a) {
+            (OpaqueForm::Unary(_), [a]) => match (text, a) {
                 ("!", Scalar::Bool(b)) => Ok(Scalar::Bool(!b)),
                 ("!", Scalar::Int(n)) => match kind {
                     Kind::Int(name) if name.starts_with('u') => {
@@ -173,19 +174,19 @@ impl Constants {
                 ("-", Scalar::Float(x)) => Ok(Scalar::Float(-x)),
                 (op, _) => unknown(format!("`{op}`")),
             },
-            (OpaqueForm::Binary(op), &[a, b]) => binary(&op.to_string(), a, b, kind),
-            (OpaqueForm::Cast(to), &[a]) => cast(to, a),
-            (OpaqueForm::Method(m), args) => method(&m.to_string(), args, kind),
-            (OpaqueForm::Call(f), args) => {
-                let text = f.to_string().replace(' ', "");
+            (OpaqueForm::Binary(_), &[a, b]) => binary(text, a, b, kind),
+            (OpaqueForm::Cast(_), &[a]) => cast(text, a),
+            (OpaqueForm::Method(_), args) => method(text, args, kind),
+            (OpaqueForm::Call(_), args) => {
+                let text = text.replace(' ', "");
                 let names: Vec<&str> = text.trim_start_matches("::").split("::").collect();
                 match (names.as_slice(), args) {
                     ([.., "cmp", "min" | "max"], _) => method(names[names.len() - 1], args, kind),
-                    ([.., "f64" | "f32", "from"], &[a]) => cast(&quote::quote!(f64), a),
+                    ([.., "f64" | "f32", "from"], &[a]) => cast("f64", a),
                     ([.., int, name], _) if range(int).is_some() => {
                         let kind = Kind::Int((*int).to_string());
                         match (*name, args) {
-                            ("from", &[a]) => cast(&int.parse().unwrap_or_default(), a),
+                            ("from", &[a]) => cast(int, a),
                             _ => method(name, args, &kind),
                         }
                     }
@@ -243,6 +244,14 @@ impl Constants {
             }
             _ => unknown(format!("the pattern `{}`", pat.to_token_stream())),
         }
+    }
+}
+
+/// A constant where a kind is wanted: what a float is compared with is one.
+pub fn as_kind(value: Scalar, kind: &Kind) -> Scalar {
+    match (value, kind) {
+        (Scalar::Int(n), Kind::Float(_) | Kind::AnyFloat) => Scalar::Float(n as f64),
+        (value, _) => value,
     }
 }
 
@@ -385,9 +394,8 @@ fn binary(op: &str, a: Scalar, b: Scalar, kind: &Kind) -> Result<Scalar> {
     }
 }
 
-fn cast(to: &TokenStream, a: Scalar) -> Result<Scalar> {
-    let text = to.to_string().replace(' ', "");
-    let name = text.rsplit("::").next().unwrap_or("");
+fn cast(text: &str, a: Scalar) -> Result<Scalar> {
+    let name = text.rsplit("::").next().unwrap_or("").trim();
     let int = match a {
         Scalar::Float(x) => {
             if matches!(name, "f32" | "f64") {

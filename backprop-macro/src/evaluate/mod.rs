@@ -127,8 +127,12 @@ pub struct Evaluator<'a> {
     /// What the residuals hold: these scalars alone survive between the passes of a split program.
     saved: Option<&'a crate::keep::Saved>,
     live: Live,
+    /// For each region, which of its statements run.
+    runs: Vec<Vec<bool>>,
     tapes: BTreeMap<RegionId, Vec<LoopId>>,
     constants: &'a Constants,
+    /// For each opaque expression, what its tokens read, and what they are worth where they stand alone.
+    opaques: Vec<(String, Option<Result<Scalar>>)>,
     /// Statements run so far, by all evaluations.
     steps: std::cell::Cell<u64>,
 }
@@ -157,10 +161,29 @@ impl<'a> Evaluator<'a> {
             arrays: HashMap::new(),
             saved,
             live: Live::of(p),
+            runs: Vec::new(),
             tapes: BTreeMap::new(),
             constants,
+            opaques: p
+                .graph
+                .opaques
+                .iter()
+                .map(|o| read_opaque(&o.form, constants))
+                .collect(),
             steps: std::cell::Cell::new(0),
         };
+        let g = &p.graph;
+        for (k, region) in g.regions.iter().enumerate() {
+            let region_id = RegionId(k as u32);
+            let backward = p.pairs.iter().any(|p| p.back == region_id);
+            let runs = region.stmts.iter().map(|stmt| {
+                let again = backward
+                    && matches!(stmt, Stmt::Let(id) if g.data(*id).region != Some(region_id));
+                again || e.live.stmt(g, stmt)
+            });
+            let runs = runs.collect();
+            e.runs.push(runs);
+        }
         let primal_reads = primal.reads.len() as u32;
         for node in &p.graph.nodes {
             // Parameters of unknown shape have no source: they are read whole.
@@ -478,7 +501,10 @@ impl Machine<'_, '_> {
             Node::Lit(bits) => Ok(Scalar::Float(f64::from_bits(*bits))),
             Node::Param(k) => self.param(*k),
             Node::Opaque(k, args) => match (&g.opaque_of(*k).form, args.as_slice()) {
-                (OpaqueForm::Tokens(t), _) => self.e.constants.tokens(t, g.types.kind(g.ty(id))),
+                (OpaqueForm::Tokens(_), _) => match &self.e.opaques[*k as usize].1 {
+                    Some(value) => Ok(constants::as_kind(value.clone()?, g.types.kind(g.ty(id)))),
+                    None => unknown("a constant"),
+                },
                 (OpaqueForm::Field(f), _) => unknown(format!("the field `{f}`")),
                 _ => self.known(id),
             },
@@ -561,9 +587,12 @@ impl Machine<'_, '_> {
                     all.push(held.unwrap_or(*value));
                     return Ok(held.unwrap_or(*value));
                 }
-                self.e
-                    .constants
-                    .opaque(&g.opaque_of(*k).form, &args, g.types.kind(data.ty))
+                self.e.constants.opaque(
+                    &g.opaque_of(*k).form,
+                    &self.e.opaques[*k as usize].0,
+                    &args,
+                    g.types.kind(data.ty),
+                )
             }
             Node::Load(p, _) => match self.place(p)? {
                 Value::Scalar(s) => Ok(*s),
@@ -716,11 +745,13 @@ impl Machine<'_, '_> {
     fn region(&mut self, region: RegionId) -> Result<()> {
         let e = self.e;
         let g = &e.p.graph;
-        let backward = e.p.pairs.iter().any(|p| p.back == region);
-        for stmt in &g.region(region).stmts {
-            let again =
-                backward && matches!(stmt, Stmt::Let(id) if g.data(*id).region != Some(region));
-            if !again && !e.live.stmt(g, stmt) {
+        for (stmt, runs) in g
+            .region(region)
+            .stmts
+            .iter()
+            .zip(&e.runs[region.0 as usize])
+        {
+            if !runs {
                 continue;
             }
             self.steps += 1;
@@ -1067,6 +1098,23 @@ impl Machine<'_, '_> {
                 Some(all(0, self.int(end)?, 1)?)
             }
         })
+    }
+}
+
+fn read_opaque(form: &OpaqueForm, constants: &Constants) -> (String, Option<Result<Scalar>>) {
+    match form {
+        OpaqueForm::Tokens(t) => {
+            let value = constants.tokens(t, &Kind::Unknown);
+            (t.to_string(), Some(value))
+        }
+        OpaqueForm::Unary(t)
+        | OpaqueForm::Binary(t)
+        | OpaqueForm::Method(t)
+        | OpaqueForm::Call(t)
+        | OpaqueForm::Cast(t)
+        | OpaqueForm::Field(t)
+        | OpaqueForm::Matches(t) => (t.to_string(), None),
+        OpaqueForm::Index => (String::new(), None),
     }
 }
 
