@@ -47,7 +47,9 @@ mod warnings;
 ///
 /// Options: `wrt(a, b)` names the parameters to differentiate with respect to (all that hold floats otherwise);
 /// `as = name` names the namespace; `associated` says that the function stands in an `impl` although it has no `self`;
-/// `check` compares the gradient with differences while compiling; `custom(backward = path)` takes the user's own rule.
+/// `check` compares the gradient with differences while compiling; `custom(backward = path)` takes the user's own rule;
+/// `jvp` and `hvp` add forward tangents and Hessians times vectors; `cost(max_ratio = 3.0)` bounds what the gradient costs;
+/// `allow(…)` silences the warnings `unused_parameter`, `piecewise_constant` and `exact_comparison`.
 #[proc_macro_attribute]
 pub fn backprop(
     attribute: proc_macro::TokenStream,

@@ -65,7 +65,7 @@ impl<A> Problem<'_, A> {
             let values = self.values(&args);
             if expected.is_none() && !values.iter().all(|v| v.is_finite()) {
                 tried += 1;
-                assert!(
+                std::assert!(
                     tried <= 8 * self.points,
                     "`{}` is finite at none of the points, the last of which is {}: give `check` a `domain(…)`",
                     self.name,
@@ -100,23 +100,23 @@ impl<A> Problem<'_, A> {
         if let Some(want) = expected.value {
             for (got, want) in values.iter().zip(want) {
                 if !close(*got, *want) {
-                    lines.push(format!("the value is {got}, not {want}"));
+                    lines.push(std::format!("the value is {got}, not {want}"));
                 }
             }
         }
-        let slopes = self.slopes(args, &vec![1.0; values.len()]);
+        let slopes = self.slopes(args, &std::vec![1.0; values.len()]);
         for (k, wanted) in expected.gradient {
             let found = slopes.iter().filter(|s| s.0 == *k);
             for (i, ((_, got), want)) in found.zip(*wanted).enumerate() {
                 if !close(*got, *want) {
                     let name = self.parameters[*k].0;
-                    lines.push(format!(
+                    lines.push(std::format!(
                         "the derivative with respect to number {i} of `{name}` is {got}, not {want}"
                     ));
                 }
             }
         }
-        assert!(
+        std::assert!(
             lines.is_empty(),
             "`{}` at {}: {}",
             self.name,
@@ -133,7 +133,7 @@ impl<A> Problem<'_, A> {
             .map(|(v, w)| (v * w).abs())
             .sum();
         let slopes = self.slopes(args, &weights);
-        let mut counts = vec![0usize; self.parameters.len()];
+        let mut counts = std::vec![0usize; self.parameters.len()];
         for (at, (k, got)) in slopes.iter().enumerate() {
             let element = counts[*k];
             counts[*k] += 1;
@@ -149,7 +149,7 @@ impl<A> Problem<'_, A> {
                 }
                 seen += 1;
             });
-            assert!(
+            std::assert!(
                 seen == slopes.len(),
                 "the gradient of `{}` has {} numbers, and its parameters {}",
                 self.name,
@@ -192,7 +192,7 @@ impl<A> Problem<'_, A> {
             }
             put(args, x);
             if let Some(found) = wrong {
-                panic!(
+                std::panic!(
                     "the gradient of `{}` with respect to number {} of `{}` is wrong: at {} it is {}, differences give {} (± {:.0e})",
                     self.name,
                     element,

@@ -129,7 +129,7 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
             quote!(#args.#k),
             &|x, f| match f {
                 FloatTy::F32 => quote!({
-                    let mut __v = ::core::primitive::f64::from(#x);
+                    let mut __v = ((#x) as ::core::primitive::f64);
                     #visit(#n, &mut __v);
                     #x = __v as ::core::primitive::f32;
                 }),
@@ -138,7 +138,7 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
             true,
         )
     });
-    let wide = |x: TokenStream| quote!(::core::primitive::f64::from(#x));
+    let wide = |x: TokenStream| quote!(((#x) as ::core::primitive::f64));
     let y = local("y");
     let results = each(
         &sig.output,
@@ -215,13 +215,11 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
                 mod differences {
                     extern crate std;
                     use self::std::prelude::rust_2021::*;
-                    use self::std::{assert, format, panic, vec};
                     #differences
                 }
                 pub mod driver {
                     extern crate std;
                     use self::std::prelude::rust_2021::*;
-                    use self::std::{assert, format, panic, vec};
                     #driver
                 }
             }
