@@ -481,6 +481,7 @@ mod checked {
     }
 
     #[test]
+    #[allow(clippy::float_cmp)] // Small integers.
     fn all_are_right() {
         ::core::assert_eq!(later::gradient(0.5, [2.0], 3, true).v, [1.0]);
         ::core::assert_eq!(now::jvp(2.0, &[3.0], 1.0, &[0.0]).1, 12.0);

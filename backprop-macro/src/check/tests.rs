@@ -151,8 +151,10 @@ fn every_function_of_the_test_suite_passes() {
 /// Hessians of a function at its sample points: symmetric, and the derivative of the gradient. How many were compared.
 fn hessians(file: &Source, function: &syn::ItemFn, name: &str) -> usize {
     let errors = Errors::default();
-    let mut options = Options::default();
-    options.hvp = Some(syn::Ident::new("hvp", Span::call_site()));
+    let options = Options {
+        hvp: Some(syn::Ident::new("hvp", Span::call_site())),
+        ..Options::default()
+    };
     let Some(sig) = Signature::read(function, &options, file, &errors) else {
         return 0;
     };
