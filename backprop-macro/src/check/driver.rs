@@ -180,8 +180,9 @@ impl<A> Problem<'_, A> {
             };
             // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
             let mut wrong = None;
+            let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
             for shrink in [1.0, 0.1, 0.01] {
-                let Some(found) = ridders(&mut f, reach * shrink) else {
+                let Some(found) = ridders(&mut f, reach * shrink, grain) else {
                     continue;
                 };
                 let verdict = judge(*got, &found, size, self.tolerance);

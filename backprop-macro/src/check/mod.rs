@@ -557,8 +557,9 @@ impl Check<'_> {
             // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
             let mut verdict = Verdict::Unsure;
             let mut found = None;
+            let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
             for shrink in [1.0, 0.03, 1e-3] {
-                let Some(d) = ridders(&mut f, self.reach(k, x) * shrink) else {
+                let Some(d) = ridders(&mut f, self.reach(k, x) * shrink, grain) else {
                     continue;
                 };
                 found = Some(d);

@@ -115,6 +115,10 @@ fn every_function_of_the_test_suite_passes() {
                 .filter(|a| !a.is_empty())
                 .collect::<Vec<_>>()
                 .join(", ");
+            let arguments = match std::env::var("BACKPROP_CHECK_POINTS") {
+                Ok(more) => arguments.replace("points = 4", &more),
+                Err(_) => arguments,
+            };
             let start = std::time::Instant::now();
             let found = checked_in(
                 &Source::new(Some(path.clone())),
@@ -217,7 +221,7 @@ fn hessians(file: &Source, function: &syn::ItemFn, name: &str) -> usize {
         };
         let mut verdict = Verdict::Unsure;
         for reach in [0.05, 1e-3] {
-            if let Some(d) = super::ridders(&mut f, reach) {
+            if let Some(d) = super::ridders(&mut f, reach, 1e-15) {
                 verdict = super::judge(a.0, &d, d.slope, 1e-5);
                 if verdict == Verdict::Right {
                     break;

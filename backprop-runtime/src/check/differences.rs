@@ -9,6 +9,8 @@
 pub struct Difference {
     pub slope: f64,
     pub error: f64,
+    /// The smallest step that was taken.
+    pub step: f64,
     /// The slopes on both sides differ however small the step is: what lies between them is a subgradient.
     pub kink: Option<(f64, f64)>,
 }
@@ -16,11 +18,16 @@ pub struct Difference {
 const SHRINK: f64 = 1.4;
 const ROWS: usize = 11;
 
-/// The derivative of `f` at 0 from values within `reach`; `None` where `f` has no finite values there.
-pub fn ridders(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64) -> Option<Difference> {
+/// The derivative of `f` at 0 from values within `reach`; `None` where `f` has no finite values there. A step of `grain`
+/// changes little but the rounding of the values.
+pub fn ridders(
+    f: &mut dyn FnMut(f64) -> Option<f64>,
+    reach: f64,
+    grain: f64,
+) -> Option<Difference> {
     let mut h = reach;
     for _ in 0..4 {
-        if let Some(found) = tableau(f, h) {
+        if let Some(found) = tableau(f, h, grain) {
             return Some(found);
         }
         h /= 16.0;
@@ -28,8 +35,15 @@ pub fn ridders(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64) -> Option<Diff
     None
 }
 
-fn tableau(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64) -> Option<Difference> {
+fn tableau(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64, grain: f64) -> Option<Difference> {
     let middle = f(0.0)?;
+    // How much the last bits of the argument change: where large terms cancel, more than the last bits of the value.
+    let mut noise = f64::EPSILON * middle.abs();
+    for step in [-2.0 * grain, -grain, grain, 2.0 * grain] {
+        if let Some(near) = f(step) {
+            noise = noise.max((near - middle).abs());
+        }
+    }
     let mut table = [[0.0f64; ROWS]; ROWS];
     let mut best = (f64::NAN, f64::INFINITY);
     let mut h = reach;
@@ -53,14 +67,15 @@ fn tableau(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64) -> Option<Differen
         }
         h /= SHRINK;
     }
-    // The rounding of the values themselves.
-    let floor = 4.0 * f64::EPSILON * middle.abs() / (h * SHRINK);
+    let step = h * SHRINK;
+    let floor = 4.0 * noise / step;
     let size = middle.abs() + sides.0.abs() + sides.1.abs();
     // Where the function is smooth, the bend shrinks with the step: here by a factor of 29.
     let kink = bend[1] > 0.5 * bend[0] && bend[1] > 1e-6 * size;
     (best.0.is_finite()).then_some(Difference {
         slope: best.0,
         error: best.1 + floor,
+        step,
         kink: kink.then_some((sides.0.min(sides.1), sides.0.max(sides.1))),
     })
 }
@@ -94,7 +109,9 @@ pub fn judge(got: f64, d: &Difference, size: f64, tolerance: f64) -> Verdict {
     }
     // Values that jump about: the differences say nothing.
     let coarse = d.error > 0.1 * d.slope.abs() && d.error > 1e-6 * (1.0 + size.abs());
-    if coarse || gap <= 10.0 * d.error {
+    // A slope that changes the value by more than its size within the smallest step cannot be seen.
+    let steep = got.is_finite() && got.abs() * d.step > 1.0 + size.abs();
+    if coarse || steep || gap <= 10.0 * d.error {
         return Verdict::Unsure;
     }
     Verdict::Wrong

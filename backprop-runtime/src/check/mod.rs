@@ -147,7 +147,8 @@ impl Checker {
                 Some(value(&moved)).filter(|v| v.is_finite())
             };
             let reach = self.reach * x.abs().max(0.5);
-            let found = self.compare(slopes[index], size, &mut f, reach);
+            let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
+            let found = self.compare(slopes[index], size, &mut f, reach, grain);
             moved[index] = x;
             match found {
                 Compared::Right { gap, error } => report.right(gap, error),
@@ -173,7 +174,7 @@ impl Checker {
                 }
                 Some(value(&moved)).filter(|v| v.is_finite())
             };
-            match self.compare(got, size, &mut f, self.reach * 0.5) {
+            match self.compare(got, size, &mut f, self.reach * 0.5, 1e-15) {
                 Compared::Right { .. } => report.directions += 1,
                 Compared::Kink(_) | Compared::Unsure => {}
                 Compared::Wrong(d) => {
@@ -194,11 +195,12 @@ impl Checker {
         size: f64,
         f: &mut dyn FnMut(f64) -> Option<f64>,
         reach: f64,
+        grain: f64,
     ) -> Compared {
         // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
         let mut found = Compared::Unsure;
         for shrink in [1.0, 0.1, 0.01] {
-            let Some(d) = ridders(f, reach * shrink) else {
+            let Some(d) = ridders(f, reach * shrink, grain) else {
                 continue;
             };
             let near = relative_eq!(got, d.slope, epsilon = 1e-12, max_relative = self.tolerance);
