@@ -14,6 +14,7 @@ fn rejections() {
         "compile",
         "lower",
         "emit",
+        "derive",
         "check",
         "custom",
         "cost",

@@ -101,6 +101,9 @@ pub fn programs(
         scalars: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        notes: Default::default(),
+        assigned: Default::default(),
+        sums: Default::default(),
     };
     let (upstream, split) = (empty(), empty());
     let mut programs = Programs {
@@ -114,6 +117,9 @@ pub fn programs(
         warnings: TokenStream::new(),
         jvp: None,
         hvp: None,
+        traced: false,
+        graph: false,
+        stable: Vec::new(),
     };
     let all = CheckOptions::new(custom.key.clone());
     // A rule that nobody asked to check is checked where arguments can be made.

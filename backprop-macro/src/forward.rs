@@ -61,6 +61,9 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
         writes: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        notes: Default::default(),
+        assigned: Default::default(),
+        sums: Default::default(),
     })
 }
 
@@ -120,6 +123,9 @@ pub fn second(primal: &Primal, gradient: &Gradient, sig: &Signature) -> Gradient
         scalars,
         pairs: gradient.pairs.clone(),
         trace: Vec::new(),
+        notes: Default::default(),
+        assigned: Default::default(),
+        sums: Default::default(),
     }
 }
 

@@ -34,6 +34,12 @@ pub struct Options {
     pub cost: Option<CostOptions>,
     /// The warnings that are silenced.
     pub allow: Vec<String>,
+    /// Compute idioms in forms that do not overflow, in the function itself too.
+    pub stable: bool,
+    /// Generate `GRAPH` and, for straight-line code, `graph`: the computational graph as an SVG.
+    pub graph: bool,
+    /// Generate `SOURCE`: the generated code as text.
+    pub source: bool,
 }
 
 struct Argument {
@@ -114,6 +120,9 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
+                ("stable", Value::Flag) => options.stable = true,
+                ("graph", Value::Flag) => options.graph = true,
+                ("source", Value::Flag) => options.source = true,
                 ("jvp", Value::Flag) => options.jvp = Some(key),
                 ("hvp", Value::Flag) => options.hvp = Some(key),
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
@@ -136,12 +145,17 @@ impl Options {
                     errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
                 (
-                    "wrt" | "as" | "associated" | "trace" | "jvp" | "hvp" | "check" | "allow",
+                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
+                    | "hvp" | "check" | "allow",
                     Value::Other(at),
                 ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace" | "jvp" | "hvp" | "check" | "allow", _) => {
+                (
+                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
+                    | "hvp" | "check" | "allow",
+                    _,
+                ) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

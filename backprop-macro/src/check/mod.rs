@@ -168,6 +168,9 @@ pub fn plain(primal: &Primal) -> Gradient {
         writes: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        notes: Default::default(),
+        assigned: Default::default(),
+        sums: Default::default(),
     }
 }
 
