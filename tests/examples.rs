@@ -151,7 +151,7 @@ fn clamp(x: f64, lo: f64, hi: f64) -> f64 {
     x.clamp(lo, hi)
 }
 
-#[backprop]
+#[backprop(allow(piecewise_constant))]
 fn steps(x: f64) -> f64 {
     let rounded = x.floor() + x.ceil() + x.round() + x.round_ties_even() + x.trunc();
     rounded + x.signum() + x.div_euclid(2.0) + (x as i64) as f64

@@ -76,18 +76,24 @@ fn expand(
     let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };
-    let programs = programs(&function, &sig, &options, errors, source);
-    let derivation = (programs.as_ref()).map(|p| explain::explain(p, &sig, line));
+    let custom = options.custom.as_ref();
+    let programs = match custom {
+        Some(custom) => crate::custom::programs(custom, &sig, options.check.as_ref(), errors),
+        None => programs(&function, &sig, &options, errors, source),
+    };
+    let derivation =
+        (programs.as_ref().filter(|_| custom.is_none())).map(|p| explain::explain(p, &sig, line));
     let out = items::items(
         &function,
         &sig,
         programs.as_ref(),
+        custom,
         derivation.as_deref(),
         errors,
     );
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
-        return items::items(&function, &sig, None, None, errors);
+        return items::items(&function, &sig, None, None, None, errors);
     }
     let Some(programs) = programs else { return out };
     let mut constants = TokenStream::new();
@@ -167,7 +173,7 @@ pub fn programs(
     let trace = (wanted && traceable).then(|| run(Mode::Trace).0);
     let (upstream, _) = run(Mode::Upstream);
     let (split, saved) = run(Mode::Split);
-    Some(Programs {
+    let mut programs = Programs {
         primal,
         unit,
         upstream,
@@ -177,7 +183,31 @@ pub fn programs(
         traced: options.trace.is_some(),
         graph: options.graph,
         stable,
-    })
+        check: None,
+        warnings: TokenStream::new(),
+        jvp: None,
+        hvp: None,
+    };
+    if let Some(at) = &options.hvp
+        && crate::forward::can_be_second(&programs.primal, sig, at, errors)
+    {
+        let gradient = reverse(&programs.primal, &activity, sig, Mode::Unit);
+        let mut program = crate::forward::second(&programs.primal, &gradient, sig);
+        let order = Order::of(&programs.primal.graph, programs.primal.body);
+        keep::keep(&mut program, &order, params);
+        programs.hvp = Some(program);
+    }
+    if let Some(at) = &options.jvp {
+        programs.jvp = crate::forward::companion(&programs.primal, &activity, sig, at, errors);
+    }
+    if let Some(cost) = &options.cost {
+        crate::cost::check(cost, &programs, errors);
+    }
+    programs.warnings = crate::warnings::warnings(&programs.primal, sig, &options.allow);
+    if let Some(check) = &options.check {
+        programs.check = crate::check::check(check, sig, &programs, &activity, errors);
+    }
+    Some(programs)
 }
 
 /// The macro sees code before `cfg` is decided: whatever is under one could be there or not.

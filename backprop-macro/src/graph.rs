@@ -84,6 +84,13 @@ pub struct Opaque {
     pub discrete: bool,
 }
 
+impl Opaque {
+    /// Whether it is `detach(x)`, which is constant although it moves with `x`.
+    pub fn is_detach(&self) -> bool {
+        self.key.starts_with("detach ")
+    }
+}
+
 /// How an opaque expression is put together.
 #[derive(Clone, Debug)]
 pub enum OpaqueForm {
@@ -624,6 +631,18 @@ impl Graph {
         let here = self.here();
         self.entries.entry(here).or_default().push(key);
         id
+    }
+
+    /// What a statement of an existing node computes is known from here on.
+    pub fn make_known(&mut self, id: Id) {
+        let node = self.node(id).clone();
+        if let Some(key) = self.key(&node)
+            && !self.seen.contains_key(&key)
+        {
+            self.seen.insert(key.clone(), id);
+            let here = self.here();
+            self.entries.entry(here).or_default().push(key);
+        }
     }
 
     fn place_here(&mut self, node: Node, ty: Ty) -> Id {

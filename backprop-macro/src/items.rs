@@ -17,6 +17,10 @@ use quote::{ToTokens, format_ident, quote};
 use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
+mod custom;
+mod hvp;
+mod jvp;
+
 /// The three programs of a function.
 pub struct Programs {
     pub primal: Primal,
@@ -27,6 +31,14 @@ pub struct Programs {
     pub saved: Saved,
     /// For `trace` and `graph`: every node's adjoint.
     pub trace: Option<Gradient>,
+    /// What `check` found.
+    pub check: Option<crate::check::Checked>,
+    /// What is legal but surprising.
+    pub warnings: TokenStream,
+    /// The forward tangent, where it was asked for.
+    pub jvp: Option<Gradient>,
+    /// The forward tangent of the gradient, where it was asked for.
+    pub hvp: Option<Gradient>,
     /// `f::trace` is wanted.
     pub traced: bool,
     /// `f::GRAPH` and `f::graph` are wanted.
@@ -47,6 +59,8 @@ struct Items<'a> {
     sig: &'a Signature,
     errors: &'a Errors,
     output: &'a syn::Type,
+    /// The user's own rule.
+    custom: Option<&'a crate::custom::Custom>,
 }
 
 /// All generated items; stubs where there are no programs.
@@ -54,6 +68,7 @@ pub fn items(
     item: &syn::ItemFn,
     sig: &Signature,
     programs: Option<&Programs>,
+    custom: Option<&crate::custom::Custom>,
     derivation: Option<&str>,
     errors: &Errors,
 ) -> TokenStream {
@@ -67,13 +82,18 @@ pub fn items(
         sig,
         errors,
         output,
+        custom,
     };
-    let (fields, forward, backward) = match programs {
-        Some(p) => i.split(p),
-        None => (Vec::new(), stub(), stub()),
+    let (fields, forward, backward) = match (programs, custom) {
+        (Some(_), Some(custom)) => i.custom_split(custom),
+        (Some(p), None) => i.split(p),
+        (None, _) => (Vec::new(), stub(), stub()),
     };
     let derivation = derivation.unwrap_or_default();
     let functions = i.functions(programs, &fields, forward, backward, derivation);
+    let checked = programs.and_then(|p| p.check.as_ref());
+    let test = checked.map(|c| &c.test);
+    let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
         return functions;
     }
@@ -82,9 +102,15 @@ pub fn items(
         "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.{derivation}",
         sig.ident
     );
+    let doc = match checked {
+        Some(c) => format!("{doc}\n\n{}", c.remark),
+        None => doc,
+    };
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
     quote! {
+        #warnings
+        #test
         #[doc = #doc]
         #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
         #vis enum #namespace {}
@@ -117,13 +143,14 @@ pub fn plain(
         sig,
         errors,
         output,
+        custom: None,
     };
     let p = crate::reverse::alone(&programs.primal);
     let e = Emit::new(&p, sig, errors, programs.primal.reads.len() as u32);
     let (attrs, vis) = (&item.attrs, &item.vis);
     let mut signature = item.sig.clone();
     let receiver = sig.receiver.iter().map(|r| quote!(#r));
-    let params = receiver.chain(i.params(Some(programs)));
+    let params = receiver.chain(i.params(Some(&programs.primal)));
     signature.inputs = syn::parse_quote!(#(#params),*);
     let note = stable_note(&programs.stable);
     let items = &programs.primal.items;
@@ -746,6 +773,9 @@ impl Items<'_> {
 
     /// A body in which the forward and the backward pass are one, adding to the buffers; `fresh` ones hold zeros.
     fn fused(&self, primal: &Primal, p: &Gradient, fresh: bool) -> TokenStream {
+        if self.custom.is_some() {
+            return self.custom_fused(p, fresh);
+        }
         let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
         let items = &primal.items;
         let statements = e.region(p.body);
@@ -781,15 +811,14 @@ impl Items<'_> {
 
     // ---- the functions ----
 
-    fn params(&self, programs: Option<&Programs>) -> Vec<TokenStream> {
+    fn params(&self, primal: Option<&Primal>) -> Vec<TokenStream> {
         self.sig
             .params
             .iter()
             .enumerate()
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
-                let mutated =
-                    !p.by_ref && programs.is_some_and(|pr| pr.primal.mutates(&pr.primal.params[k]));
+                let mutated = !p.by_ref && primal.is_some_and(|pr| pr.mutates(&pr.params[k]));
                 if mutated {
                     quote!(mut #ident: #ty)
                 } else {
@@ -835,7 +864,7 @@ impl Items<'_> {
                 quote!(#ident: #ty)
             })
             .collect();
-        let params = self.params(programs);
+        let params = self.params(programs.map(|p| &p.primal));
         let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
         let buffers: Vec<TokenStream> = sig
             .active()
@@ -1015,6 +1044,12 @@ impl Items<'_> {
             #inline
             #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
+        if let Some((primal, jvp)) = programs.and_then(|p| p.jvp.as_ref().map(|j| (&p.primal, j))) {
+            out.extend(self.jvp(primal, jvp, &quote!(#allow)));
+        }
+        if let Some((primal, hvp)) = programs.and_then(|p| p.hvp.as_ref().map(|h| (&p.primal, h))) {
+            out.extend(self.hvp(primal, hvp, &quote!(#allow)));
+        }
         if !sig.has_scalar_result() {
             return out;
         }

@@ -9,14 +9,19 @@
 mod access;
 mod activity;
 mod carry;
+mod check;
 mod collect;
 mod compile;
+mod cost;
+mod custom;
 mod definitions;
 mod derive;
 mod emit;
 mod errors;
+mod evaluate;
 mod exchange;
 mod explain;
+mod forward;
 mod forwards;
 mod fresh;
 mod gather;
@@ -44,6 +49,7 @@ mod sweep;
 mod tensor;
 mod trace;
 mod types;
+mod warnings;
 
 /// Differentiates a function while compiling.
 ///
@@ -85,6 +91,11 @@ mod types;
 /// | `as = name` | names the namespace, and the structs after it |
 /// | `associated` | the function stands in an `impl`, but has no `self` |
 /// | `stable` | computes idioms in forms that do not overflow or cancel, in `f` itself too; `f`'s documentation lists them |
+/// | `check` | compares the gradient with forward tangents and differences while compiling, `check(domain(x > 0.0), points = 16)` |
+/// | `custom(backward = path)` | takes the user's own rule instead of looking into the function |
+/// | `jvp`, `hvp` | add `f::jvp(args…, tangents…)`, the value and its tangent, and `f::hvp(args…, tangents…)`, the Hessian times these |
+/// | `cost(max_ratio = 3.0)` | an error if value and gradient take more operations than that many times the function's |
+/// | `allow(…)` | silences the warnings `unused_parameter`, `piecewise_constant` and `exact_comparison` |
 /// | `trace` | adds `f::trace(args…)`: each node of straight-line code with its value and gradient |
 /// | `graph` | adds `f::GRAPH`, the computational graph as an SVG, and for straight-line code `f::graph(args…)`, with numbers |
 /// | `source` | adds `f::SOURCE`, the generated code as text, with the function's own names |

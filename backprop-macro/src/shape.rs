@@ -237,6 +237,19 @@ impl Shape {
         }
     }
 
+    /// Whether the length of its gradient is known at run time only.
+    pub fn gradient_is_dynamic(&self) -> bool {
+        match self {
+            Shape::Slice(_) | Shape::Vec(_) => true,
+            Shape::Array(s, _) => s.gradient_is_dynamic(),
+            Shape::Tuple(_) | Shape::Struct(_) => {
+                let parts = self.parts().unwrap_or_default();
+                parts.iter().any(|(_, s)| s.gradient_is_dynamic())
+            }
+            _ => false,
+        }
+    }
+
     /// How part `k` of a tuple or struct is named.
     pub fn member(&self, k: u32) -> syn::Member {
         match self {

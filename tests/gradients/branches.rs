@@ -239,7 +239,7 @@ fn short_circuit_effects() {
 
 #[test]
 fn tbr_false_branch() {
-    #[backprop]
+    #[backprop(allow(piecewise_constant))]
     fn tbr_false_branch(x: f64, c: f64) -> f64 {
         let mut t = x * x;
         let r = if c > 0.0 { t + 1.0 } else { t * t };

@@ -588,6 +588,8 @@ impl Reverse<'_> {
         if let Some(trace) = &mut self.trace {
             trace.push((y, dy));
         }
+        // What the adjoint is made of comes from where the value does.
+        self.g.span = Some(self.g.data(y).span);
         self.name_adjoint(y, dy);
         match self.g.node(y).clone() {
             Node::Apply(op, args) => {
