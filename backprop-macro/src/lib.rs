@@ -15,6 +15,7 @@ mod derive;
 mod emit;
 mod errors;
 mod exchange;
+mod flow;
 mod forwards;
 mod fresh;
 mod gather;

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 mod arrays;
 mod calls;
 mod loops;
+mod slices;
+mod tapes;
 
 /// Spells one program.
 pub struct Emit<'a> {
@@ -46,7 +48,7 @@ pub struct Emit<'a> {
     /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
     tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
-    hoisted: RefCell<Vec<loops::Hoist>>,
+    hoisted: RefCell<Vec<slices::Hoist>>,
 }
 
 impl<'a> Emit<'a> {
