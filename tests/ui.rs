@@ -8,7 +8,7 @@
 fn rejections() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
-    for stage in ["options", "signature", "compile", "lower", "emit"] {
+    for stage in ["options", "signature", "compile", "lower", "emit", "derive"] {
         cases.compile_fail(format!("tests/ui/{stage}/*.rs"));
     }
     cases.pass("tests/ui/accepted/*.rs");

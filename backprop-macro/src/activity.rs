@@ -26,6 +26,10 @@ impl Activity {
             .copied()
             .unwrap_or(false)
     }
+    /// How many nodes the primal has.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
     pub fn array(&self, id: ArrayId) -> bool {
         self.arrays.get(id.0 as usize).copied().unwrap_or(false)
     }
@@ -46,6 +50,18 @@ impl Activity {
         a.check(g, primal.body, errors);
         a.check_result(g, &primal.result, &sig.output, sig, errors);
         a
+    }
+
+    /// Leaves out what no result is computed from: its adjoint is zero, and stays out of the backward pass, where it might
+    /// meet an infinity.
+    pub fn restrict(&mut self, primal: &Primal) {
+        let flow = crate::live::Live::flow(&crate::reverse::alone(primal));
+        for (k, active) in self.nodes.iter_mut().enumerate() {
+            *active &= flow.has(&primal.graph, Id(k as u32));
+        }
+        for (k, active) in self.arrays.iter_mut().enumerate() {
+            *active &= flow.has_array(ArrayId(k as u32));
+        }
     }
 
     fn start(&mut self, source: &Source) {

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated` and `trace`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated` or `trace`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source` and `trace`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source` or `trace`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -77,7 +77,7 @@ messages! {
     NO_FIELD: "there is no field `{}` here", "the macro found another type than you meant, or one without this field", "check the name and the type";
     FIELDS: "these fields do not fit the struct", "one is missing, unknown or named twice", "name each field once, or take the rest from `..other`";
     DERIVE_STRUCT: "only structs can be `Differentiable`", "which fields an `enum` or `union` has is decided at run time", "use a struct";
-    DERIVE_FIELD: "the gradient of this field has no type", "it holds floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
+    DERIVE_FIELD: "the gradient of this field has no type", "it may hold floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
     DERIVE_EMPTY: "`{}` has no gradient", "none of its fields can hold a float", "remove the derive";
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";

@@ -363,6 +363,8 @@ pub struct Graph {
     remembered: HashMap<RegionId, Vec<(Node, Id)>>,
     /// The source position given to nodes as they are made.
     pub span: Option<Span>,
+    /// Slopes that cost more than they need to are taken where they are more accurate: `#[backprop(stable)]`.
+    pub accurate: bool,
 }
 
 impl Graph {
@@ -545,6 +547,15 @@ impl Graph {
             }
             self.entries.insert(region, kept);
         }
+    }
+
+    /// Makes unknown what closed regions computed, unless it is wanted still.
+    pub fn forget(&mut self, wanted: impl Fn(&Graph, Id) -> bool) {
+        let mut remembered = std::mem::take(&mut self.remembered);
+        for known in remembered.values_mut() {
+            known.retain(|(_, id)| wanted(self, *id));
+        }
+        self.remembered = remembered;
     }
 
     /// Makes unknown what the region being built computes from a position on: code put before it must not refer to it.

@@ -25,7 +25,14 @@ pub struct Programs {
     pub upstream: Gradient,
     pub split: Gradient,
     pub saved: Saved,
+    /// For `trace` and `graph`: every node's adjoint.
     pub trace: Option<Gradient>,
+    /// `f::trace` is wanted.
+    pub traced: bool,
+    /// `f::GRAPH` and `f::graph` are wanted.
+    pub graph: bool,
+    /// What `stable` rewrote, and where.
+    pub stable: Vec<(proc_macro2::Span, crate::stabilize::Form)>,
 }
 
 /// One field of the residuals.
@@ -47,6 +54,7 @@ pub fn items(
     item: &syn::ItemFn,
     sig: &Signature,
     programs: Option<&Programs>,
+    derivation: Option<&str>,
     errors: &Errors,
 ) -> TokenStream {
     let nothing: syn::Type = syn::parse_quote!(());
@@ -64,13 +72,14 @@ pub fn items(
         Some(p) => i.split(p),
         None => (Vec::new(), stub(), stub()),
     };
-    let functions = i.functions(programs, &fields, forward, backward);
+    let derivation = derivation.unwrap_or_default();
+    let functions = i.functions(programs, &fields, forward, backward, derivation);
     if sig.associated {
         return functions;
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
-        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.",
+        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.{derivation}",
         sig.ident
     );
     let gradient = i.gradient_struct();
@@ -89,6 +98,101 @@ pub fn items(
             #functions
         }
     }
+}
+
+/// The function itself, computed from the graph: for `stable`, which rewrites values.
+pub fn plain(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    programs: &Programs,
+    errors: &Errors,
+) -> TokenStream {
+    let nothing: syn::Type = syn::parse_quote!(());
+    let output = match &item.sig.output {
+        syn::ReturnType::Type(_, output) => output,
+        syn::ReturnType::Default => &nothing,
+    };
+    let i = Items {
+        item,
+        sig,
+        errors,
+        output,
+    };
+    let p = crate::reverse::alone(&programs.primal);
+    let e = Emit::new(&p, sig, errors, programs.primal.reads.len() as u32);
+    let (attrs, vis) = (&item.attrs, &item.vis);
+    let mut signature = item.sig.clone();
+    let receiver = sig.receiver.iter().map(|r| quote!(#r));
+    let params = receiver.chain(i.params(Some(programs)));
+    signature.inputs = syn::parse_quote!(#(#params),*);
+    let note = stable_note(&programs.stable);
+    let items = &programs.primal.items;
+    let statements = e.region(p.body);
+    let (writes, result) = i.finish(&e, &p);
+    let body = e.tidy(quote!(#(#items)* #statements #writes #result));
+    quote! {
+        #(#attrs)*
+        #[doc = #note]
+        #[allow(
+            unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+            clippy::restriction
+        )]
+        #vis #signature { #body }
+    }
+}
+
+/// The functions that `SOURCE` leaves out: they are not part of the derivation.
+pub fn not_shown(sig: &Signature) -> Vec<String> {
+    let names = ["trace", "graph"];
+    if sig.associated {
+        names.map(|n| sig.sibling(n).to_string()).to_vec()
+    } else {
+        ["__pullback"]
+            .into_iter()
+            .chain(names)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Texts beside the derivatives: `f::GRAPH`, `f::SOURCE`.
+pub fn constant(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    name: &str,
+    doc: &str,
+    text: &str,
+) -> TokenStream {
+    let (namespace, vis, span) = (&sig.namespace, &item.vis, sig.namespace.span());
+    if sig.associated {
+        let prefix = namespace.unraw().to_string().to_uppercase();
+        let name = Ident::new(&format!("{prefix}_{name}"), span);
+        return quote!(#[doc = #doc] #vis const #name: &'static ::core::primitive::str = #text;);
+    }
+    let name = Ident::new(name, span);
+    quote! {
+        #[allow(clippy::all, clippy::pedantic)]
+        impl #namespace {
+            #[doc = #doc]
+            #vis const #name: &'static ::core::primitive::str = #text;
+        }
+    }
+}
+
+/// What `stable` rewrote, for the documentation.
+fn stable_note(all: &[(proc_macro2::Span, crate::stabilize::Form)]) -> String {
+    let mut out = String::from("\n\nComputed in stable forms (`#[backprop(stable)]`):");
+    if all.is_empty() {
+        out.push_str(" nothing here had one.");
+    }
+    let mut seen = Vec::new();
+    for (_, form) in all {
+        if !seen.contains(form) {
+            seen.push(*form);
+            out.push_str(&format!("\n- `{}` as `{}`", form.0, form.1));
+        }
+    }
+    out
 }
 
 fn stub() -> TokenStream {
@@ -361,7 +465,7 @@ impl Items<'_> {
                 (None, false) => param.ty.to_token_stream(),
             };
             fields.push(Field {
-                name: format_ident!("p{}", k),
+                name: e.param_field(id),
                 ty,
                 value: e.value(id),
             });
@@ -402,8 +506,9 @@ impl Items<'_> {
         }
         let mut saved_arrays = Vec::new();
         for a in arrays {
-            let name = format_ident!("a{}", a.0);
             let data = p.split.graph.array(a);
+            let mark = if data.param.is_some() { "pa" } else { "a" };
+            let name = local(&format!("{}_{mark}{}", data.name, a.0));
             let place = crate::graph::Place {
                 array: a,
                 path: Vec::new(),
@@ -493,14 +598,14 @@ impl Items<'_> {
             quote!(#name { #(#parts),* })
         };
         let saved = local("saved");
-        let forward = quote! {
+        let forward = e.tidy(quote! {
             #(#items)*
             #early
             #statements
             let #saved = #residuals;
             #writes
             (#output, #saved)
-        };
+        });
         // The backward pass reads what it needs from the residuals.
         let root = local("saved");
         let unpack = if self.sig.associated {
@@ -557,14 +662,14 @@ impl Items<'_> {
         let statements = p.split.back.map(|b| e.region(b));
         let adds = self.scalar_adds(&e, &p.split, true);
         let value = self.gradient_value();
-        let backward = quote! {
+        let backward = e.tidy(quote! {
             #(#items)*
             #unpack
             #start
             #statements
             #adds
             #value
-        };
+        });
         (fields, forward, backward)
     }
 
@@ -615,7 +720,7 @@ impl Items<'_> {
         p.scalars
             .iter()
             .map(|s| {
-                let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                let (d, value) = (buffer(self.sig, s.param), e.whole_value(s.value));
                 let mut shape = self.sig.params[s.param].shape.clone();
                 let mut path = Vec::new();
                 for &k in &s.path {
@@ -646,7 +751,7 @@ impl Items<'_> {
         let statements = e.region(p.body);
         let adds = self.scalar_adds(&e, p, fresh);
         let (writes, output) = self.finish(&e, p);
-        quote! { #(#items)* #statements #adds #writes #output }
+        e.tidy(quote! { #(#items)* #statements #adds #writes #output })
     }
 
     /// What the user sees when the function ends: what `&mut` parameters get, and the result. All values are taken before the
@@ -713,6 +818,7 @@ impl Items<'_> {
         fields: &[Field],
         forward: TokenStream,
         backward: TokenStream,
+        derivation: &str,
     ) -> TokenStream {
         let sig = self.sig;
         let vis = &self.item.vis;
@@ -854,9 +960,11 @@ impl Items<'_> {
             }
         }
         let backward_clause = &backward_generics.where_clause;
+        // A method's derivation stands with the function that is there in any case.
+        let derivation = if sig.associated { derivation } else { "" };
         let doc_backward = example(&format!(
             "The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"
-        ));
+        )) + derivation;
         out.extend(quote! {
             #[doc = #doc_backward]
             #allow
@@ -913,7 +1021,7 @@ impl Items<'_> {
             None => stub(),
         };
         if let Some((primal, trace)) =
-            programs.and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)))
+            (programs.filter(|p| p.traced)).and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)))
         {
             let body = self.trace(primal, trace);
             let f_trace = self.function("trace");
@@ -922,6 +1030,19 @@ impl Items<'_> {
                 /// the result with respect to it.
                 #allow
                 #vis fn #f_trace #generics (#receiver #(#plain),*) -> ::std::vec::Vec<(&'static ::core::primitive::str, #output, #output)> #clause { #body }
+            });
+        }
+        let drawn =
+            (programs.filter(|p| p.graph)).and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)));
+        if let Some((primal, trace)) = drawn
+            && let Some(body) = self.wires(primal, trace)
+        {
+            let f_graph = self.function("graph");
+            out.extend(quote! {
+                /// The computational graph as an SVG: above each wire the value, below it the derivative of the result
+                /// with respect to it.
+                #allow
+                #vis fn #f_graph #generics (#receiver #(#plain),*) -> ::std::string::String #clause { #body }
             });
         }
         let zeros = self.clears(programs);
@@ -990,9 +1111,8 @@ impl Items<'_> {
         }
     }
 
-    /// `trace`: the nodes of the graph with their values and gradients.
-    fn trace(&self, primal: &Primal, p: &Gradient) -> TokenStream {
-        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+    /// The statements of a traced program, with buffers of its own.
+    fn traced(&self, e: &Emit, primal: &Primal, p: &Gradient) -> TokenStream {
         let items = &primal.items;
         let buffers = self.sig.active().map(|(k, param)| {
             let (d, ident) = (buffer(self.sig, k), &param.ident);
@@ -1000,13 +1120,49 @@ impl Items<'_> {
             quote!(let mut #d = #zeros;)
         });
         let statements = e.region(p.body);
+        quote! { #(#items)* #(#buffers)* #statements }
+    }
+
+    /// `trace`: the nodes of the graph with their values and gradients.
+    fn trace(&self, primal: &Primal, p: &Gradient) -> TokenStream {
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let statements = self.traced(&e, primal, p);
         let nodes = crate::trace::labels(primal, p)
             .into_iter()
             .map(|(label, id, adjoint)| {
                 let (value, adjoint) = (e.value(id), e.value(adjoint));
                 quote!((#label, #value, #adjoint))
             });
-        quote! { #(#items)* #(#buffers)* #statements ::std::vec![#(#nodes),*] }
+        quote! { #statements ::std::vec![#(#nodes),*] }
+    }
+
+    /// `graph`: the picture, with values and gradients written into it. A generic `Float` cannot be printed.
+    fn wires(&self, primal: &Primal, p: &Gradient) -> Option<TokenStream> {
+        use crate::explain::{Part, Style, draw};
+        if !self.sig.names.floats.is_empty() {
+            return None;
+        }
+        let picture = draw(primal, &self.sig.ident.unraw().to_string(), Style::Wires).ok()?;
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let statements = self.traced(&e, primal, p);
+        let out = local("svg");
+        let adjoints: std::collections::HashMap<_, _> = p.trace.iter().copied().collect();
+        let number = |id| {
+            let value = e.value(id);
+            quote!(#out.push_str(&::std::format!("{:.2}", #value));)
+        };
+        let pieces = picture.parts.iter().map(|part| match part {
+            Part::Text(text) => quote!(#out.push_str(#text);),
+            // What the result does not depend on has neither.
+            Part::Value(id) => adjoints.get(id).map(|_| number(*id)).unwrap_or_default(),
+            Part::Gradient(id) => adjoints.get(id).map(|d| number(*d)).unwrap_or_default(),
+        });
+        Some(quote! {
+            #statements
+            let mut #out = ::std::string::String::new();
+            #(#pieces)*
+            #out
+        })
     }
 
     fn clears(&self, programs: Option<&Programs>) -> TokenStream {

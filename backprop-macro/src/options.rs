@@ -19,6 +19,12 @@ pub struct Options {
     pub associated: bool,
     /// Generate `trace`: every node's value and gradient.
     pub trace: Option<Ident>,
+    /// Compute idioms in forms that do not overflow, in the function itself too.
+    pub stable: bool,
+    /// Generate `GRAPH` and, for straight-line code, `graph`: the computational graph as an SVG.
+    pub graph: bool,
+    /// Generate `SOURCE`: the generated code as text.
+    pub source: bool,
 }
 
 struct Argument {
@@ -92,10 +98,16 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
-                ("wrt" | "as" | "associated" | "trace", Value::Other(at)) if !at.is_empty() => {
+                ("stable", Value::Flag) => options.stable = true,
+                ("graph", Value::Flag) => options.graph = true,
+                ("source", Value::Flag) => options.source = true,
+                (
+                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source",
+                    Value::Other(at),
+                ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace", _) => {
+                ("wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source", _) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

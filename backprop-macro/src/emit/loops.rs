@@ -184,15 +184,9 @@ impl Emit<'_> {
                 quote!(#tape.push(#value); #cursor += 1;)
             });
         }
+        body.extend(self.carry_on(&carried));
         self.hoisted.borrow_mut().truncate(mark);
         self.tracks.borrow_mut().truncate(tracked);
-        let phis: Vec<Ident> = carried.iter().map(|c| self.name(c.phi)).collect();
-        let nexts: Vec<TokenStream> = carried.iter().map(|c| self.value(c.next)).collect();
-        match phis.as_slice() {
-            [] => {}
-            [one] => body.extend(quote!(#one = #(#nexts)*;)),
-            all => body.extend(quote!((#(#all),*) = (#(#nexts),*);)),
-        }
         let end = data
             .end
             .filter(|e| self.live.has(g, *e))

@@ -1,6 +1,6 @@
 //! Loops: fused with the forward pass where iterations are independent, in a loop of their own otherwise.
 
-use super::{Frame, Pair, PairKind, Reverse};
+use super::{Frame, Pair, PairKind, Reversal, Reverse};
 use crate::graph::*;
 use crate::rules::Op;
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ impl Reverse<'_> {
             self.frame().adjoint.remove(&out);
         }
         if !stores && self.overwrite(looped, &data, &slots) {
+            self.notes.loops.insert(looped, Reversal::Overwritten);
             return;
         }
         let linear = |r: &Self, k: usize| {
@@ -45,6 +46,7 @@ impl Reverse<'_> {
             .iter()
             .all(|(k, d)| d.is_none() && !self.active(data.carried[*k].phi) || linear(self, *k));
         if !stores && all_linear && self.in_scope() && self.fused_loop(looped, &data, &slots) {
+            self.notes.loops.insert(looped, Reversal::Fused);
             return;
         }
         // Try with every linear slot's adjoint as a constant of the loop; then only with those for which that held.
@@ -57,6 +59,7 @@ impl Reverse<'_> {
             let snapshot = self.snapshot();
             let failed = self.separate_loop(looped, &data, &slots, &constant);
             if failed.is_empty() {
+                self.notes.loops.insert(looped, Reversal::Separate);
                 return;
             }
             self.restore(snapshot);
