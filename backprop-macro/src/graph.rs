@@ -860,6 +860,18 @@ impl Graph {
 
     /// The value of an integer literal, where it is one.
     pub fn integer(&self, id: Id) -> Option<i128> {
+        let Node::Opaque(k, _) = self.node(self.resolve(id)) else {
+            return None;
+        };
+        // The key of most literals is their text; tokens are dear to print.
+        if let Some(Ok(n)) = self
+            .opaque_of(*k)
+            .key
+            .strip_prefix("tokens ")
+            .map(str::parse)
+        {
+            return Some(n);
+        }
         let text = self.opaque_text(id)?;
         let bare = text.trim_matches(['(', ')', ' ']);
         let (sign, digits) = match bare.strip_prefix('-') {

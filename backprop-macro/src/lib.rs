@@ -21,6 +21,7 @@ mod errors;
 mod evaluate;
 mod exchange;
 mod explain;
+mod flow;
 mod forward;
 mod forwards;
 mod fresh;

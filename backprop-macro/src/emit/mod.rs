@@ -22,6 +22,8 @@ mod arrays;
 mod calls;
 mod loops;
 mod nest;
+mod slices;
+mod tapes;
 mod tidy;
 
 /// Spells one program.
@@ -50,7 +52,7 @@ pub struct Emit<'a> {
     /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
     tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
-    hoisted: RefCell<Vec<loops::Hoist>>,
+    hoisted: RefCell<Vec<slices::Hoist>>,
     /// What is spelt where it is used: in the forward pass, and in `backward`.
     nested: [HashSet<Id>; 2],
 }

@@ -25,6 +25,7 @@ mod branches;
 mod fuse;
 mod loops;
 mod overwrite;
+mod shadows;
 
 /// Which backward pass is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -260,124 +261,6 @@ impl Reverse<'_> {
 
     fn zero(&mut self, like: Id) -> Id {
         self.g.lit_like(0.0, like)
-    }
-
-    // ---- shadows ----
-
-    /// The shadows of array parameters: the caller's buffers, or local ones to be added to them at the end.
-    fn parameter_shadows(&mut self, primal: &Primal, sig: &Signature) -> Vec<(Place, Place)> {
-        let mut copies = Vec::new();
-        for (k, source) in primal.params.iter().enumerate() {
-            if !sig.params[k].active {
-                continue;
-            }
-            let name = buffer(sig, k);
-            let mut arrays = Vec::new();
-            array_leaves(source, &sig.params[k].shape, quote!(#name), &mut arrays);
-            for (array, tokens) in arrays {
-                let data = self.g.array(array).clone();
-                let given = self.g.new_array(
-                    &format!("d_{}", data.name),
-                    data.shape.clone(),
-                    Init::Given(tokens),
-                    Span::call_site(),
-                );
-                let d = self.g.array_mut(given);
-                d.shadow = true;
-                d.like = Some(array);
-                if !data.mutated {
-                    self.shadows.insert(array, given);
-                    continue;
-                }
-                let own = self.new_shadow(array);
-                let here = self.g.here();
-                self.g.region_mut(here).stmts.insert(0, Stmt::Declare(own));
-                let whole = |array| Place {
-                    array,
-                    path: Vec::new(),
-                };
-                copies.push((whole(given), whole(own)));
-            }
-        }
-        copies
-    }
-
-    fn new_shadow(&mut self, array: ArrayId) -> ArrayId {
-        let data = self.g.array(array).clone();
-        let shadow = self.g.new_array(
-            &format!("d_{}", data.name),
-            data.shape.without_names(),
-            Init::Zeros,
-            data.span,
-        );
-        let s = self.g.array_mut(shadow);
-        s.shadow = true;
-        s.len = data.len;
-        s.like = Some(array);
-        self.shadows.insert(array, shadow);
-        shadow
-    }
-
-    /// Declares the shadows of the active arrays of the frame's region.
-    fn local_shadows(&mut self) {
-        let last = self.frames.len() - 1;
-        let (primal, region, in_scope) = (
-            self.frames[last].primal,
-            self.frames[last].region,
-            self.frames[last].in_scope,
-        );
-        let arrays: Vec<ArrayId> = (0..self.g.arrays.len() as u32)
-            .map(ArrayId)
-            .filter(|&a| {
-                let d = self.g.array(a);
-                !d.shadow && d.region == Some(primal) && d.param.is_none() && self.activity.array(a)
-            })
-            .collect();
-        for array in arrays {
-            let grows = self.order.grows(array);
-            if grows {
-                // Its length is known when the region has run.
-                let ty = self.g.usize_ty();
-                let place = Place {
-                    array,
-                    path: Vec::new(),
-                };
-                let len = self.g.bound(Node::Len(place, u32::MAX), ty, Some(primal));
-                self.g.array_mut(array).len = Some(len);
-                self.g.region_mut(primal).stmts.push(Stmt::Let(len));
-            }
-            let shadow = self.new_shadow(array);
-            let at = if grows && in_scope {
-                self.g.region(region).stmts.len()
-            } else if in_scope {
-                let declared = self
-                    .g
-                    .region(region)
-                    .stmts
-                    .iter()
-                    .position(|s| matches!(s, Stmt::Declare(a) if *a == array));
-                declared.map_or(0, |k| k + 1)
-            } else {
-                0
-            };
-            self.g.array_mut(shadow).region = Some(region);
-            self.g
-                .region_mut(region)
-                .stmts
-                .insert(at, Stmt::Declare(shadow));
-        }
-    }
-
-    /// The adjoint of a place; a constant part of an element has none.
-    fn shadow(&self, place: &Place) -> Option<Place> {
-        let array = *self.shadows.get(&place.array)?;
-        if matches!(self.g.shape_at(place), Shape::Constant(_)) {
-            return None;
-        }
-        Some(Place {
-            array,
-            path: place.path.clone(),
-        })
     }
 
     // ---- the ends ----
@@ -793,22 +676,5 @@ impl Reverse<'_> {
                 self.add(*value, d);
             }
         }
-    }
-}
-
-fn array_leaves(
-    source: &Source,
-    shape: &Shape,
-    tokens: TokenStream,
-    out: &mut Vec<(ArrayId, TokenStream)>,
-) {
-    match source {
-        Source::Array(a) => out.push((*a, tokens)),
-        Source::Tuple(all) => {
-            for (s, (member, part)) in all.iter().zip(shape.parts().unwrap_or_default()) {
-                array_leaves(s, &part, quote!(#tokens.#member), out);
-            }
-        }
-        Source::Scalar(_) | Source::Constant => {}
     }
 }
