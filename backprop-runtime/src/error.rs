@@ -210,12 +210,12 @@ pub(crate) fn check_shape(what: &'static str, got: &[usize], expected: &[usize])
 
 /// `Ok` if no value is infinite or NaN. All are read, so that the loop is vectorised.
 pub(crate) fn check_finite<T: Float>(what: &'static str, values: &[T]) -> Result<()> {
-    // A number less itself is 0, but of an infinity or NaN it is NaN, and then so is the sum.
+    // A number times 0 is 0, but of an infinity or NaN it is NaN, and then so is the sum.
     let [sum] = map_slices(
         [values],
         [],
         #[inline(always)]
-        |[value], []| ([], [value - value]),
+        |[value], []| ([], [value * T::zero()]),
     );
     if sum == T::zero() {
         return Ok(());
