@@ -794,7 +794,7 @@ impl<'a> Emit<'a> {
             }
             starts.extend(self.start(*o, started));
             let place = self.place(*o);
-            if matches!(upstream, Upstream::Own) && g.to_string() == up.to_string() {
+            if matches!(upstream, Upstream::Own) && up == g.to_string() {
                 // The upstream gradient itself, summed where the operand was broadcast.
                 let d = adjoint(v);
                 ends.extend(quote!(::backprop::tensor::copy_gathered(#d.view(), #place, #add);));
@@ -811,7 +811,14 @@ impl<'a> Emit<'a> {
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));
             }
-            values.push(if *add { quote!(#old + #g) } else { g.clone() });
+            // Subnormal numbers, which saturated sigmoids leave, slow products down many times.
+            let product = matches!(self.g.value(*o).op, Op::Product(..));
+            let g = if product {
+                quote!(::backprop::kernel::flush(#g))
+            } else {
+                g.clone()
+            };
+            values.push(if *add { quote!(#old + #g) } else { g });
             olds.push(old);
         }
         if outs.is_empty() && sums.is_empty() {

@@ -634,23 +634,10 @@ impl Lower<'_> {
         at: &dyn ToTokens,
     ) -> Result<Val> {
         let by_ref = axis.is_some();
-        let (acc, x) = (format_ident!("__acc"), format_ident!("__x"));
-        let args = if by_ref {
-            vec![quote!(__fold), quote!(*__x)]
-        } else {
-            vec![quote!(__fold), quote!(*__x)]
-        };
-        let _ = (acc, x);
+        let args = [quote!(__fold), quote!(*__x)];
         // Closures of `fold` take the element by reference; those of `fold_axis` the accumulator too.
         let closure = match f {
-            syn::Expr::Closure(_) => {
-                let fold = if by_ref {
-                    quote!(__fold)
-                } else {
-                    quote!(__fold)
-                };
-                self.apply_fold(f, fold, by_ref)?
-            }
+            syn::Expr::Closure(_) => self.apply_fold(f, quote!(__fold), by_ref)?,
             _ => self.apply(f, &args, false)?,
         };
         let (body, mut operands) = closure;
@@ -732,18 +719,12 @@ impl Lower<'_> {
         }
         let mut names = std::collections::BTreeSet::new();
         crate::items::identifiers(body.clone(), &mut names);
-        if let Some(constant) = names
+        if names
             .iter()
-            .find(|n| n.starts_with("__c") || n.starts_with("__n"))
+            .any(|n| n.starts_with("__c") || n.starts_with("__n"))
         {
             // The function of a lane is an item of its own, which sees no locals.
-            return Err(self
-                .reject::<()>(at, &errors::TENSOR_CAPTURE)
-                .err()
-                .unwrap_or({
-                    let _ = constant;
-                    Rejected
-                }));
+            return self.reject(at, &errors::TENSOR_CAPTURE);
         }
         let t = self.sig.elem.tokens();
         let function = format_ident!(
