@@ -264,10 +264,9 @@ impl<'a> Emit<'a> {
             again,
         };
         match (&value.op, value.ty) {
-            (Op::Param(k), Ty::Tensor(rank, _)) => {
+            (Op::Param(k), Ty::Tensor(..)) => {
                 let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
                 self.hold(&t, Held::Param(*k));
-                let _ = rank;
                 vec![line(&[&t], quote!(let #t = #ident.view();), Again::Keep)]
             }
             (Op::Param(k), Ty::Scalar) => {

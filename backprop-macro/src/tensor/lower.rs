@@ -959,7 +959,7 @@ impl Lower<'_> {
                             matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name))
                         });
                         if names.contains(name) && !constant {
-                            return self.errors_at(mac, name);
+                            return self.errors_at(mac);
                         }
                     }
                 }
@@ -973,7 +973,7 @@ impl Lower<'_> {
         }
     }
 
-    fn errors_at(&self, mac: &syn::Macro, _name: &str) -> Result<Val> {
+    fn errors_at(&self, mac: &syn::Macro) -> Result<Val> {
         let name = mac.path.to_token_stream().to_string();
         Err(self.errors.reject_named(&mac.path, &errors::MACRO, &name))
     }

@@ -44,18 +44,13 @@ impl Lower<'_> {
                 "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
-            Val::Const(e) => self.const_method(m, &name, e),
+            Val::Const(e) => self.const_method(m, e),
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }
 
     /// A constant's method: constant, unless an argument is a float that is not.
-    fn const_method(
-        &mut self,
-        m: &syn::ExprMethodCall,
-        name: &str,
-        receiver: syn::Expr,
-    ) -> Result<Val> {
+    fn const_method(&mut self, m: &syn::ExprMethodCall, receiver: syn::Expr) -> Result<Val> {
         if matches!(&*m.receiver, syn::Expr::Macro(_))
             || m.args
                 .iter()
@@ -80,7 +75,6 @@ impl Lower<'_> {
             let (rest, operands) = self.scalar_args(&args, m)?;
             let method = &m.method;
             let body = syn::parse_quote!((#receiver).#method(#(#rest),*));
-            let _ = name;
             return Ok(Val::Scalar(self.map(body, operands, None, m.span())));
         }
         Ok(Val::Const(
@@ -165,7 +159,7 @@ impl Lower<'_> {
                 operands.insert(0, v);
                 Ok(Val::Tensor(self.map(body, operands, Some(dim), span)))
             }
-            ("mapv_inplace" | "map_inplace", [f]) if name == "mapv_inplace" => {
+            ("mapv_inplace", [f]) => {
                 let a = operand(v).to_token_stream();
                 let (body, mut operands) = self.apply(f, &[a], false)?;
                 operands.insert(0, v);
@@ -182,13 +176,12 @@ impl Lower<'_> {
             }
             ("assign", [other]) => {
                 let other = self.expr(other)?;
-                let Some((view, removed)) = self.whole_or_part(m)? else {
+                if self.whole_or_part(m)?.is_none() {
                     // The whole of a local: broadcast to its shape.
                     let new = self.broadcast_into(v, other, m)?;
                     self.update(&m.receiver, Val::Tensor(new), None, m)?;
                     return Ok(Val::Unit);
-                };
-                let _ = (view, removed);
+                }
                 self.update(&m.receiver, other, None, m)?;
                 Ok(Val::Unit)
             }
