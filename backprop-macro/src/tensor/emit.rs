@@ -368,7 +368,7 @@ impl<'a> Emit<'a> {
         let used = mentioned(&quote!(#body #result));
         let scalars = self.scalar_operands(&operands, &used);
         let residuals: Vec<Ident> = (0..code.residuals.len()).map(|k| residual(v, k)).collect();
-        let inner = &code.residuals;
+        let inner = &code.kept;
         let Ty::Tensor(rank, dim) = self.g.value(v).ty else {
             let s = scalar_name(v);
             self.hold(&s, Held::Scalar);
@@ -397,7 +397,7 @@ impl<'a> Emit<'a> {
         }
         for (r, i) in residuals.iter().zip(inner) {
             outs.push(r.clone());
-            values.push(i.to_token_stream());
+            values.push(i.clone());
         }
         for o in &outs {
             let slot = self.slot(o, rank);
