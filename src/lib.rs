@@ -16,8 +16,10 @@
 #![warn(missing_docs)]
 
 mod differentiable;
+mod gradient_stop;
 
 pub use backprop_macro::{Differentiable, backprop};
 #[cfg(feature = "runtime")]
 pub use backprop_runtime::*;
 pub use differentiable::Differentiable;
+pub use gradient_stop::detach;

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use backprop::backprop;
 
+#[path = "../examples/explain.rs"]
+mod explain;
 #[path = "../examples/neuron.rs"]
 mod neuron;
 
@@ -37,6 +39,40 @@ fn the_neuron_prints_what_the_readme_shows() {
     assert!(report.contains(table), "{report}\nhas not\n{table}");
     assert!(report.contains("gradient with respect to w: -0.20, -0.39, 0.20"));
     assert!(report.contains("gradient with respect to x: 0.39, -0.59"));
+}
+
+#[test]
+fn every_function_is_explained() {
+    for name in explain::NAMES {
+        let explained = explain::explained(name).expect("it is in the list");
+        assert!(explained.call.starts_with(name));
+        let code = explained.code();
+        assert!(code.contains(&format!("impl {name} {{")), "{code}");
+        assert!(explained.svg.starts_with("<svg") && explained.svg.ends_with("</svg>"));
+    }
+    assert!(explain::explained("another").is_none());
+}
+
+/// The lecture's figure: at each wire of the neuron the value and the gradient of the table.
+#[test]
+fn the_figure_has_the_numbers_of_the_table() {
+    let neuron = explain::explained("neuron").expect("it is in the list");
+    let table = blocks(README, "text")
+        .into_iter()
+        .find(|block| block.starts_with("node "))
+        .expect("the README shows the table");
+    assert_eq!(
+        neuron.table().trim_end().lines().count(),
+        table.lines().count()
+    );
+    for (node, value, gradient) in &neuron.nodes {
+        for (number, colour) in [(value, "#2a9d3a"), (gradient, "#d1495b")] {
+            let shown = format!("fill=\"{colour}\">{number:.2}</text>");
+            assert!(neuron.svg.contains(&shown), "{node}: {shown}");
+        }
+    }
+    // Thirteen nodes, each with both; the two ones of the formula have neither.
+    assert_eq!(neuron.svg.matches("#2a9d3a").count(), 13);
 }
 
 /// The binary of an example, which `cargo test` builds beside the tests.
@@ -115,7 +151,7 @@ fn clamp(x: f64, lo: f64, hi: f64) -> f64 {
     x.clamp(lo, hi)
 }
 
-#[backprop]
+#[backprop(allow(piecewise_constant))]
 fn steps(x: f64) -> f64 {
     let rounded = x.floor() + x.ceil() + x.round() + x.round_ties_even() + x.trunc();
     rounded + x.signum() + x.div_euclid(2.0) + (x as i64) as f64

@@ -56,6 +56,13 @@ fn two_processes_expand_alike() {
         "nothing was expanded: {first}"
     );
     assert_eq!(first, second);
+    // The documentation names lines of this source, whose first is empty.
+    let line = 1 + SOURCE
+        .lines()
+        .position(|l| l.contains("'outer: for"))
+        .unwrap();
+    let said = format!("loop at line {line}: run backwards, keeps ");
+    assert!(first.contains(&said), "{said}");
 }
 
 /// The compiled macro, which stands beside the compiled test.

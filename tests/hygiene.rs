@@ -415,6 +415,81 @@ mod lints_of_the_user {
     }
 }
 
+/// Tests that `check` generates, and rules of the user's, among the same names and without a prelude.
+#[no_implicit_prelude]
+mod checked {
+    #![deny(missing_docs, clippy::pedantic)]
+    #![allow(non_camel_case_types, dead_code, unused_macros)]
+
+    macro_rules! assert {
+        ($($t:tt)*) => {
+            compile_error!("the user's macro")
+        };
+    }
+    macro_rules! format {
+        ($($t:tt)*) => {
+            compile_error!("the user's macro")
+        };
+    }
+    struct f64;
+    struct usize;
+    struct Vec;
+    struct Option;
+    struct String;
+    mod std {}
+    mod core {}
+    mod check {}
+
+    type Real = ::core::primitive::f64;
+    static TWO: ::core::primitive::f64 = 2.0;
+
+    /// A function that is checked by a test.
+    #[::backprop::backprop(check(len(N = 1), at(x = 0.5, v = [2.0], n = 3, flag = true), value = 2.0, gradient(v = [1.0])))]
+    fn later<const N: ::core::primitive::usize>(
+        x: ::core::primitive::f64,
+        v: [::core::primitive::f64; N],
+        n: ::core::primitive::usize,
+        flag: ::core::primitive::bool,
+    ) -> ::core::primitive::f64 {
+        if flag && n > 2 {
+            x * v[0] * TWO
+        } else {
+            x - v[0]
+        }
+    }
+
+    /// A function that is checked while compiling.
+    #[::backprop::backprop(check, jvp, hvp)]
+    fn now(x: ::core::primitive::f64, v: &[::core::primitive::f64]) -> ::core::primitive::f64 {
+        let mut s = 0.0;
+        for i in 0..v.len() {
+            s += v[i] * x * x;
+        }
+        s
+    }
+
+    /// A function with a rule.
+    #[::backprop::backprop(custom(backward = ruled_backward))]
+    fn ruled(x: ::core::primitive::f64, v: &[::core::primitive::f64]) -> ::core::primitive::f64 {
+        x * v[0]
+    }
+
+    fn ruled_backward(x: Real, v: &[Real], _y: Real, up: Real) -> (Real, ::std::vec::Vec<Real>) {
+        let mut d = ::std::vec![0.0; v.len()];
+        d[0] = up * x;
+        (up * v[0], d)
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp)] // Small integers.
+    fn all_are_right() {
+        ::core::assert_eq!(later::gradient(0.5, [2.0], 3, true).v, [1.0]);
+        ::core::assert_eq!(now::jvp(2.0, &[3.0], 1.0, &[0.0]).1, 12.0);
+        ::core::assert_eq!(now::hvp(2.0, &[3.0], 1.0, &[0.0]).x, 6.0);
+        ::core::assert_eq!(ruled::gradient(2.0, &[3.0]).x, 3.0);
+    }
+}
+
 /// Raw identifiers, reserved words of this edition and letters beyond ASCII.
 mod spelling {
     #[backprop::backprop]

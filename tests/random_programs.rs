@@ -178,6 +178,62 @@ fn random_programs_have_the_reference_gradient() {
     );
 }
 
+/// The test can fail: with one wrong row in the compiler's table of rules, programs disagree with the reference.
+#[test]
+fn a_wrong_rule_is_found() {
+    let settings = Settings::read();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let broken = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong-rule");
+    for part in [
+        "Cargo.toml",
+        "README.md",
+        "src",
+        "backprop-macro",
+        "backprop-runtime",
+        "benches",
+        "examples",
+    ] {
+        copy(&root.join(part), &broken.join(part));
+    }
+    let table = broken.join("backprop-macro/src/rules.rs");
+    let text = fs::read_to_string(&table).expect("the table");
+    let (right, wrong) = ("=> [dy * b, dy * a]  ", "=> [dy * b, dy * b]  ");
+    assert_eq!(text.matches(right).count(), 1, "the row of the product");
+    fs::write(&table, text.replace(right, wrong)).expect("the copy can be written");
+    let jobs: Vec<Job> = (0..20)
+        .map(|i| {
+            let program = generate::program(settings.seed, i, settings.features);
+            job(&program, format!("p{i}"))
+        })
+        .collect();
+    let project = Project::new(
+        &Path::new(env!("CARGO_TARGET_TMPDIR")).join("random-programs-of-a-wrong-rule"),
+        &broken,
+        !cfg!(debug_assertions),
+        20,
+    );
+    let verdicts = project.run(&jobs);
+    let wrong = verdicts.iter().filter(|v| matches!(v, Verdict::Wrong(_)));
+    let count = wrong.count();
+    assert!(
+        count >= 5,
+        "only {count} of 20 programs see the wrong rule: {verdicts:?}"
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).expect("a scratch directory");
+        for entry in fs::read_dir(from).expect("a directory") {
+            let entry = entry.expect("an entry").path();
+            copy(&entry, &to.join(entry.file_name().expect("a name")));
+        }
+    } else if fs::read(from).ok() != fs::read(to).ok() {
+        fs::create_dir_all(to.parent().expect("a parent")).expect("a scratch directory");
+        fs::copy(from, to).expect("a copy");
+    }
+}
+
 fn failed(verdict: &Verdict) -> bool {
     matches!(
         verdict,

@@ -8,7 +8,20 @@
 fn rejections() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
-    for stage in ["options", "signature", "compile", "lower", "emit", "tensor"] {
+    for stage in [
+        "options",
+        "signature",
+        "compile",
+        "lower",
+        "emit",
+        "derive",
+        "tensor",
+        "check",
+        "custom",
+        "cost",
+        "warnings",
+        "hygiene",
+    ] {
         cases.compile_fail(format!("tests/ui/{stage}/*.rs"));
     }
     cases.pass("tests/ui/accepted/*.rs");

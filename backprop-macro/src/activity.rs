@@ -17,6 +17,8 @@ use crate::signature::Signature;
 pub struct Activity {
     nodes: Vec<bool>,
     arrays: Vec<bool>,
+    /// What is piecewise constant ends a path.
+    smooth: bool,
 }
 
 impl Activity {
@@ -25,6 +27,10 @@ impl Activity {
             .get(graph.resolve(id).0 as usize)
             .copied()
             .unwrap_or(false)
+    }
+    /// How many nodes the primal has.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
     }
     pub fn array(&self, id: ArrayId) -> bool {
         self.arrays.get(id.0 as usize).copied().unwrap_or(false)
@@ -36,6 +42,7 @@ impl Activity {
         let mut a = Activity {
             nodes: vec![false; g.nodes.len()],
             arrays: vec![false; g.arrays.len()],
+            smooth: false,
         };
         for (source, param) in primal.params.iter().zip(&sig.params) {
             if param.active {
@@ -46,6 +53,47 @@ impl Activity {
         a.check(g, primal.body, errors);
         a.check_result(g, &primal.result, &sig.output, sig, errors);
         a
+    }
+
+    /// What of a program around the primal, such as its gradient, depends on a differentiated parameter.
+    pub fn over(g: &Graph, primal: &Primal, sig: &Signature) -> Activity {
+        let mut a = Activity {
+            nodes: vec![false; g.nodes.len()],
+            arrays: vec![false; g.arrays.len()],
+            smooth: false,
+        };
+        for (source, param) in primal.params.iter().zip(&sig.params) {
+            if param.active {
+                a.start(source);
+            }
+        }
+        while a.region(g, primal.body) {}
+        a
+    }
+
+    /// What depends on one parameter through more than what is piecewise constant.
+    pub fn smooth(primal: &Primal, param: usize) -> Activity {
+        let g = &primal.graph;
+        let mut a = Activity {
+            nodes: vec![false; g.nodes.len()],
+            arrays: vec![false; g.arrays.len()],
+            smooth: true,
+        };
+        a.start(&primal.params[param]);
+        while a.region(g, primal.body) {}
+        a
+    }
+
+    /// Leaves out what no result is computed from: its adjoint is zero, and stays out of the backward pass, where it might
+    /// meet an infinity.
+    pub fn restrict(&mut self, primal: &Primal) {
+        let flow = crate::live::Live::flow(&crate::reverse::alone(primal));
+        for (k, active) in self.nodes.iter_mut().enumerate() {
+            *active &= flow.has(&primal.graph, Id(k as u32));
+        }
+        for (k, active) in self.arrays.iter_mut().enumerate() {
+            *active &= flow.has_array(ArrayId(k as u32));
+        }
     }
 
     fn start(&mut self, source: &Source) {
@@ -87,6 +135,11 @@ impl Activity {
                 Stmt::Let(id) => {
                     let active = match g.node(*id) {
                         Node::Apply(Op::Powi, args) => self.node(g, args[0]),
+                        Node::Apply(op, _)
+                            if self.smooth && crate::warnings::is_piecewise_constant(*op) =>
+                        {
+                            false
+                        }
                         Node::Apply(_, args) => args.iter().any(|&x| self.node(g, x)),
                         Node::Cast(x, _) => self.node(g, *x),
                         Node::Load(p, _) => {

@@ -1,7 +1,10 @@
 //! The driver: one function through all stages.
 
 use crate::activity::Activity;
+use crate::carry::Which;
 use crate::errors::{self, Errors};
+use crate::exchange::exchange;
+use crate::explain;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
@@ -18,28 +21,36 @@ use quote::{ToTokens, quote};
 const MAX_NESTING: usize = 200;
 
 /// The function as written, and its derivatives or what was wrong with it.
-pub fn compile(attribute: TokenStream, item: TokenStream, source: &Source) -> TokenStream {
+pub fn compile(
+    attribute: TokenStream,
+    item: TokenStream,
+    source: &Source,
+    line: explain::Line,
+) -> TokenStream {
     let errors = Errors::default();
     if let Some(deep) = too_deep(item.clone(), 0) {
         errors.reject_at(deep.span(), &errors::TOO_DEEP, "");
         let errors = errors.into_tokens();
         return quote!(#item #errors);
     }
-    let generated = expand(attribute, item.clone(), &errors, source);
+    let mut item = item;
+    let generated = expand(attribute, &mut item, &errors, source, line);
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
 
+/// What is generated beside the item; under `stable` the item itself is computed anew.
 fn expand(
     attribute: TokenStream,
-    item: TokenStream,
+    item: &mut TokenStream,
     errors: &Errors,
     source: &Source,
+    line: explain::Line,
 ) -> TokenStream {
     let function: syn::ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(_) => {
-            not_a_function(item, errors);
+            not_a_function(item.clone(), errors);
             return TokenStream::new();
         }
     };
@@ -65,13 +76,46 @@ fn expand(
     let Some(sig) = Signature::read(&function, &options, source, errors) else {
         return TokenStream::new();
     };
-    let programs = programs(&function, &sig, &options, errors, source);
-    let out = items::items(&function, &sig, programs.as_ref(), errors);
+    let custom = options.custom.as_ref();
+    let programs = match custom {
+        Some(custom) => crate::custom::programs(custom, &sig, options.check.as_ref(), errors),
+        None => programs(&function, &sig, &options, errors, source),
+    };
+    let derivation =
+        (programs.as_ref().filter(|_| custom.is_none())).map(|p| explain::explain(p, &sig, line));
+    let out = items::items(
+        &function,
+        &sig,
+        programs.as_ref(),
+        custom,
+        derivation.as_deref(),
+        errors,
+    );
     if programs.is_some() && !errors.is_empty() {
         // Something could not be spelt: stubs after all.
-        return items::items(&function, &sig, None, errors);
+        return items::items(&function, &sig, None, None, None, errors);
     }
-    out
+    let Some(programs) = programs else { return out };
+    let mut constants = TokenStream::new();
+    if options.graph {
+        let name = sig.ident.to_string();
+        let svg = match explain::draw(&programs.primal, &name, explain::Style::Document) {
+            Ok(picture) => picture.fixed(),
+            Err(nodes) => explain::too_many(nodes),
+        };
+        let doc = "The computational graph as an SVG, with the local gradients at its edges.";
+        constants.extend(items::constant(&function, &sig, "GRAPH", doc, &svg));
+    }
+    if options.stable {
+        *item = items::plain(&function, &sig, &programs, errors);
+    }
+    if options.source {
+        let plain = options.stable.then(|| item.clone());
+        let text = explain::readable(quote!(#plain #out), &items::not_shown(&sig));
+        let doc = "The generated code, with the names of the function. `prettyplease` and `rustfmt` format it.";
+        constants.extend(items::constant(&function, &sig, "SOURCE", doc, &text));
+    }
+    quote!(#out #constants)
 }
 
 /// Lowers and differentiates; `None` if anything was rejected.
@@ -82,41 +126,88 @@ pub fn programs(
     errors: &Errors,
     source: &Source,
 ) -> Option<Programs> {
-    let primal = lower::lower(function, sig, errors, source)?;
-    let activity = Activity::of(&primal, sig, errors);
+    let mut primal = lower::lower(function, sig, errors, source)?;
+    let stable = if options.stable {
+        crate::stabilize::stabilize(&mut primal)
+    } else {
+        Vec::new()
+    };
+    let mut activity = Activity::of(&primal, sig, errors);
     if !errors.is_empty() {
         return None;
     }
+    crate::prune::prune(&mut primal);
+    activity.restrict(&primal);
     let params = primal.reads.len() as u32;
+    // What `forward` hands over stays where it is.
+    let mut moving = primal.clone();
+    exchange(&mut moving);
     let run = |mode| {
-        let mut program = reverse(&primal, &activity, sig, mode);
+        let primal = match mode {
+            Mode::Unit | Mode::Upstream => &moving,
+            Mode::Split | Mode::Trace => &primal,
+        };
+        let mut program = reverse(primal, &activity, sig, mode);
         let order = Order::of(&primal.graph, primal.body);
         let saved = keep::keep(&mut program, &order, params);
+        crate::forwards::forwards(&mut program);
+        let fresh = mode == Mode::Unit;
+        crate::carry::carry(&mut program, Which::Summing, fresh);
+        crate::gather::gather(&mut program, fresh);
+        crate::carry::carry(&mut program, Which::All, fresh);
+        if fresh {
+            crate::park::park(&mut program);
+        }
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
-        crate::gather::gather(&mut program, mode == Mode::Unit);
         (program, saved)
     };
     let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
-    let trace = match &options.trace {
-        Some(at) if !crate::trace::possible(&primal, sig) => {
-            errors.reject(at, &errors::TRACE);
-            return None;
-        }
-        Some(_) => Some(run(Mode::Trace).0),
-        None => None,
-    };
+    let traceable = crate::trace::possible(&primal, sig);
+    if let (Some(at), false) = (&options.trace, traceable) {
+        errors.reject(at, &errors::TRACE);
+        return None;
+    }
+    let wanted = options.trace.is_some() || options.graph;
+    let trace = (wanted && traceable).then(|| run(Mode::Trace).0);
     let (upstream, _) = run(Mode::Upstream);
     let (split, saved) = run(Mode::Split);
-    Some(Programs {
+    let mut programs = Programs {
         primal,
         unit,
         upstream,
         split,
         saved,
         trace,
-    })
+        traced: options.trace.is_some(),
+        graph: options.graph,
+        stable,
+        check: None,
+        warnings: TokenStream::new(),
+        jvp: None,
+        hvp: None,
+    };
+    if let Some(at) = &options.hvp
+        && crate::forward::can_be_second(&programs.primal, sig, at, errors)
+    {
+        let gradient = reverse(&programs.primal, &activity, sig, Mode::Unit);
+        let mut program = crate::forward::second(&programs.primal, &gradient, sig);
+        let order = Order::of(&programs.primal.graph, programs.primal.body);
+        keep::keep(&mut program, &order, params);
+        programs.hvp = Some(program);
+    }
+    if let Some(at) = &options.jvp {
+        programs.jvp = crate::forward::companion(&programs.primal, &activity, sig, at, errors);
+    }
+    if let Some(cost) = &options.cost {
+        crate::cost::check(cost, &programs, errors);
+    }
+    programs.warnings = crate::warnings::warnings(&programs.primal, sig, &options.allow);
+    if let Some(check) = &options.check {
+        programs.check = crate::check::check(check, sig, &programs, &activity, errors);
+    }
+    Some(programs)
 }
 
 /// The macro sees code before `cfg` is decided: whatever is under one could be there or not.

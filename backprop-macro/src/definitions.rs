@@ -71,8 +71,6 @@ pub struct Definitions {
     pub floats: Vec<Ident>,
     source: Source,
     function: Option<syn::ItemFn>,
-    /// The type whose `impl` the function stands in.
-    implementor: Option<syn::Type>,
     /// By the path as written.
     structs: RefCell<BTreeMap<String, Option<Rc<Struct>>>>,
     aliases: RefCell<BTreeMap<String, Option<(syn::Path, syn::Type)>>>,
@@ -84,7 +82,6 @@ impl Definitions {
             floats,
             source: source.clone(),
             function: Some(function.clone()),
-            implementor: None,
             structs: RefCell::default(),
             aliases: RefCell::default(),
         }
@@ -98,28 +95,20 @@ impl Definitions {
         }
     }
 
-    /// Learns what `Self` is, from the file.
-    pub fn find_self(&mut self) {
-        self.implementor = self
-            .function
-            .as_ref()
-            .and_then(|f| self.source.implementor(f));
-    }
-
-    /// The type behind `Self`, where it is known.
-    pub fn self_type(&self) -> Option<&syn::Type> {
-        self.implementor.as_ref()
-    }
-
     fn item(&self, path: &syn::Path) -> Option<syn::Item> {
         let name = path.segments.last()?.ident.to_string();
         self.source.type_item(self.function.as_ref()?, &name)
     }
 
+    /// What `Self` is.
+    fn implementor(&self) -> Option<syn::Type> {
+        self.source.implementor(self.function.as_ref()?)
+    }
+
     /// The type that an alias stands for.
     pub fn alias(&self, path: &syn::Path) -> Option<syn::Type> {
         if path.is_ident("Self") {
-            return self.implementor.clone();
+            return self.implementor();
         }
         let key = path.to_token_stream().to_string();
         if let Some(found) = self.aliases.borrow().get(&key) {
@@ -138,7 +127,7 @@ impl Definitions {
     /// The struct that a path names.
     pub fn structure(&self, path: &syn::Path) -> Option<Rc<Struct>> {
         if path.is_ident("Self") {
-            let Some(syn::Type::Path(p)) = self.implementor.as_ref().map(peel) else {
+            let Some(syn::Type::Path(p)) = self.implementor().map(|t| peel(&t).clone()) else {
                 return None;
             };
             return self.structure(&p.path);

@@ -37,11 +37,14 @@ fn expand(input: &syn::DeriveInput, errors: &Errors) -> TokenStream {
             Some(ident) => syn::Member::Named(ident.clone()),
             None => syn::Member::from(k),
         };
-        if let Some(part) = gradient(&f.ty, &names) {
-            fields.push((member, &f.vis, part));
-        } else if Shape::parse(&f.ty, &names).has_floats() {
+        if is_foreign(&f.ty, &names) {
             errors.reject(&f.ty, &errors::DERIVE_FIELD);
+        } else if let Some(part) = gradient(&f.ty, &names) {
+            fields.push((member, &f.vis, part));
         }
+    }
+    if !errors.is_empty() {
+        return TokenStream::new();
     }
     if fields.is_empty() {
         errors.reject(&input.ident, &errors::DERIVE_EMPTY);
@@ -111,6 +114,37 @@ fn expand(input: &syn::DeriveInput, errors: &Errors) -> TokenStream {
                 #gradient #zeros
             }
         }
+    }
+}
+
+/// Types of the standard library that hold others, and will never be `Differentiable`.
+fn is_foreign(ty: &syn::Type, names: &Definitions) -> bool {
+    const FOREIGN: [&str; 13] = [
+        "Option",
+        "Box",
+        "Rc",
+        "Arc",
+        "Cell",
+        "RefCell",
+        "HashMap",
+        "BTreeMap",
+        "HashSet",
+        "BTreeSet",
+        "VecDeque",
+        "PhantomData",
+        "Cow",
+    ];
+    match crate::shape::peel(ty) {
+        syn::Type::Path(p) => {
+            matches!(Shape::parse(ty, names), Shape::Unknown)
+                && p.path
+                    .segments
+                    .last()
+                    .is_some_and(|s| FOREIGN.iter().any(|f| s.ident == f))
+        }
+        syn::Type::Reference(r) => is_foreign(&r.elem, names),
+        syn::Type::Array(_) | syn::Type::Slice(_) | syn::Type::Tuple(_) => false,
+        _ => true,
     }
 }
 

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated` and `trace`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated` or `trace`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -77,12 +77,13 @@ messages! {
     NO_FIELD: "there is no field `{}` here", "the macro found another type than you meant, or one without this field", "check the name and the type";
     FIELDS: "these fields do not fit the struct", "one is missing, unknown or named twice", "name each field once, or take the rest from `..other`";
     DERIVE_STRUCT: "only structs can be `Differentiable`", "which fields an `enum` or `union` has is decided at run time", "use a struct";
-    DERIVE_FIELD: "the gradient of this field has no type", "it holds floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
+    DERIVE_FIELD: "the gradient of this field has no type", "it may hold floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
     DERIVE_EMPTY: "`{}` has no gradient", "none of its fields can hold a float", "remove the derive";
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
+    DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors
@@ -100,6 +101,31 @@ messages! {
     TENSOR_CALL: "a call with tensors is not supported here", "the macro cannot see what it returns", "write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
+    // jvp
+    JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
+    // cost
+    BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
+    COST: "{}", "the bound is exceeded", "see the places below, or raise `max_ratio`";
+    COST_PLACE: "{}", "it is among what costs most", "compute it once, or leave it out of what is differentiated";
+    // warnings
+    UNKNOWN_ALLOW: "unknown warning `{}`", "there is none of this name", "the warnings are `unused_parameter`, `piecewise_constant` and `exact_comparison`";
+    // custom
+    BAD_CUSTOM: "malformed `{}`", "a rule is a function for the backward pass, or one for each pass and the type of what is kept between them", "write `custom(backward = path)` with `fn path(args…, y, upstream) -> gradients`, or `custom(forward = path, backward = path, residuals = Type)`";
+    CUSTOM_FUNCTION: "`{}` on a method or a function with `&mut` parameters", "the functions of a rule stand beside a plain function", "write a plain function with a rule, and call it from the method";
+    // check
+    BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
+    CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
+    CHECK_EXPECTED: "`{}` without a point", "it says what is expected at the point given before it", "write `at(…)` first";
+    CHECK_PARAMETER: "`{}` is not a parameter", "`check` says something of the parameters, const generic ones included", "use the name of a parameter";
+    CHECK_MISSING: "no value for `{}`", "a point names all parameters", "add `{} = …`";
+    CHECK_SHAPE: "`{}` does not fit", "a value must have the shape of its parameter or result, and its length where that is fixed", "write numbers, `[…]` for arrays and slices, `(…)` for tuples";
+    CHECK_NO_GRADIENT: "`{}` has no gradient to compare", "it is not differentiated, or the result is not a scalar", "name a differentiated parameter of a function with a scalar result";
+    CHECK_POINT: "the function cannot be checked at this point", "{}", "choose a point at which it is finite";
+    CHECK_DOMAIN: "the function cannot be checked at any point", "{}", "say where it is defined: `check(domain(x > 0.0), len(v = 5))`";
+    CHECK_MISMATCH: "{}", "this is what the function computes at the given point", "correct the number, or the function; `tolerance = …` says how near they must be";
+    CHECK_WRONG: "{}", "the backward pass and an independent computation disagree", "if the function is differentiable there, this is a bug in backprop: please report it";
+    CHECK_INFINITE: "{}", "an operation on the way has an infinite or undefined slope there, and zero times that is not zero", "leave such points out with `check(domain(…))`, or guard the operation with `if`";
+    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "check it in a test of your own: `backprop::assert_gradient!(…)`";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }
 

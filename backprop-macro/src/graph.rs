@@ -84,6 +84,13 @@ pub struct Opaque {
     pub discrete: bool,
 }
 
+impl Opaque {
+    /// Whether it is `detach(x)`, which is constant although it moves with `x`.
+    pub fn is_detach(&self) -> bool {
+        self.key.starts_with("detach ")
+    }
+}
+
 /// How an opaque expression is put together.
 #[derive(Clone, Debug)]
 pub enum OpaqueForm {
@@ -312,6 +319,8 @@ pub struct Loop {
     pub reverses: Option<LoopId>,
     /// Loops after this one read its tape too.
     pub shared: bool,
+    /// Copies elements of one array to another, and nothing reads those of the first before they are stored to again.
+    pub moves: bool,
     pub span: Span,
 }
 
@@ -361,6 +370,8 @@ pub struct Graph {
     remembered: HashMap<RegionId, Vec<(Node, Id)>>,
     /// The source position given to nodes as they are made.
     pub span: Option<Span>,
+    /// Slopes that cost more than they need to are taken where they are more accurate: `#[backprop(stable)]`.
+    pub accurate: bool,
 }
 
 impl Graph {
@@ -545,6 +556,15 @@ impl Graph {
         }
     }
 
+    /// Makes unknown what closed regions computed, unless it is wanted still.
+    pub fn forget(&mut self, wanted: impl Fn(&Graph, Id) -> bool) {
+        let mut remembered = std::mem::take(&mut self.remembered);
+        for known in remembered.values_mut() {
+            known.retain(|(_, id)| wanted(self, *id));
+        }
+        self.remembered = remembered;
+    }
+
     /// Makes unknown what the region being built computes from a position on: code put before it must not refer to it.
     pub fn hide_from(&mut self, position: usize) -> Vec<(Node, Id)> {
         let here = self.here();
@@ -611,6 +631,18 @@ impl Graph {
         let here = self.here();
         self.entries.entry(here).or_default().push(key);
         id
+    }
+
+    /// What a statement of an existing node computes is known from here on.
+    pub fn make_known(&mut self, id: Id) {
+        let node = self.node(id).clone();
+        if let Some(key) = self.key(&node)
+            && !self.seen.contains_key(&key)
+        {
+            self.seen.insert(key.clone(), id);
+            let here = self.here();
+            self.entries.entry(here).or_default().push(key);
+        }
     }
 
     fn place_here(&mut self, node: Node, ty: Ty) -> Id {
@@ -992,6 +1024,7 @@ impl Graph {
             tape: Vec::new(),
             reverses: None,
             shared: false,
+            moves: false,
             span,
         });
         id

@@ -17,6 +17,10 @@ use quote::{ToTokens, format_ident, quote};
 use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
+mod custom;
+mod hvp;
+mod jvp;
+
 /// The three programs of a function.
 pub struct Programs {
     pub primal: Primal,
@@ -25,7 +29,22 @@ pub struct Programs {
     pub upstream: Gradient,
     pub split: Gradient,
     pub saved: Saved,
+    /// For `trace` and `graph`: every node's adjoint.
     pub trace: Option<Gradient>,
+    /// What `check` found.
+    pub check: Option<crate::check::Checked>,
+    /// What is legal but surprising.
+    pub warnings: TokenStream,
+    /// The forward tangent, where it was asked for.
+    pub jvp: Option<Gradient>,
+    /// The forward tangent of the gradient, where it was asked for.
+    pub hvp: Option<Gradient>,
+    /// `f::trace` is wanted.
+    pub traced: bool,
+    /// `f::GRAPH` and `f::graph` are wanted.
+    pub graph: bool,
+    /// What `stable` rewrote, and where.
+    pub stable: Vec<(proc_macro2::Span, crate::stabilize::Form)>,
 }
 
 /// One field of the residuals.
@@ -40,6 +59,8 @@ struct Items<'a> {
     sig: &'a Signature,
     errors: &'a Errors,
     output: &'a syn::Type,
+    /// The user's own rule.
+    custom: Option<&'a crate::custom::Custom>,
 }
 
 /// All generated items; stubs where there are no programs.
@@ -47,6 +68,8 @@ pub fn items(
     item: &syn::ItemFn,
     sig: &Signature,
     programs: Option<&Programs>,
+    custom: Option<&crate::custom::Custom>,
+    derivation: Option<&str>,
     errors: &Errors,
 ) -> TokenStream {
     let nothing: syn::Type = syn::parse_quote!(());
@@ -59,23 +82,35 @@ pub fn items(
         sig,
         errors,
         output,
+        custom,
     };
-    let (fields, forward, backward) = match programs {
-        Some(p) => i.split(p),
-        None => (Vec::new(), stub(), stub()),
+    let (fields, forward, backward) = match (programs, custom) {
+        (Some(_), Some(custom)) => i.custom_split(custom),
+        (Some(p), None) => i.split(p),
+        (None, _) => (Vec::new(), stub(), stub()),
     };
-    let functions = i.functions(programs, &fields, forward, backward);
+    let derivation = derivation.unwrap_or_default();
+    let functions = i.functions(programs, &fields, forward, backward, derivation);
+    let checked = programs.and_then(|p| p.check.as_ref());
+    let test = checked.map(|c| &c.test);
+    let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
         return functions;
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
-        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.",
+        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_into` and `accumulate`.{derivation}",
         sig.ident
     );
+    let doc = match checked {
+        Some(c) => format!("{doc}\n\n{}", c.remark),
+        None => doc,
+    };
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
     quote! {
+        #warnings
+        #test
         #[doc = #doc]
         #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
         #vis enum #namespace {}
@@ -89,6 +124,102 @@ pub fn items(
             #functions
         }
     }
+}
+
+/// The function itself, computed from the graph: for `stable`, which rewrites values.
+pub fn plain(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    programs: &Programs,
+    errors: &Errors,
+) -> TokenStream {
+    let nothing: syn::Type = syn::parse_quote!(());
+    let output = match &item.sig.output {
+        syn::ReturnType::Type(_, output) => output,
+        syn::ReturnType::Default => &nothing,
+    };
+    let i = Items {
+        item,
+        sig,
+        errors,
+        output,
+        custom: None,
+    };
+    let p = crate::reverse::alone(&programs.primal);
+    let e = Emit::new(&p, sig, errors, programs.primal.reads.len() as u32);
+    let (attrs, vis) = (&item.attrs, &item.vis);
+    let mut signature = item.sig.clone();
+    let receiver = sig.receiver.iter().map(|r| quote!(#r));
+    let params = receiver.chain(i.params(Some(&programs.primal)));
+    signature.inputs = syn::parse_quote!(#(#params),*);
+    let note = stable_note(&programs.stable);
+    let items = &programs.primal.items;
+    let statements = e.region(p.body);
+    let (writes, result) = i.finish(&e, &p);
+    let body = e.tidy(quote!(#(#items)* #statements #writes #result));
+    quote! {
+        #(#attrs)*
+        #[doc = #note]
+        #[allow(
+            unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+            clippy::restriction
+        )]
+        #vis #signature { #body }
+    }
+}
+
+/// The functions that `SOURCE` leaves out: they are not part of the derivation.
+pub fn not_shown(sig: &Signature) -> Vec<String> {
+    let names = ["trace", "graph"];
+    if sig.associated {
+        names.map(|n| sig.sibling(n).to_string()).to_vec()
+    } else {
+        ["__pullback"]
+            .into_iter()
+            .chain(names)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Texts beside the derivatives: `f::GRAPH`, `f::SOURCE`.
+pub fn constant(
+    item: &syn::ItemFn,
+    sig: &Signature,
+    name: &str,
+    doc: &str,
+    text: &str,
+) -> TokenStream {
+    let (namespace, vis, span) = (&sig.namespace, &item.vis, sig.namespace.span());
+    if sig.associated {
+        let prefix = namespace.unraw().to_string().to_uppercase();
+        let name = Ident::new(&format!("{prefix}_{name}"), span);
+        return quote!(#[doc = #doc] #vis const #name: &'static ::core::primitive::str = #text;);
+    }
+    let name = Ident::new(name, span);
+    quote! {
+        #[allow(clippy::all, clippy::pedantic)]
+        impl #namespace {
+            #[doc = #doc]
+            #vis const #name: &'static ::core::primitive::str = #text;
+        }
+    }
+}
+
+/// What `stable` rewrote, for the documentation.
+fn stable_note(all: &[(proc_macro2::Span, crate::stabilize::Form)]) -> String {
+    let mut out = String::from("\n\nComputed in stable forms (`#[backprop(stable)]`):");
+    if all.is_empty() {
+        out.push_str(" nothing here had one.");
+    }
+    let mut seen = Vec::new();
+    for (_, form) in all {
+        if !seen.contains(form) {
+            seen.push(*form);
+            out.push_str(&format!("\n- `{}` as `{}`", form.0, form.1));
+        }
+    }
+    out
 }
 
 fn stub() -> TokenStream {
@@ -361,7 +492,7 @@ impl Items<'_> {
                 (None, false) => param.ty.to_token_stream(),
             };
             fields.push(Field {
-                name: format_ident!("p{}", k),
+                name: e.param_field(id),
                 ty,
                 value: e.value(id),
             });
@@ -402,8 +533,9 @@ impl Items<'_> {
         }
         let mut saved_arrays = Vec::new();
         for a in arrays {
-            let name = format_ident!("a{}", a.0);
             let data = p.split.graph.array(a);
+            let mark = if data.param.is_some() { "pa" } else { "a" };
+            let name = local(&format!("{}_{mark}{}", data.name, a.0));
             let place = crate::graph::Place {
                 array: a,
                 path: Vec::new(),
@@ -493,14 +625,14 @@ impl Items<'_> {
             quote!(#name { #(#parts),* })
         };
         let saved = local("saved");
-        let forward = quote! {
+        let forward = e.tidy(quote! {
             #(#items)*
             #early
             #statements
             let #saved = #residuals;
             #writes
             (#output, #saved)
-        };
+        });
         // The backward pass reads what it needs from the residuals.
         let root = local("saved");
         let unpack = if self.sig.associated {
@@ -557,14 +689,14 @@ impl Items<'_> {
         let statements = p.split.back.map(|b| e.region(b));
         let adds = self.scalar_adds(&e, &p.split, true);
         let value = self.gradient_value();
-        let backward = quote! {
+        let backward = e.tidy(quote! {
             #(#items)*
             #unpack
             #start
             #statements
             #adds
             #value
-        };
+        });
         (fields, forward, backward)
     }
 
@@ -615,7 +747,7 @@ impl Items<'_> {
         p.scalars
             .iter()
             .map(|s| {
-                let (d, value) = (buffer(self.sig, s.param), e.value(s.value));
+                let (d, value) = (buffer(self.sig, s.param), e.whole_value(s.value));
                 let mut shape = self.sig.params[s.param].shape.clone();
                 let mut path = Vec::new();
                 for &k in &s.path {
@@ -641,12 +773,15 @@ impl Items<'_> {
 
     /// A body in which the forward and the backward pass are one, adding to the buffers; `fresh` ones hold zeros.
     fn fused(&self, primal: &Primal, p: &Gradient, fresh: bool) -> TokenStream {
+        if self.custom.is_some() {
+            return self.custom_fused(p, fresh);
+        }
         let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
         let items = &primal.items;
         let statements = e.region(p.body);
         let adds = self.scalar_adds(&e, p, fresh);
         let (writes, output) = self.finish(&e, p);
-        quote! { #(#items)* #statements #adds #writes #output }
+        e.tidy(quote! { #(#items)* #statements #adds #writes #output })
     }
 
     /// What the user sees when the function ends: what `&mut` parameters get, and the result. All values are taken before the
@@ -676,15 +811,14 @@ impl Items<'_> {
 
     // ---- the functions ----
 
-    fn params(&self, programs: Option<&Programs>) -> Vec<TokenStream> {
+    fn params(&self, primal: Option<&Primal>) -> Vec<TokenStream> {
         self.sig
             .params
             .iter()
             .enumerate()
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
-                let mutated =
-                    !p.by_ref && programs.is_some_and(|pr| pr.primal.mutates(&pr.primal.params[k]));
+                let mutated = !p.by_ref && primal.is_some_and(|pr| pr.mutates(&pr.params[k]));
                 if mutated {
                     quote!(mut #ident: #ty)
                 } else {
@@ -713,6 +847,7 @@ impl Items<'_> {
         fields: &[Field],
         forward: TokenStream,
         backward: TokenStream,
+        derivation: &str,
     ) -> TokenStream {
         let sig = self.sig;
         let vis = &self.item.vis;
@@ -729,7 +864,7 @@ impl Items<'_> {
                 quote!(#ident: #ty)
             })
             .collect();
-        let params = self.params(programs);
+        let params = self.params(programs.map(|p| &p.primal));
         let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
         let buffers: Vec<TokenStream> = sig
             .active()
@@ -858,9 +993,11 @@ impl Items<'_> {
             }
         }
         let backward_clause = &backward_generics.where_clause;
+        // A method's derivation stands with the function that is there in any case.
+        let derivation = if sig.associated { derivation } else { "" };
         let doc_backward = example(&format!(
             "The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"
-        ));
+        )) + derivation;
         out.extend(quote! {
             #[doc = #doc_backward]
             #allow
@@ -907,6 +1044,12 @@ impl Items<'_> {
             #inline
             #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
+        if let Some((primal, jvp)) = programs.and_then(|p| p.jvp.as_ref().map(|j| (&p.primal, j))) {
+            out.extend(self.jvp(primal, jvp, &quote!(#allow)));
+        }
+        if let Some((primal, hvp)) = programs.and_then(|p| p.hvp.as_ref().map(|h| (&p.primal, h))) {
+            out.extend(self.hvp(primal, hvp, &quote!(#allow)));
+        }
         if !sig.has_scalar_result() {
             return out;
         }
@@ -917,7 +1060,7 @@ impl Items<'_> {
             None => stub(),
         };
         if let Some((primal, trace)) =
-            programs.and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)))
+            (programs.filter(|p| p.traced)).and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)))
         {
             let body = self.trace(primal, trace);
             let f_trace = self.function("trace");
@@ -926,6 +1069,19 @@ impl Items<'_> {
                 /// the result with respect to it.
                 #allow
                 #vis fn #f_trace #generics (#receiver #(#plain),*) -> ::std::vec::Vec<(&'static ::core::primitive::str, #output, #output)> #clause { #body }
+            });
+        }
+        let drawn =
+            (programs.filter(|p| p.graph)).and_then(|p| p.trace.as_ref().map(|t| (&p.primal, t)));
+        if let Some((primal, trace)) = drawn
+            && let Some(body) = self.wires(primal, trace)
+        {
+            let f_graph = self.function("graph");
+            out.extend(quote! {
+                /// The computational graph as an SVG: above each wire the value, below it the derivative of the result
+                /// with respect to it.
+                #allow
+                #vis fn #f_graph #generics (#receiver #(#plain),*) -> ::std::string::String #clause { #body }
             });
         }
         let zeros = self.clears(programs);
@@ -994,9 +1150,8 @@ impl Items<'_> {
         }
     }
 
-    /// `trace`: the nodes of the graph with their values and gradients.
-    fn trace(&self, primal: &Primal, p: &Gradient) -> TokenStream {
-        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+    /// The statements of a traced program, with buffers of its own.
+    fn traced(&self, e: &Emit, primal: &Primal, p: &Gradient) -> TokenStream {
         let items = &primal.items;
         let buffers = self.sig.active().map(|(k, param)| {
             let (d, ident) = (buffer(self.sig, k), &param.ident);
@@ -1004,13 +1159,49 @@ impl Items<'_> {
             quote!(let mut #d = #zeros;)
         });
         let statements = e.region(p.body);
+        quote! { #(#items)* #(#buffers)* #statements }
+    }
+
+    /// `trace`: the nodes of the graph with their values and gradients.
+    fn trace(&self, primal: &Primal, p: &Gradient) -> TokenStream {
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let statements = self.traced(&e, primal, p);
         let nodes = crate::trace::labels(primal, p)
             .into_iter()
             .map(|(label, id, adjoint)| {
                 let (value, adjoint) = (e.value(id), e.value(adjoint));
                 quote!((#label, #value, #adjoint))
             });
-        quote! { #(#items)* #(#buffers)* #statements ::std::vec![#(#nodes),*] }
+        quote! { #statements ::std::vec![#(#nodes),*] }
+    }
+
+    /// `graph`: the picture, with values and gradients written into it. A generic `Float` cannot be printed.
+    fn wires(&self, primal: &Primal, p: &Gradient) -> Option<TokenStream> {
+        use crate::explain::{Part, Style, draw};
+        if !self.sig.names.floats.is_empty() {
+            return None;
+        }
+        let picture = draw(primal, &self.sig.ident.unraw().to_string(), Style::Wires).ok()?;
+        let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
+        let statements = self.traced(&e, primal, p);
+        let out = local("svg");
+        let adjoints: std::collections::HashMap<_, _> = p.trace.iter().copied().collect();
+        let number = |id| {
+            let value = e.value(id);
+            quote!(#out.push_str(&::std::format!("{:.2}", #value));)
+        };
+        let pieces = picture.parts.iter().map(|part| match part {
+            Part::Text(text) => quote!(#out.push_str(#text);),
+            // What the result does not depend on has neither.
+            Part::Value(id) => adjoints.get(id).map(|_| number(*id)).unwrap_or_default(),
+            Part::Gradient(id) => adjoints.get(id).map(|d| number(*d)).unwrap_or_default(),
+        });
+        Some(quote! {
+            #statements
+            let mut #out = ::std::string::String::new();
+            #(#pieces)*
+            #out
+        })
     }
 
     fn clears(&self, programs: Option<&Programs>) -> TokenStream {
@@ -1018,8 +1209,11 @@ impl Items<'_> {
             return TokenStream::new();
         };
         let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        // What the program assigns as a whole needs no zeros.
+        let assigned = |k: usize| matches!((&p.primal.params[k], &p.unit), (Source::Array(a), Some(unit)) if unit.assigned.contains(a));
         self.sig
             .active()
+            .filter(|(k, _)| !assigned(*k))
             .map(|(k, param)| {
                 let d = buffer(self.sig, k);
                 match &param.shape {

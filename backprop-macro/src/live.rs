@@ -17,11 +17,28 @@ pub struct Live {
     nodes: HashSet<Id>,
     arrays: HashSet<ArrayId>,
     changed: bool,
+    /// Only what values flow from: not what is there to panic, to print, or for an array's length.
+    flow: bool,
 }
 
 impl Live {
     pub fn of(p: &Gradient) -> Live {
-        let mut live = Live::default();
+        Live::from(p, Live::default())
+    }
+
+    /// What the results are computed from. Of what is not in here every adjoint is zero.
+    pub fn flow(p: &Gradient) -> Live {
+        let flow = true;
+        Live::from(
+            p,
+            Live {
+                flow,
+                ..Live::default()
+            },
+        )
+    }
+
+    fn from(p: &Gradient, mut live: Live) -> Live {
         for (k, a) in p.graph.arrays.iter().enumerate() {
             if matches!(a.init, Init::Given(_)) {
                 live.arrays.insert(ArrayId(k as u32));
@@ -75,10 +92,11 @@ impl Live {
             }
             self.changed = true;
             todo.extend(g.operands(id));
-            if let Node::Load(p, _) | Node::Len(p, _) = g.node(id)
-                && self.arrays.insert(p.array)
-            {
-                self.changed = true;
+            match g.node(id) {
+                Node::Len(..) if self.flow => {}
+                Node::Load(p, _) | Node::Len(p, _) => self.changed |= self.arrays.insert(p.array),
+                Node::Popped(a, _) => self.changed |= self.arrays.insert(*a),
+                _ => {}
             }
         }
     }
@@ -108,7 +126,9 @@ impl Live {
     /// Whether a statement must be emitted.
     pub fn stmt(&self, g: &Graph, stmt: &Stmt) -> bool {
         match stmt {
-            Stmt::Let(id) => self.has(g, *id) || g.data(*id).pinned,
+            Stmt::Let(id) => self.has(g, *id) || g.data(*id).pinned && !self.flow,
+            Stmt::Effect(..) => !self.flow,
+            Stmt::Call(c) if self.flow => g.call(*c).outs.iter().any(|&o| self.has(g, o)),
             Stmt::Declare(a) => self.has_array(*a),
             Stmt::Store { place, .. } | Stmt::Clear(place) => self.has_array(place.array),
             Stmt::Copy { to, .. } => self.has_array(to.array),
@@ -117,8 +137,7 @@ impl Live {
             Stmt::If(b) => self.branch(g, *b),
             Stmt::Loop(l) => self.looped(g, *l),
             Stmt::Pullback(c) => self.pullback(g, *c),
-            Stmt::Effect(..)
-            | Stmt::Call(_)
+            Stmt::Call(_)
             | Stmt::Bind(..)
             | Stmt::ReadTape(_)
             | Stmt::ReadTapeAt(..)
@@ -128,7 +147,7 @@ impl Live {
 
     pub fn any_in(&self, g: &Graph, region: RegionId) -> bool {
         g.region(region).stmts.iter().any(|s| match s {
-            Stmt::Let(id) => g.data(*id).pinned,
+            Stmt::Let(id) => g.data(*id).pinned && !self.flow,
             // A declaration alone does nothing.
             Stmt::Declare(_)
             | Stmt::Bind(..)

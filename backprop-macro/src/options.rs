@@ -3,6 +3,9 @@
 //! In: the tokens between the parentheses of `#[backprop(…)]`. Out: [`Options`]; every unknown, malformed or repeated
 //! argument is an error at its own tokens.
 
+use crate::check::CheckOptions;
+use crate::cost::CostOptions;
+use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{Parse, ParseStream};
@@ -19,6 +22,24 @@ pub struct Options {
     pub associated: bool,
     /// Generate `trace`: every node's value and gradient.
     pub trace: Option<Ident>,
+    /// Generate `jvp`: value and tangent, forward.
+    pub jvp: Option<Ident>,
+    /// Generate `hvp`: the Hessian times a vector.
+    pub hvp: Option<Ident>,
+    /// Check the gradient.
+    pub check: Option<CheckOptions>,
+    /// The user's own rule instead of the compiler's.
+    pub custom: Option<Custom>,
+    /// What value and gradient may cost.
+    pub cost: Option<CostOptions>,
+    /// The warnings that are silenced.
+    pub allow: Vec<String>,
+    /// Compute idioms in forms that do not overflow, in the function itself too.
+    pub stable: bool,
+    /// Generate `GRAPH` and, for straight-line code, `graph`: the computational graph as an SVG.
+    pub graph: bool,
+    /// Generate `SOURCE`: the generated code as text.
+    pub source: bool,
 }
 
 struct Argument {
@@ -30,6 +51,7 @@ enum Value {
     Flag,
     Names(Vec<Ident>),
     Name(Ident),
+    Group(TokenStream),
     Other(TokenStream),
 }
 
@@ -40,6 +62,12 @@ impl Parse for Argument {
         let value = if input.peek(syn::token::Paren) {
             let inner;
             parenthesized!(inner in input);
+            if key == "check" || key == "custom" || key == "cost" {
+                return Ok(Argument {
+                    key,
+                    value: Value::Group(inner.parse()?),
+                });
+            }
             match inner.fork().parse_terminated(Ident::parse, Token![,]) {
                 Ok(_) => Value::Names(
                     inner
@@ -92,10 +120,42 @@ impl Options {
                 ("as", Value::Name(name)) => options.namespace = Some(name),
                 ("associated", Value::Flag) => options.associated = true,
                 ("trace", Value::Flag) => options.trace = Some(key),
-                ("wrt" | "as" | "associated" | "trace", Value::Other(at)) if !at.is_empty() => {
+                ("stable", Value::Flag) => options.stable = true,
+                ("graph", Value::Flag) => options.graph = true,
+                ("source", Value::Flag) => options.source = true,
+                ("jvp", Value::Flag) => options.jvp = Some(key),
+                ("hvp", Value::Flag) => options.hvp = Some(key),
+                ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
+                ("check", Value::Group(tokens)) => {
+                    options.check = Some(CheckOptions::parse(key, tokens, errors));
+                }
+                ("custom", Value::Group(tokens)) => {
+                    options.custom = Custom::parse(key, tokens, errors);
+                }
+                ("cost", Value::Group(tokens)) => {
+                    options.cost = CostOptions::parse(&key, tokens, errors);
+                }
+                ("cost", _) => {
+                    errors.reject_named(&key, &errors::BAD_COST, &name);
+                }
+                ("allow", Value::Names(names)) => {
+                    options.allow = crate::warnings::allowed(names, errors);
+                }
+                ("custom", _) => {
+                    errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
+                }
+                (
+                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
+                    | "hvp" | "check" | "allow",
+                    Value::Other(at),
+                ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
-                ("wrt" | "as" | "associated" | "trace", _) => {
+                (
+                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
+                    | "hvp" | "check" | "allow",
+                    _,
+                ) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);
                 }
                 _ => {

@@ -43,6 +43,13 @@ impl Order {
                 Stmt::Loop(l) => {
                     self.region(g, g.looped(*l).body);
                     self.loops.insert(*l, (at, self.next));
+                    // What is moved is no longer where it was.
+                    if g.looped(*l).moves
+                        && let Some((_, from)) = crate::exchange::copied(g, *l)
+                    {
+                        self.stores.entry(from).or_default().push(self.next);
+                        self.next += 1;
+                    }
                 }
                 _ => {}
             }

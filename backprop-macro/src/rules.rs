@@ -158,6 +158,8 @@ fn select<'g>(cond: Ex<'g>, a: impl IntoEx<'g>, b: impl IntoEx<'g>) -> Ex<'g> {
 impl Op {
     /// The adjoints of the operands.
     pub fn vjp(self, graph: &mut Graph, args: &[Id], y: Id, dy: Id) -> Vec<Id> {
+        #[cfg(test)]
+        let dy = broken::slope(self, graph, dy);
         let cell = RefCell::new(std::mem::take(graph));
         let ex = |id| Ex { graph: &cell, id };
         let args: Vec<Ex> = args.iter().map(|&a| ex(a)).collect();
@@ -199,6 +201,26 @@ impl Op {
     /// Whether a value of it is worth keeping rather than computing again.
     pub fn is_dear(self) -> bool {
         self.cost() >= 10
+    }
+}
+
+/// A table with one wrong row, to show that the checks see it.
+#[cfg(test)]
+pub mod broken {
+    use super::{Graph, Id, Op};
+
+    thread_local! {
+        /// The row whose slopes are a thousandth too large.
+        pub static ROW: std::cell::Cell<Option<Op>> = const { std::cell::Cell::new(None) };
+    }
+
+    /// The upstream gradient as the row gets it.
+    pub fn slope(op: Op, graph: &mut Graph, dy: Id) -> Id {
+        if ROW.get() != Some(op) {
+            return dy;
+        }
+        let factor = graph.lit_like(1.001, dy);
+        graph.apply_primal(Op::Mul, &[factor, dy])
     }
 }
 

@@ -78,6 +78,21 @@ pub fn primitive(ty: &syn::Type) -> Option<String> {
     }
 }
 
+/// What an `Option` may hold.
+pub fn optional(ty: &syn::Type) -> Option<&syn::Type> {
+    let syn::Type::Path(p) = peel(ty) else {
+        return None;
+    };
+    let last = p.path.segments.last().filter(|s| s.ident == "Option")?;
+    match &last.arguments {
+        syn::PathArguments::AngleBracketed(args) => match args.args.first()? {
+            syn::GenericArgument::Type(inner) => Some(inner),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl Shape {
     /// The shape of a type, references peeled.
     pub fn parse(ty: &syn::Type, names: &Definitions) -> Shape {
@@ -121,6 +136,12 @@ impl Shape {
                     && let Some(syn::GenericArgument::Type(elem)) = args.args.first()
                 {
                     return Shape::Vec(Box::new(Shape::parse(elem, names)));
+                }
+                if let Some(inner) = optional(ty)
+                    && let Shape::Constant(inner) = Shape::parse(inner, names)
+                    && primitive(&inner).is_some_and(|name| name != "str" && name != "String")
+                {
+                    return Shape::Constant(Box::new(ty.clone()));
                 }
                 if p.qself.is_some() {
                     return Shape::Unknown;
@@ -213,6 +234,19 @@ impl Shape {
                     .collect(),
             ),
             _ => None,
+        }
+    }
+
+    /// Whether the length of its gradient is known at run time only.
+    pub fn gradient_is_dynamic(&self) -> bool {
+        match self {
+            Shape::Slice(_) | Shape::Vec(_) => true,
+            Shape::Array(s, _) => s.gradient_is_dynamic(),
+            Shape::Tuple(_) | Shape::Struct(_) => {
+                let parts = self.parts().unwrap_or_default();
+                parts.iter().any(|(_, s)| s.gradient_is_dynamic())
+            }
+            _ => false,
         }
     }
 

@@ -66,6 +66,12 @@ pub fn rewrite(g: &mut Graph, op: Op, args: &[Id]) -> Option<Id> {
             let k = g.lit_like(k * m, x);
             g.apply(Mul, &[k, rest])
         }
+        (Mul, &[x, y], [None, None]) if under_one_root(g, x, y).is_some() => {                        // (a/√s) (k/√s) = k (a/s)
+            let (a, k, s) = under_one_root(g, x, y)?;
+            let z = over(g, x, a, s)?;
+            let k = g.lit_like(k, x);
+            g.apply(Mul, &[k, z])
+        }
         (Mul, &[x, y], [None, None]) if leading_constant(g, x).is_some() => {                         // (k a) b = k (a b)
             let (k, rest) = leading_constant(g, x)?;
             if !moderate(k) { return None }
@@ -83,6 +89,51 @@ fn leading_constant(g: &Graph, x: Id) -> Option<(f64, Id)> {
         Node::Apply(Mul, a) => g.constant(a[0]).map(|k| (k, a[1])),
         _ => None,
     }
+}
+
+/// For `x = a / √s`, or a product with it, and `y = k / √s` with `k` constant: the quotient's numerator, `k` and `s`.
+fn under_one_root(g: &Graph, x: Id, y: Id) -> Option<(Id, f64, Id)> {
+    let Node::Apply(Div, d) = g.node(y) else {
+        return None;
+    };
+    let (k, root) = (g.constant(d[0])?, g.resolve(d[1]));
+    let Node::Apply(Sqrt, s) = g.node(root) else {
+        return None;
+    };
+    let quotient = quotient_by(g, x, root)?;
+    let Node::Apply(Div, d) = g.node(quotient) else {
+        return None;
+    };
+    Some((d[0], k, s[0]))
+}
+
+/// The quotient by a root that `x` is, or that it has as a factor.
+fn quotient_by(g: &Graph, x: Id, root: Id) -> Option<Id> {
+    let by_root =
+        |x: Id| matches!(g.node(g.resolve(x)), Node::Apply(Div, d) if g.resolve(d[1]) == root);
+    match g.node(x) {
+        Node::Apply(Mul, f) => f
+            .iter()
+            .copied()
+            .find(|&f| by_root(f))
+            .map(|f| g.resolve(f)),
+        _ => by_root(x).then_some(x),
+    }
+}
+
+/// `x` with its quotient by a root replaced by `a / s`.
+fn over(g: &mut Graph, x: Id, a: Id, s: Id) -> Option<Id> {
+    let whole = matches!(g.node(x), Node::Apply(Div, _));
+    let quotient = g.apply(Div, &[a, s]);
+    if whole {
+        return Some(quotient);
+    }
+    let Node::Apply(Mul, f) = g.node(x).clone() else {
+        return None;
+    };
+    let divided = |g: &Graph, f: Id| matches!(g.node(g.resolve(f)), Node::Apply(Div, d) if g.resolve(d[0]) == a);
+    let other = if divided(g, f[0]) { f[1] } else { f[0] };
+    Some(g.apply(Mul, &[other, quotient]))
 }
 
 /// A factor that can be moved through a product without making it overflow where it did not.

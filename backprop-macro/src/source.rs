@@ -65,6 +65,12 @@ impl Source {
         known.plain.contains(&name) && !known.annotated.contains(&name)
     }
 
+    /// Whether the file defines a function of this name, anywhere.
+    pub fn defines(&self, name: &str) -> bool {
+        self.known()
+            .is_some_and(|k| k.plain.contains(name) || k.annotated.contains(name))
+    }
+
     /// The `struct` or `type` item that a name means where the function stands. `None` if the file does not say, or if it
     /// could be one of several.
     pub fn type_item(&self, function: &syn::ItemFn, name: &str) -> Option<syn::Item> {

@@ -132,7 +132,7 @@ impl Machine {
 }
 
 /// The primitive as a function of floats; an integer exponent is a literal.
-fn function(op: Op, at: &[f64]) -> Option<(String, Vec<f64>)> {
+pub fn function(op: Op, at: &[f64]) -> Option<(String, Vec<f64>)> {
     let names = ["a", "b", "c"];
     let n = op.domain().len();
     let floats = match op {
@@ -156,7 +156,7 @@ fn function(op: Op, at: &[f64]) -> Option<(String, Vec<f64>)> {
     ))
 }
 
-fn sample(domain: &[[f64; 2]], step: usize) -> Vec<f64> {
+pub fn sample(domain: &[[f64; 2]], step: usize) -> Vec<f64> {
     let part = |k: usize| (step as f64 * 0.117 + 0.31 * k as f64 + 0.05) % 1.0;
     domain
         .iter()
@@ -187,6 +187,18 @@ fn every_row_of_the_table_matches_differences() {
         }
     }
     assert!(rows > 8 * (Op::ALL.len() - 4), "only {rows} samples");
+}
+
+#[test]
+fn a_wrong_row_is_seen() {
+    for op in [Op::Sin, Op::Mul, Op::Powf, Op::Atan2, Op::Rem] {
+        let at = sample(op.domain(), 4);
+        let (source, at) = function(op, &at).unwrap();
+        crate::rules::broken::ROW.set(Some(op));
+        let seen = std::panic::catch_unwind(|| Case::new(&source).check(&at, "broken"));
+        crate::rules::broken::ROW.set(None);
+        assert!(seen.is_err(), "{op:?}");
+    }
 }
 
 /// A small generator: the tests must not depend on what a library calls random.

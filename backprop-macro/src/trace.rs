@@ -52,7 +52,19 @@ fn text(g: &Graph, id: Id, names: &HashMap<Id, String>) -> String {
     if let Some(name) = names.get(&id) {
         return name.clone();
     }
-    let operand = |a: Id| text(g, a, names);
+    // What has no name of its own, as no gradient flows to it, is spelt out in brackets.
+    let operand = |a: Id| {
+        let a = g.resolve(a);
+        let spelt = text(g, a, names);
+        match g.node(a) {
+            Node::Apply(op, _)
+                if !names.contains_key(&a) && !matches!(op.syntax(), Syntax::Method(_)) =>
+            {
+                format!("({spelt})")
+            }
+            _ => spelt,
+        }
+    };
     match g.node(id) {
         Node::Lit(bits) => format!("{}", f64::from_bits(*bits)),
         Node::Param(_) => g.data(id).name.as_deref().unwrap_or("?").to_string(),

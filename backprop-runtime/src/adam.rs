@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::float::{Float, constant};
+use crate::kernel::map_slices;
 use crate::optimizer::{
     Optimizer, check_decay, check_fraction, check_gradient, check_positive, check_rate,
 };
@@ -17,7 +18,7 @@ pub struct Adam<T> {
     epsilon: T,
     weight_decay: T,
     decoupled: bool,
-    moments: Vec<(T, T)>,
+    moments: (Vec<T>, Vec<T>),
     beta_powers: (T, T),
 }
 
@@ -30,7 +31,7 @@ impl<T: Float> Adam<T> {
             epsilon: constant(1e-8),
             weight_decay: T::zero(),
             decoupled: false,
-            moments: Vec::new(),
+            moments: (Vec::new(), Vec::new()),
             beta_powers: (T::one(), T::one()),
         }
     }
@@ -77,9 +78,9 @@ impl<T: Float> Optimizer<T> for Adam<T> {
         check_fraction("second beta", beta2)?;
         check_positive("epsilon", self.epsilon)?;
         check_decay(self.weight_decay)?;
-        check_gradient(parameters, gradient, &self.moments)?;
-        self.moments
-            .resize(parameters.len(), (T::zero(), T::zero()));
+        check_gradient(parameters, gradient, &self.moments.0)?;
+        self.moments.0.resize(parameters.len(), T::zero());
+        self.moments.1.resize(parameters.len(), T::zero());
         self.beta_powers.0 *= beta1;
         self.beta_powers.1 *= beta2;
 
@@ -90,12 +91,20 @@ impl<T: Float> Optimizer<T> for Adam<T> {
             true => (one - self.learning_rate * self.weight_decay, T::zero()),
             false => (one, self.weight_decay),
         };
-        for ((p, &g), (m, v)) in parameters.iter_mut().zip(gradient).zip(&mut self.moments) {
-            let g = g + pull * *p;
-            *m = beta1 * *m + (one - beta1) * g;
-            *v = beta2 * *v + (one - beta2) * g * g;
-            *p = shrink * *p - step_size * *m / (v.sqrt() / root_correction + self.epsilon);
-        }
+        let (rate1, rate2) = (one - beta1, one - beta2);
+        let (epsilon, (first, second)) = (self.epsilon, &mut self.moments);
+        let [] = map_slices(
+            [gradient],
+            [parameters, first, second],
+            #[inline(always)]
+            |[g], [p, m, v]| {
+                let g = g + pull * p;
+                let m = beta1 * m + rate1 * g;
+                let v = beta2 * v + rate2 * g * g;
+                let p = shrink * p - step_size * m / (v.sqrt() / root_correction + epsilon);
+                ([p, m, v], [])
+            },
+        );
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use ndarray::ArrayRef2;
 
 use crate::float::Float;
+use crate::kernel::map_slices;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -209,10 +210,14 @@ pub(crate) fn check_shape(what: &'static str, got: &[usize], expected: &[usize])
 
 /// `Ok` if no value is infinite or NaN. All are read, so that the loop is vectorised.
 pub(crate) fn check_finite<T: Float>(what: &'static str, values: &[T]) -> Result<()> {
-    if values
-        .iter()
-        .fold(true, |all, value| all & value.is_finite())
-    {
+    // A number less itself is 0, but of an infinity or NaN it is NaN, and then so is the sum.
+    let [sum] = map_slices(
+        [values],
+        [],
+        #[inline(always)]
+        |[value], []| ([], [value - value]),
+    );
+    if sum == T::zero() {
         return Ok(());
     }
     Err(Error::NonFinite { what })

@@ -29,6 +29,7 @@ extern crate self as backprop;
 pub mod activation;
 pub mod adam;
 pub mod builder;
+pub mod check;
 pub mod data;
 pub mod dense;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::float::Float;
+use crate::kernel::map_slices;
 use crate::optimizer::{Optimizer, check_decay, check_fraction, check_gradient, check_rate};
 
 /// Stochastic gradient descent, with momentum and Nesterov's variant of it.
@@ -60,25 +61,31 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
         check_fraction("momentum", self.momentum)?;
         check_decay(self.weight_decay)?;
         check_gradient(parameters, gradient, &self.velocity)?;
-        let decayed = |p: T, g: T| g + self.weight_decay * p;
-        if self.momentum == T::zero() {
+        let (rate, momentum, decay) = (self.learning_rate, self.momentum, self.weight_decay);
+        if momentum == T::zero() {
             // No velocity to keep.
-            for (p, &g) in parameters.iter_mut().zip(gradient) {
-                *p -= self.learning_rate * decayed(*p, g);
-            }
+            let [] = map_slices(
+                [gradient],
+                [parameters],
+                #[inline(always)]
+                |[g], [p]| ([p - rate * (g + decay * p)], []),
+            );
             return Ok(());
         }
         self.velocity.resize(parameters.len(), T::zero());
-        for ((p, &g), v) in parameters.iter_mut().zip(gradient).zip(&mut self.velocity) {
-            let g = decayed(*p, g);
-            *v = self.momentum * *v + g;
-            let direction = if self.nesterov {
-                g + self.momentum * *v
-            } else {
-                *v
-            };
-            *p -= self.learning_rate * direction;
-        }
+        let nesterov = self.nesterov;
+        let [] = map_slices(
+            [gradient],
+            [parameters, &mut self.velocity],
+            #[inline(always)]
+            |[g], [p, v]| {
+                let g = g + decay * p;
+                let v = momentum * v + g;
+                let ahead = g + momentum * v;
+                let direction = if nesterov { ahead } else { v };
+                ([p - rate * direction, v], [])
+            },
+        );
         Ok(())
     }
 

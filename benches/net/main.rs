@@ -8,7 +8,7 @@
 //!
 //! Each contender is a process of its own, so that its memory is its own, and answers "run so many steps" with the time they took.
 //! They take turns in short batches, so that a change of clock speed or a busy neighbour hits all of them; the table has
-//! medians. All compute the same losses; the run fails where they do not. `case.rs` has the sizes.
+//! medians, the fastest batches, and the ratios of these. All compute the same losses; the run fails where they do not. `case.rs` has the sizes.
 //!
 //! A virtual environment in `BENCH_NET_VENV` is used as it is; otherwise one is made below `target`, of some 6 GB.
 
@@ -31,6 +31,7 @@ const OURS: &[(&str, &str)] = &[
     ("loops_with_kernel", "loops, by hand, kernels' tanh"),
     ("by_hand", "kernels, by hand"),
     ("best_layout", "kernels, by hand, best layout"),
+    ("tensors", "backprop: forward lines"),
     ("layers", "backprop: layers"),
     ("loops", "backprop: loops"),
 ];
@@ -180,12 +181,12 @@ fn compare(
     (rows.collect(), same)
 }
 
-/// How many steps take about 30 ms.
+/// How many steps take about 10 ms.
 fn batch_of(contender: &mut Contender, budget: Duration) -> usize {
     let mut batch = 1;
     while !budget.is_zero() && batch < 1 << 20 {
         let seconds = contender.run(batch).0;
-        if seconds > 0.02 {
+        if seconds > 0.007 {
             break;
         }
         batch *= 2;

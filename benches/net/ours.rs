@@ -26,10 +26,12 @@ pub fn contender<T: Float>(name: &str, case: Case, threads: usize) -> Option<Run
         ("ndarray", false) => repeat(ndarray_alone(data, rate)),
         ("by_hand", false) => repeat(by_hand(data, rate)),
         ("best_layout", false) => best_layout(data, rate, threads),
+        ("tensors", false) => repeat(tensors(data, rate)),
         ("layers", false) => repeat(layers(data, case, rate)),
         ("loops_by_hand", true) => repeat(tiny_loops_by_hand(data)),
         ("loops_with_kernel", true) => repeat(tiny_loops_with_kernel(data)),
         ("by_hand", true) => repeat(tiny_by_hand(data)),
+        ("tensors", true) => repeat(tiny_tensors(data)),
         ("loops", true) => repeat(tiny_loops(data)),
         _ => return None,
     })
@@ -267,6 +269,26 @@ impl Barrier {
     }
 }
 
+/// The lecture's forward lines.
+#[backprop(wrt(w1, w2))]
+fn network<T: Float>(w1: &Array2<T>, w2: &Array2<T>, x: &Array2<T>, y: &Array2<T>) -> T {
+    let h = x.dot(w1).mapv(|z| T::one() / (T::one() + (-z).exp()));
+    let y_pred = h.dot(w2);
+    (&y_pred - y).mapv(|e| e * e).sum()
+}
+
+/// The gradient of the forward lines by the macro, then the updates.
+fn tensors<T: Float>(Data { x, y, weights, .. }: Data<T>, rate: T) -> impl FnMut() -> T {
+    let [mut w1, mut w2] = two(weights);
+    let mut workspace = NetworkWorkspace::default();
+    move || {
+        let (loss, gradient) = network::value_and_gradient_with(&mut workspace, &w1, &w2, &x, &y);
+        w1.scaled_add(-rate, &gradient.w1);
+        w2.scaled_add(-rate, &gradient.w2);
+        loss
+    }
+}
+
 /// The layers of this crate.
 fn layers<T: Float>(Data { x, y, weights, .. }: Data<T>, case: Case, rate: T) -> impl FnMut() -> T {
     let layers = vec![
@@ -494,6 +516,54 @@ fn tiny_by_hand<T: Float>(
         product(one, &ones, &d2, zero, &mut db2);
         product(one, &ones, &d1, zero, &mut db1);
         std::hint::black_box((&mut dw1, &mut dw2, &mut dw3, &mut db1, &mut db2, &mut db3));
+        loss
+    }
+}
+
+/// The loss of the batch, in matrices.
+#[backprop(wrt(w1, b1, w2, b2, w3, b3))]
+#[allow(clippy::too_many_arguments)]
+fn tiny_network<T: Float>(
+    w1: &Array2<T>,
+    b1: &Array2<T>,
+    w2: &Array2<T>,
+    b2: &Array2<T>,
+    w3: &Array2<T>,
+    b3: &Array2<T>,
+    x: &Array2<T>,
+    y: &Array2<T>,
+) -> T {
+    let h1 = (x.dot(w1) + b1).mapv(|z| z.tanh());
+    let h2 = (h1.dot(w2) + b2).mapv(|z| z.tanh());
+    let e = h2.dot(w3) + b3 - y;
+    (&e * &e).sum()
+}
+
+/// The gradient of the matrices by the macro.
+fn tiny_tensors<T: Float>(
+    Data {
+        x,
+        y,
+        weights,
+        biases,
+    }: Data<T>,
+) -> impl FnMut() -> T {
+    let [w1, w2, w3]: [Array2<T>; 3] = weights.try_into().expect("three layers");
+    let [b1, b2, b3]: [Array2<T>; 3] = biases.try_into().expect("three layers");
+    let mut workspace = TinyNetworkWorkspace::default();
+    move || {
+        let (loss, gradient) = tiny_network::value_and_gradient_with(
+            &mut workspace,
+            &w1,
+            &b1,
+            &w2,
+            &b2,
+            &w3,
+            &b3,
+            &x,
+            &y,
+        );
+        std::hint::black_box(gradient);
         loss
     }
 }

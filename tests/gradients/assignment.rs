@@ -5,7 +5,7 @@ use backprop::backprop;
 
 #[test]
 fn parameter_to_parameter() {
-    #[backprop]
+    #[backprop(allow(unused_parameter))]
     fn parameter_to_parameter(i: f64, mut j: f64) -> f64 {
         j = i;
         j

@@ -239,7 +239,7 @@ fn short_circuit_effects() {
 
 #[test]
 fn tbr_false_branch() {
-    #[backprop]
+    #[backprop(allow(piecewise_constant))]
     fn tbr_false_branch(x: f64, c: f64) -> f64 {
         let mut t = x * x;
         let r = if c > 0.0 { t + 1.0 } else { t * t };
@@ -249,4 +249,48 @@ fn tbr_false_branch() {
 
     check!(tbr_false_branch(1.5, 1.0) = 16.25, { x: 15.0, c: 0.0 });
     check!(tbr_false_branch(1.5, -1.0) = 25.3125, { x: 67.5, c: 0.0 });
+}
+
+#[test]
+fn let_chains() {
+    #[backprop]
+    fn let_chains(x: f64, v: &[f64], k: Option<usize>, flag: bool) -> f64 {
+        let y = if let Some(i) = k
+            && i < v.len()
+            && let z = v[i] * x
+            && z > 1.0
+        {
+            z * z
+        } else if flag && let Some(j) = k {
+            x * j as f64
+        } else {
+            -x
+        };
+        let mut s = 0.0;
+        let mut n = 3;
+        let mut stack = vec![x, x * x, 1.0];
+        while let Some(top) = stack.pop()
+            && n > 0
+        {
+            s += top * y;
+            n -= 1;
+            if let Some(i) = k
+                && i == 7
+            {
+                break;
+            }
+        }
+        if let Some(i) = k
+            && i > 0
+        {
+            s *= 2.0;
+        }
+        s
+    }
+
+    check!(let_chains(1.5, &[1.0, 0.3], None, true) = -7.125, { x: -10.75, v: [0.0, 0.0] });
+    check!(let_chains(1.5, &[1.0, 0.3], Some(0), true) = 10.6875, { x: 23.25, v: [21.375, 0.0] });
+    check!(let_chains(1.5, &[1.0, 0.3], Some(1), true) = 14.25, { x: 21.5, v: [0.0, 0.0] });
+    check!(let_chains(1.5, &[1.0, 0.3], Some(7), true) = 21.0, { x: 14.0, v: [0.0, 0.0] });
+    check!(let_chains(1.5, &[1.0, 0.3], Some(7), false) = -3.0, { x: -2.0, v: [0.0, 0.0] });
 }

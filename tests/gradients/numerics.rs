@@ -6,7 +6,7 @@ use backprop::backprop;
 // Exactly 0, not uninitialised.
 #[test]
 fn constant_fn() {
-    #[backprop]
+    #[backprop(allow(unused_parameter))]
     fn constant_fn(x: f64) -> f64 {
         let _ = x;
         3.5

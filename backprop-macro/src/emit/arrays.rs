@@ -62,7 +62,7 @@ impl Emit<'_> {
 
     pub(super) fn is_reference(&self, array: ArrayId) -> bool {
         let data = self.g().array(array);
-        if data.shadow && matches!(data.init, Init::Given(_)) {
+        if self.turning.contains(&array) || data.shadow && matches!(data.init, Init::Given(_)) {
             return true;
         }
         // A part of a tuple is reached through the tuple.
@@ -297,6 +297,10 @@ impl Emit<'_> {
             Init::Empty => quote!(::std::vec::Vec::new()),
         };
         let ty = self.array_type(&data.shape);
+        if self.turning.contains(&array) {
+            let own = local(&format!("{}_a{}_own", data.name, array.0));
+            return quote!(let mut #own #ty = #init; let mut #name = &mut #own;);
+        }
         quote!(let mut #name #ty = #init;)
     }
 

@@ -193,6 +193,11 @@ impl Emit<'_> {
         (total <= MAX_STACK).then_some(total)
     }
 
+    /// How often each loop of a nest runs, where that is known before the outermost.
+    fn counts(&self, nest: &[LoopId], region: RegionId) -> Option<Vec<TokenStream>> {
+        nest.iter().map(|&l| self.trips_in(l, region)).collect()
+    }
+
     /// Declares the tapes of the loops inside a statement of their home region.
     pub(super) fn declare_tapes(&self, region: RegionId, stmt: &Stmt) -> TokenStream {
         let mut out = TokenStream::new();
@@ -206,11 +211,7 @@ impl Emit<'_> {
             let init = if let Some(n) = self.stack_size(l, region) {
                 let n = proc_macro2::Literal::usize_unsuffixed(n);
                 quote!([#zero; #n])
-            } else if let Some(counts) = nest
-                .iter()
-                .map(|&l| self.trips_in(l, region))
-                .collect::<Option<Vec<_>>>()
-            {
+            } else if let Some(counts) = self.counts(&nest, region) {
                 let total = counts.into_iter().reduce(|a, b| quote!(#a * #b));
                 quote!(::std::vec![#zero; #total])
             } else {
@@ -317,12 +318,50 @@ impl Emit<'_> {
             .map(|id| self.name(*id))
             .map(|n| quote!(#n))
             .collect();
-        let (pattern, track, at) = (self.tape_element(l, &names), self.track(l), self.value(at));
+        let pattern = self.tape_element(l, &names);
+        let own = |&(of, by): &(LoopId, LoopId)| {
+            let index = crate::access::positional(self.g(), by).map(|p| p.0);
+            of == l && index == Some(self.g().resolve(at))
+        };
+        if let Some(&(_, by)) = self.tracks.borrow().iter().find(|t| own(t)) {
+            let (part, counter) = (self.track_part(l, by), self.counter(by));
+            return quote!(let #pattern = #part[#counter];);
+        }
+        let (track, at) = (self.track(l), self.value(at));
         if self.g().integer(*lo) == Some(0) {
             return quote!(let #pattern = #track[#at];);
         }
         let lo = self.value(*lo);
         quote!(let #pattern = #track[#at - #lo];)
+    }
+
+    /// The part of a tape that a loop after the one that reads it runs over.
+    fn track_part(&self, l: LoopId, by: LoopId) -> Ident {
+        local(&format!("loop{}_track{}", l.0, by.0))
+    }
+
+    /// Cuts the tapes that a loop reads at its own index to the loop's length, so that no bound is checked inside.
+    fn take_tracks(&self, by: LoopId) -> TokenStream {
+        let mut out = TokenStream::new();
+        let Some((index, lo, _)) = crate::access::positional(self.g(), by) else {
+            return out;
+        };
+        for stmt in &self.g().region(self.g().looped(by).body).stmts {
+            let Stmt::ReadTapeAt(l, at) = stmt else {
+                continue;
+            };
+            let Count::Range { lo: start, .. } = self.g().looped(*l).count else {
+                continue;
+            };
+            if self.g().resolve(*at) != index {
+                continue;
+            }
+            let (track, part, n) = (self.track(*l), self.track_part(*l, by), self.trips(by));
+            let (lo, start) = (self.value(lo), self.value(start));
+            out.extend(quote!(let #part = &#track[#lo - #start..][..#n];));
+            self.tracks.borrow_mut().push((*l, by));
+        }
+        out
     }
 
     // ---- slices before the loop ----
@@ -717,6 +756,9 @@ impl Emit<'_> {
     pub(super) fn looped(&self, l: LoopId) -> TokenStream {
         let g = self.g();
         let data = g.looped(l);
+        if data.moves {
+            return self.exchange(l);
+        }
         let carried: Vec<&Carried> = data
             .carried
             .iter()
@@ -746,11 +788,15 @@ impl Emit<'_> {
             .or((!data.tape.is_empty()).then_some(l))
             .filter(|of| self.counted(*of));
         let hoists = self.hoists(l);
-        let by_counter = self.counted(l) && (taped.is_some() || !hoists.is_empty());
+        let tracked = self.tracks.borrow().len();
+        let tracks = self.take_tracks(l);
+        let by_counter =
+            self.counted(l) && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty());
         let (n, counter) = (self.trips(l), self.counter(l));
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
-        let sliced = !hoists.is_empty();
+        let slices = quote!(#tracks #slices);
+        let sliced = !slices.is_empty();
         self.hoisted
             .borrow_mut()
             .extend(hoists.into_iter().map(|h| h.0));
@@ -766,14 +812,9 @@ impl Emit<'_> {
                 quote!(#tape.push(#value); #cursor += 1;)
             });
         }
+        body.extend(self.carry_on(&carried));
         self.hoisted.borrow_mut().truncate(mark);
-        let phis: Vec<Ident> = carried.iter().map(|c| self.name(c.phi)).collect();
-        let nexts: Vec<TokenStream> = carried.iter().map(|c| self.value(c.next)).collect();
-        match phis.as_slice() {
-            [] => {}
-            [one] => body.extend(quote!(#one = #(#nexts)*;)),
-            all => body.extend(quote!((#(#all),*) = (#(#nexts),*);)),
-        }
+        self.tracks.borrow_mut().truncate(tracked);
         let end = data
             .end
             .filter(|e| self.live.has(g, *e))
@@ -874,6 +915,28 @@ impl Emit<'_> {
         quote!(#before #run #after)
     }
 
+    /// A loop that moves: its arrays change places, but for the elements that it leaves out.
+    fn exchange(&self, l: LoopId) -> TokenStream {
+        let (Some((to, from)), Some((_, lo, hi))) = (
+            crate::exchange::copied(self.g(), l),
+            crate::access::positional(self.g(), l),
+        ) else {
+            return TokenStream::new();
+        };
+        let length = crate::access::length_of(self.g(), to);
+        let (a, b) = (self.root(to), self.root(from));
+        let below = (self.g().integer(lo) != Some(0)).then(|| {
+            let lo = self.value(lo);
+            quote!(#a[..#lo].swap_with_slice(&mut #b[..#lo]);)
+        });
+        let above = (length != Some(crate::access::extent(self.g(), hi))).then(|| {
+            let hi = self.value(hi);
+            quote!(#a[#hi..].swap_with_slice(&mut #b[#hi..]);)
+        });
+        let (lo, hi) = (self.value(lo), self.value(hi));
+        quote!(if #lo < #hi { ::core::mem::swap(&mut #a, &mut #b); #below #above })
+    }
+
     /// The part of the tape that belongs to this run of the loop.
     fn open_track(&self, l: LoopId, of: LoopId) -> TokenStream {
         let (tape, cursor, track, n) = (
@@ -886,7 +949,8 @@ impl Emit<'_> {
             return quote!(#cursor -= #n; let #track = &#tape[#cursor..#cursor + #n];);
         }
         let home = self.home(self.g().looped(of).body);
-        let exact = self.stack_size(of, home).is_some();
+        let exact = self.stack_size(of, home).is_some()
+            || self.counts(&self.nest(of, home), home).is_some();
         let grow = if exact {
             TokenStream::new()
         } else {

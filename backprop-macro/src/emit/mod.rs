@@ -14,13 +14,15 @@ use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 mod arrays;
 mod calls;
 mod loops;
+mod nest;
+mod tidy;
 
 /// Spells one program.
 pub struct Emit<'a> {
@@ -43,8 +45,14 @@ pub struct Emit<'a> {
     direct: HashSet<CallId>,
     /// The loop of which a region is the body.
     bodies: HashMap<RegionId, LoopId>,
+    /// Fixed arrays that change places with others: they are used through references.
+    turning: HashSet<ArrayId>,
+    /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
+    tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<loops::Hoist>>,
+    /// What is spelt where it is used: in the forward pass, and in `backward`.
+    nested: [HashSet<Id>; 2],
 }
 
 impl<'a> Emit<'a> {
@@ -55,6 +63,7 @@ impl<'a> Emit<'a> {
         primal_params: u32,
     ) -> Emit<'a> {
         let live = Live::of(p);
+        let nested = nest::nested(p, &live);
         let mut e = Emit {
             p,
             sig,
@@ -74,12 +83,22 @@ impl<'a> Emit<'a> {
                 .enumerate()
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
+            turning: HashSet::new(),
+            tracks: RefCell::default(),
             hoisted: RefCell::default(),
+            nested,
         };
         for (k, l) in p.graph.loops.iter().enumerate() {
             if !l.tape.is_empty() {
                 let home = e.home(l.body);
                 e.tapes.entry(home).or_default().push(LoopId(k as u32));
+            }
+        }
+        for (k, l) in p.graph.loops.iter().enumerate() {
+            if l.moves
+                && let Some((to, from)) = crate::exchange::copied(&p.graph, LoopId(k as u32))
+            {
+                e.turning.extend([to, from]);
             }
         }
         e.find_direct(p.body);
@@ -141,7 +160,26 @@ impl<'a> Emit<'a> {
 
     pub fn name(&self, id: Id) -> Ident {
         let id = self.g().resolve(id);
-        let name = self.g().data(id).name.as_deref().unwrap_or("v");
+        let data = self.g().data(id);
+        let name = match (&data.name, &data.node) {
+            (Some(name), _) => name.to_string(),
+            // `w[0]` is `w0`.
+            (None, Node::Load(p, _)) => {
+                let index = p
+                    .indices()
+                    .map(|i| self.g().integer(i).map(|k| k.to_string()));
+                let index = index
+                    .collect::<Option<Vec<_>>>()
+                    .unwrap_or_default()
+                    .join("_");
+                format!("{}{index}", self.g().array(p.array).name)
+            }
+            (None, Node::LoopOut(l, k)) => {
+                let phi = self.g().looped(*l).carried[*k as usize].phi;
+                self.g().data(phi).name.as_deref().unwrap_or("v").into()
+            }
+            (None, _) => "v".into(),
+        };
         local(&format!("{name}_{}", id.0))
     }
 
@@ -186,7 +224,17 @@ impl<'a> Emit<'a> {
         if self.sig.names.floats.is_empty() {
             quote!(#to += #value;)
         } else {
-            quote!(#to = #to + #value;)
+            quote!(#to = #to + (#value);)
+        }
+    }
+
+    /// The field of the residuals that holds a scalar parameter.
+    pub fn param_field(&self, id: Id) -> Ident {
+        let data = self.g().data(self.g().resolve(id));
+        let name = data.name.as_deref().unwrap_or("v");
+        match data.node {
+            Node::Param(k) => local(&format!("{name}_p{k}")),
+            _ => self.name(id),
         }
     }
 
@@ -248,17 +296,112 @@ impl<'a> Emit<'a> {
         }
     }
 
-    /// A value, as an operand.
+    /// A value, as an operand of anything.
     pub fn value(&self, id: Id) -> TokenStream {
+        self.operand(id, 7)
+    }
+
+    /// A value on its own.
+    pub fn whole_value(&self, id: Id) -> TokenStream {
+        self.operand(id, 0)
+    }
+
+    /// A value, in brackets where it binds less than its surroundings.
+    fn operand(&self, id: Id, least: u8) -> TokenStream {
         let id = self.g().resolve(id);
+        if !self.is_nested(id) {
+            return self.named(id);
+        }
+        let spelt = self.definition(id);
+        if self.level(id) < least {
+            quote!((#spelt))
+        } else {
+            spelt
+        }
+    }
+
+    fn is_nested(&self, id: Id) -> bool {
+        self.nested[usize::from(self.saved.is_some())].contains(&id)
+    }
+
+    /// How tightly what a node is spelt as binds.
+    fn level(&self, id: Id) -> u8 {
+        match self.g().node(id) {
+            Node::Apply(op, _) => match op.syntax() {
+                Syntax::Infix("+" | "-") => 3,
+                Syntax::Infix(_) => 4,
+                Syntax::Prefix(_) => 5,
+                Syntax::Method(_) | Syntax::Form("powi") => 7,
+                Syntax::Form(_) => 1,
+            },
+            Node::Load(..) => 7,
+            Node::Opaque(k, _) if matches!(self.g().opaque_of(*k).form, OpaqueForm::Method(_)) => 7,
+            _ => 1,
+        }
+    }
+
+    /// The nodes that are named where a value is spelt.
+    fn leaves(&self, id: Id, out: &mut HashSet<Id>) {
+        let id = self.g().resolve(id);
+        if self.is_nested(id) {
+            for o in self.g().operands(id) {
+                self.leaves(o, out);
+            }
+        } else {
+            out.insert(id);
+        }
+    }
+
+    /// The carried scalars get their next values: one by one where none of them reads another, all at once otherwise.
+    fn carry_on(&self, carried: &[&Carried]) -> TokenStream {
+        let g = self.g();
+        let reads = |c: &Carried| {
+            let mut leaves = HashSet::new();
+            self.leaves(c.next, &mut leaves);
+            leaves
+        };
+        let mixed = carried.iter().any(|c| {
+            let leaves = reads(c);
+            carried
+                .iter()
+                .any(|o| o.phi != c.phi && leaves.contains(&o.phi))
+        });
+        if mixed {
+            let phis = carried.iter().map(|c| self.name(c.phi));
+            let nexts = carried.iter().map(|c| self.whole_value(c.next));
+            return quote!((#(#phis),*) = (#(#nexts),*););
+        }
+        let mut out = TokenStream::new();
+        for c in carried {
+            let (phi, next) = (self.name(c.phi), g.resolve(c.next));
+            if next == c.phi {
+                continue;
+            }
+            out.extend(match g.node(next) {
+                // A generic `Float` has no `+=`.
+                Node::Apply(Op::Add, a)
+                    if self.is_nested(next)
+                        && g.resolve(a[0]) == c.phi
+                        && self.sig.names.floats.is_empty() =>
+                {
+                    let term = self.whole_value(a[1]);
+                    quote!(#phi += #term;)
+                }
+                _ => {
+                    let next = self.whole_value(next);
+                    quote!(#phi = #next;)
+                }
+            });
+        }
+        out
+    }
+
+    fn named(&self, id: Id) -> TokenStream {
         let data = self.g().data(id);
         match &data.node {
             Node::Lit(bits) => self.float(f64::from_bits(*bits), &self.g().types.float(data.ty)),
             Node::Param(k) => match (&self.saved, *k < self.primal_params) {
-                (Some(saved), true) => {
-                    let field = format_ident!("p{}", k);
-                    self.field(saved, &field)
-                }
+                (Some(saved), true) => self.field(saved, &self.param_field(id)),
                 _ => self.p.reads[*k as usize].clone(),
             },
             Node::Opaque(k, args) => match (&self.g().opaque_of(*k).form, args.as_slice()) {
@@ -319,10 +462,24 @@ impl<'a> Emit<'a> {
     }
 
     pub(super) fn primitive(&self, op: Op, args: &[Id], ty: Ty) -> TokenStream {
-        let all: Vec<TokenStream> = args.iter().map(|a| self.value(*a)).collect();
-        match (op.syntax(), all.as_slice()) {
-            (Syntax::Prefix(_), [a]) => quote!(-#a),
-            (Syntax::Infix(o), [a, b]) => {
+        let at = |k: usize, least: u8| self.operand(args[k], least);
+        match (op.syntax(), args) {
+            (Syntax::Prefix(_), [_]) => {
+                let a = at(0, 6);
+                quote!(-#a)
+            }
+            (Syntax::Infix(o), [_, _]) => {
+                let (left, right) = if matches!(o, "+" | "-") {
+                    (3, 4)
+                } else {
+                    (4, 5)
+                };
+                // On the right an `if` needs no brackets.
+                let choice = matches!(
+                    self.g().node(self.g().resolve(args[1])),
+                    Node::Apply(Op::Select, _)
+                );
+                let (a, b) = (at(0, left), at(1, if choice { 0 } else { right }));
                 let o: TokenStream = match o {
                     "+" => quote!(+),
                     "-" => quote!(-),
@@ -332,25 +489,35 @@ impl<'a> Emit<'a> {
                 };
                 quote!(#a #o #b)
             }
-            (Syntax::Method(m @ ("exp" | "exp_m1" | "ln" | "ln_1p" | "tanh")), [a])
+            (Syntax::Method(m @ ("exp" | "exp_m1" | "ln" | "ln_1p" | "tanh")), [_])
                 if self.kernels =>
             {
-                let m = Ident::new(m, Span::mixed_site());
+                let (m, a) = (Ident::new(m, Span::mixed_site()), at(0, 0));
                 quote!(::backprop::kernel::#m(#a))
             }
-            (Syntax::Method(m), [a, rest @ ..]) => {
+            (Syntax::Method(m), [_, ..]) => {
+                let (a, rest) = (at(0, 7), (1..args.len()).map(|k| at(k, 0)));
                 let m = Ident::new(m, Span::mixed_site());
                 quote!(#a.#m(#(#rest),*))
             }
-            (Syntax::Form("powi"), [a, n]) => quote!(#a.powi(#n)),
-            (Syntax::Form("select_value"), [c, a, b]) => quote!(if #c { #a } else { #b }),
-            (Syntax::Form(_), [n]) => match self.g().types.float(ty) {
-                FloatTy::Generic(t) => quote!(#t::from(#n).unwrap()),
-                f => {
-                    let f = f.tokens();
-                    quote!((#n) as #f)
+            (Syntax::Form("powi"), [_, _]) => {
+                let (a, n) = (at(0, 7), at(1, 0));
+                quote!(#a.powi(#n))
+            }
+            (Syntax::Form("select_value"), [_, _, _]) => {
+                let (c, a, b) = (at(0, 0), at(1, 0), at(2, 0));
+                quote!(if #c { #a } else { #b })
+            }
+            (Syntax::Form(_), [_]) => {
+                let n = at(0, 0);
+                match self.g().types.float(ty) {
+                    FloatTy::Generic(t) => quote!(#t::from(#n).unwrap()),
+                    f => {
+                        let f = f.tokens();
+                        quote!((#n) as #f)
+                    }
                 }
-            },
+            }
             _ => quote!(()),
         }
     }
@@ -384,13 +551,14 @@ impl<'a> Emit<'a> {
     pub(super) fn stmt(&self, stmt: &Stmt) -> TokenStream {
         let g = self.g();
         match stmt {
+            Stmt::Let(id) if self.is_nested(g.resolve(*id)) => TokenStream::new(),
             Stmt::Let(id) => {
                 let (name, value) = (self.name(*id), self.definition(*id));
                 quote!(let #name = #value;)
             }
             Stmt::Declare(a) => self.declare(*a),
             Stmt::Store { place, value, add } => {
-                let (p, v) = (self.place(place), self.value(*value));
+                let (p, v) = (self.place(place), self.whole_value(*value));
                 if *add {
                     self.plus(p, v)
                 } else {
@@ -451,7 +619,7 @@ impl<'a> Emit<'a> {
 
     pub(super) fn branch(&self, b: IfId) -> TokenStream {
         let data = self.g().branch(b);
-        let cond = self.value(data.cond);
+        let cond = self.whole_value(data.cond);
         let slots: Vec<&Slot> = data
             .slots
             .iter()
@@ -459,8 +627,11 @@ impl<'a> Emit<'a> {
             .collect();
         let (then, otherwise) = (self.region(data.then), self.region(data.otherwise));
         let names: Vec<Ident> = slots.iter().map(|s| self.name(s.out)).collect();
-        let a: Vec<TokenStream> = slots.iter().map(|s| self.value(s.then)).collect();
-        let b: Vec<TokenStream> = slots.iter().map(|s| self.value(s.otherwise)).collect();
+        let a: Vec<TokenStream> = slots.iter().map(|s| self.whole_value(s.then)).collect();
+        let b: Vec<TokenStream> = slots
+            .iter()
+            .map(|s| self.whole_value(s.otherwise))
+            .collect();
         match names.as_slice() {
             [] if otherwise.is_empty() => quote!(if #cond { #then }),
             [] => quote!(if #cond { #then } else { #otherwise }),
@@ -471,11 +642,29 @@ impl<'a> Emit<'a> {
         }
     }
 
+    /// Emitted code without the bindings that nothing reads.
+    pub fn tidy(&self, code: TokenStream) -> TokenStream {
+        let known = |name: &Ident| {
+            let text = name.to_string();
+            let id = text
+                .rsplit('_')
+                .next()
+                .and_then(|n| n.parse::<usize>().ok());
+            match id.and_then(|n| self.g().nodes.get(n)) {
+                None => tidy::Value::Pinned,
+                Some(n) if n.pinned => tidy::Value::Pinned,
+                Some(n) if matches!(n.node, Node::Apply(..) | Node::Cast(..)) => tidy::Value::Pure,
+                Some(_) => tidy::Value::Other,
+            }
+        };
+        tidy::tidy(code, &known)
+    }
+
     // ---- results ----
 
     pub fn output(&self, out: &Output, shape: &Shape) -> TokenStream {
         match out {
-            Output::Scalar(id) => self.value(*id),
+            Output::Scalar(id) => self.whole_value(*id),
             Output::Array(p) => self.whole(p),
             Output::Tuple(all) => {
                 let parts = shape.parts().unwrap_or_default();

@@ -33,6 +33,9 @@ impl Lower<'_> {
         if let Some(val) = self.standard(x, path, &args)? {
             return Ok(val);
         }
+        if let Some(val) = self.detach(path, &args)? {
+            return Ok(val);
+        }
         for arg in &args {
             if let syn::Expr::Reference(r) = strip(arg)
                 && r.mutability.is_some()
@@ -406,6 +409,45 @@ impl Lower<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// `detach(x)`: the value, as a constant. What is called must be `backprop::detach`: the emitted code names a
+    /// constant that nothing else of that name has.
+    fn detach(&mut self, p: &syn::ExprPath, args: &[&syn::Expr]) -> Result<Option<Val>> {
+        let named = p
+            .path
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "detach" && s.arguments.is_none());
+        let [arg] = args else { return Ok(None) };
+        if !named
+            || p.qself.is_some()
+            || p.path.get_ident().is_some() && self.source.defines("detach")
+        {
+            return Ok(None);
+        }
+        let val = self.operand(arg)?;
+        let id = match val {
+            Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, arg)?,
+            Val::Poison => return Err(Rejected),
+            _ => return self.reject(arg, &errors::DETACH),
+        };
+        let path = &p.path;
+        let guard = quote!(const _: () = #path::IS_BACKPROPS_OWN;);
+        if !self
+            .items
+            .iter()
+            .any(|i| i.to_string() == guard.to_string())
+        {
+            self.items.push(guard);
+        }
+        let ty = self.g.ty(id);
+        let opaque = Opaque {
+            key: format!("detach {}", path.to_token_stream()),
+            form: OpaqueForm::Call(path.to_token_stream()),
+            discrete: true,
+        };
+        Ok(Some(Val::Num(self.g.opaque(opaque, &[id], ty))))
     }
 
     /// The place behind `&mut place`.

@@ -289,6 +289,12 @@ impl Lower<'_> {
                     },
                 )
             }
+            syn::Expr::While(x) if has_let_chain(&x.cond) => {
+                let (cond, body) = (&x.cond, &x.body);
+                let label = &x.label;
+                self.expr(&syn::parse_quote!(#label loop { if #cond #body else { break } }))?;
+                Ok(Val::Unit)
+            }
             syn::Expr::While(x) => {
                 let label = label_of(&x.label);
                 self.looped(
@@ -495,6 +501,9 @@ impl Lower<'_> {
     }
 
     fn if_(&mut self, x: &syn::ExprIf) -> Result<Val> {
+        if let Some(block) = chained(x) {
+            return self.labelled_block(&block);
+        }
         self.test(
             &x.cond,
             |l| {
@@ -512,7 +521,7 @@ impl Lower<'_> {
         )
     }
 
-    /// Branches on a condition, which may be an `if let` or a chain of them.
+    /// Branches on a condition, which may be an `if let`.
     fn test(
         &mut self,
         cond: &syn::Expr,
@@ -1170,6 +1179,33 @@ fn plain(op: &syn::BinOp) -> TokenStream {
         B::Ge(_) => quote!(>=),
         other => quote!(#other),
     }
+}
+
+/// Whether a condition is `let … && …`, of more than one part.
+fn has_let_chain(cond: &syn::Expr) -> bool {
+    let mut parts = Vec::new();
+    flatten_chain(cond, &mut parts);
+    parts.len() > 1 && parts.iter().any(|c| matches!(c, syn::Expr::Let(_)))
+}
+
+/// A chain of conditions, as nested ones in a block that the innermost leaves: what the parts bind is in scope, and the other
+/// side is there once.
+fn chained(x: &syn::ExprIf) -> Option<syn::ExprBlock> {
+    if !has_let_chain(&x.cond) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    flatten_chain(&x.cond, &mut parts);
+    let then = &x.then_branch;
+    let mut nested: syn::Block = match &x.else_branch {
+        Some(_) => syn::parse_quote!({ break '__chain #then }),
+        None => syn::parse_quote!({ #then break '__chain; }),
+    };
+    for part in parts.iter().rev() {
+        nested = syn::parse_quote!({ if #part #nested });
+    }
+    let otherwise = x.else_branch.as_ref().map(|(_, e)| e);
+    Some(syn::parse_quote!('__chain: { #nested #otherwise }))
 }
 
 fn flatten_chain<'a>(e: &'a syn::Expr, out: &mut Vec<&'a syn::Expr>) {

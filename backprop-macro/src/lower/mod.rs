@@ -349,9 +349,13 @@ impl Lower<'_> {
             }
             Shape::Constant(ty) => {
                 let kind = kind_of(ty, &self.sig.names);
-                let ty = self.g.types.fresh(kind);
-                let id = self.param_node(read, ty, name, k);
-                (Val::Num(id), Source::Constant)
+                let t = self.g.types.fresh(kind);
+                let id = self.param_node(read, t, name, k);
+                let val = match crate::shape::optional(ty) {
+                    Some(inner) => self.constant_option(id, inner),
+                    None => Val::Num(id),
+                };
+                (val, Source::Constant)
             }
             Shape::Scalar(_) | Shape::Unknown => {
                 let ty = self.g.types.fresh(Kind::Other);
@@ -359,6 +363,16 @@ impl Lower<'_> {
                 (Val::Num(id), Source::Constant)
             }
         }
+    }
+
+    /// An `Option` of a constant: whether it holds one, and which, or its default.
+    fn constant_option(&mut self, id: Id, inner: &syn::Type) -> Val {
+        let ty = self.g.bool_ty();
+        let some = self.g.opaque_method("is_some", &[id], ty);
+        let kind = kind_of(inner, &self.sig.names);
+        let ty = self.g.types.fresh(kind);
+        let value = self.g.opaque_method("unwrap_or_default", &[id], ty);
+        Val::Opt(some, Box::new(Val::Num(value)))
     }
 
     fn param_node(&mut self, read: TokenStream, ty: Ty, name: &str, param: u32) -> Id {

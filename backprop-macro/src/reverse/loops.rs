@@ -1,6 +1,6 @@
 //! Loops: fused with the forward pass where iterations are independent, in a loop of their own otherwise.
 
-use super::{Frame, Pair, PairKind, Reverse};
+use super::{Frame, Pair, PairKind, Reversal, Reverse};
 use crate::graph::*;
 use crate::rules::Op;
 use std::collections::BTreeMap;
@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 impl Reverse<'_> {
     pub(super) fn visit_loop(&mut self, looped: LoopId) {
         let data = self.g.looped(looped).clone();
+        if data.moves && self.moved_back(looped, &data) {
+            return;
+        }
         let mut slots = Vec::new();
         let mut any = false;
         for (k, c) in data.carried.iter().enumerate() {
@@ -29,6 +32,7 @@ impl Reverse<'_> {
             self.frame().adjoint.remove(&out);
         }
         if !stores && self.overwrite(looped, &data, &slots) {
+            self.notes.loops.insert(looped, Reversal::Overwritten);
             return;
         }
         let linear = |r: &Self, k: usize| {
@@ -42,6 +46,7 @@ impl Reverse<'_> {
             .iter()
             .all(|(k, d)| d.is_none() && !self.active(data.carried[*k].phi) || linear(self, *k));
         if !stores && all_linear && self.in_scope() && self.fused_loop(looped, &data, &slots) {
+            self.notes.loops.insert(looped, Reversal::Fused);
             return;
         }
         // Try with every linear slot's adjoint as a constant of the loop; then only with those for which that held.
@@ -54,11 +59,62 @@ impl Reverse<'_> {
             let snapshot = self.snapshot();
             let failed = self.separate_loop(looped, &data, &slots, &constant);
             if failed.is_empty() {
+                self.notes.loops.insert(looped, Reversal::Separate);
                 return;
             }
             self.restore(snapshot);
             constant.retain(|k| !failed.contains(k));
         }
+    }
+
+    /// The reverse of a loop that moves: its shadows move the other way. What was moved away before is not read again, so its
+    /// adjoint is zero, and there is nothing to add to.
+    fn moved_back(&mut self, looped: LoopId, data: &Loop) -> bool {
+        let (Some((to, from)), Count::Range { lo, hi, .. }) =
+            (crate::exchange::copied(&self.g, looped), &data.count)
+        else {
+            return false;
+        };
+        let (lo, hi) = (*lo, *hi);
+        let shadow = |r: &Self, a| {
+            let active = r.activity.array(a);
+            r.shadows.get(&a).copied().filter(|_| active)
+        };
+        let (Some(d_to), Some(d_from)) = (shadow(self, to), shadow(self, from)) else {
+            return false;
+        };
+        for moves in [true, false] {
+            self.g.invalidate();
+            let body = self.g.open();
+            let ty = self.g.usize_ty();
+            let unknown = Node::Index(LoopId(u32::MAX));
+            let index = self.g.bound(unknown, ty, Some(body));
+            let element = |array| Place {
+                array,
+                path: vec![Step::Index(index)],
+            };
+            let d = self.g.load(element(d_to));
+            if moves {
+                self.g.store(element(d_from), d, false);
+            } else {
+                let zero = self.zero(d);
+                self.g.store(element(d_to), zero, false);
+            }
+            self.g.close();
+            let count = Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive: false,
+                rev: false,
+            };
+            let l = self.g.new_loop(count, body, data.span);
+            self.g.looped_mut(l).moves = moves;
+            self.g.nodes[index.0 as usize].node = Node::Index(l);
+            self.g.push(Stmt::Loop(l));
+        }
+        self.g.invalidate();
+        true
     }
 
     /// Whether a value is another one plus terms.
@@ -236,7 +292,8 @@ impl Reverse<'_> {
             };
             nexts.push((*k, *phi, *init, next));
         }
-        let left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let mut left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
+        let known = self.known_sums(data, back, &mut left);
         let sums = self.accumulators(back, left);
         self.g.close();
         if !failed.is_empty() {
@@ -266,7 +323,65 @@ impl Reverse<'_> {
         for (n, out) in outs {
             self.add(n, out);
         }
+        for (n, factors) in known {
+            let sum = factors
+                .into_iter()
+                .reduce(|a, b| self.g.apply(Op::Mul, &[a, b]));
+            if let Some(sum) = sum {
+                self.add(n, sum);
+            }
+        }
         Vec::new()
+    }
+
+    /// Sums over a loop that the loop has summed already, but for a factor: they are taken out of `left`. Each is returned
+    /// as its factors, the last of them what the loop has summed.
+    fn known_sums(
+        &mut self,
+        data: &Loop,
+        back: RegionId,
+        left: &mut BTreeMap<Id, Id>,
+    ) -> Vec<(Id, Vec<Id>)> {
+        if !matches!(data.count, Count::Range { .. }) || data.again.is_some() {
+            return Vec::new();
+        }
+        let mut known = Vec::new();
+        for (&n, &v) in left.iter() {
+            let (k, rest) = crate::collect::factor(&self.g, v);
+            let product = match self.g.node(rest) {
+                Node::Apply(Op::Mul, a) => {
+                    vec![(Some(a[0]), a[1]), (Some(a[1]), a[0])]
+                }
+                _ => vec![(None, rest)],
+            };
+            let fixed = |id: Id| {
+                let inside = |r| self.g.encloses(back, r) || self.g.encloses(data.body, r);
+                !self.g.data(self.g.resolve(id)).region.is_some_and(inside)
+            };
+            let found = product.into_iter().find_map(|(factor, term)| {
+                let total = self.total(data, term)?;
+                factor.is_none_or(fixed).then_some((factor, total))
+            });
+            let Some((factor, total)) = found else {
+                continue;
+            };
+            let k = (k != 1.0).then(|| self.g.lit_like(k, v));
+            known.push((n, k.into_iter().chain(factor).chain([total]).collect()));
+        }
+        left.retain(|n, _| known.iter().all(|(m, _)| m != n));
+        known
+    }
+
+    /// The scalar in which a loop sums a term over all of its iterations, from zero.
+    fn total(&self, data: &Loop, term: Id) -> Option<Id> {
+        let term = self.g.resolve(term);
+        let sums = data.carried.iter().find(|c| {
+            let next = self.g.node(self.g.resolve(c.next));
+            self.g.constant(c.init) == Some(0.0)
+                && matches!(next, Node::Apply(Op::Add, a)
+                    if self.g.resolve(a[0]) == c.phi && self.g.resolve(a[1]) == term)
+        });
+        sums.map(|c| c.out)
     }
 
     pub(super) fn reversed_count(&mut self, looped: LoopId, data: &Loop) -> Count {

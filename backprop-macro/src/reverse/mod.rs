@@ -7,6 +7,7 @@
 //! backwards, and whose adjoint is known before it runs, is *fused*: each iteration runs forward and backward at once.
 
 use crate::activity::Activity;
+use crate::collect::Sums;
 use crate::graph::{
     ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
     Stmt,
@@ -79,8 +80,33 @@ pub struct Gradient {
     pub reads: Vec<TokenStream>,
     pub scalars: Vec<ScalarGradient>,
     pub pairs: Vec<Pair>,
+    /// The adjoints that are sums, for stages that add to them.
+    pub sums: Sums,
+    /// Array parameters whose gradient buffers are assigned as a whole, whatever they held: set by the stages that see to it.
+    pub assigned: std::collections::BTreeSet<ArrayId>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
     pub trace: Vec<(Id, Id)>,
+    pub notes: Notes,
+}
+
+/// What was decided on the way, for `explain`.
+#[derive(Clone, Default)]
+pub struct Notes {
+    /// How each loop of the primal is reversed.
+    pub loops: BTreeMap<LoopId, Reversal>,
+    /// The idioms of `stable` that were recognised.
+    pub idioms: std::collections::BTreeSet<&'static str>,
+}
+
+/// How a loop is reversed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reversal {
+    /// Only the last overwrite counts: that iteration is run again.
+    Overwritten,
+    /// Each iteration runs forward and backward at once.
+    Fused,
+    /// A loop of its own runs backwards.
+    Separate,
 }
 
 struct Frame {
@@ -100,8 +126,11 @@ struct Reverse<'a> {
     reads: Vec<TokenStream>,
     /// Nodes of the primal that are computed again, and what they are copies of.
     origin: HashMap<Id, Id>,
+    /// The adjoints that are sums.
+    sums: Sums,
     /// `Some` while every adjoint is recorded.
     trace: Option<Vec<(Id, Id)>>,
+    notes: Notes,
 }
 
 struct Snapshot {
@@ -117,6 +146,24 @@ pub fn buffer(sig: &Signature, param: usize) -> proc_macro2::Ident {
     local(&format!("d_{}", sig.params[param].ident.unraw()))
 }
 
+/// The function itself, without a backward pass.
+pub fn alone(primal: &Primal) -> Gradient {
+    Gradient {
+        graph: primal.graph.clone(),
+        body: primal.body,
+        back: None,
+        result: primal.result.clone(),
+        writes: primal.writes.clone(),
+        reads: primal.reads.clone(),
+        scalars: Vec::new(),
+        pairs: Vec::new(),
+        sums: Sums::default(),
+        assigned: std::collections::BTreeSet::new(),
+        trace: Vec::new(),
+        notes: Notes::default(),
+    }
+}
+
 /// The backward pass of a function.
 pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode) -> Gradient {
     let mut r = Reverse {
@@ -128,7 +175,9 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         pairs: Vec::new(),
         reads: primal.reads.clone(),
         origin: HashMap::new(),
+        sums: Sums::default(),
         trace: (mode == Mode::Trace).then(Vec::new),
+        notes: Notes::default(),
     };
     r.g.span = None;
     let split = mode == Mode::Split;
@@ -179,7 +228,8 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
                 _ => None,
             }),
     );
-    trace.sort();
+    // In the order of evaluation: parameters, then statements.
+    trace.sort_by_key(|(id, _)| (r.order.position(*id), *id));
     Gradient {
         graph: r.g,
         body: primal.body,
@@ -189,7 +239,10 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         reads: r.reads,
         scalars,
         pairs: r.pairs,
+        sums: r.sums,
+        assigned: std::collections::BTreeSet::new(),
         trace,
+        notes: r.notes,
     }
 }
 
@@ -229,7 +282,9 @@ impl Reverse<'_> {
                     Init::Given(tokens),
                     Span::call_site(),
                 );
-                self.g.array_mut(given).shadow = true;
+                let d = self.g.array_mut(given);
+                d.shadow = true;
+                d.like = Some(array);
                 if !data.mutated {
                     self.shadows.insert(array, given);
                     continue;
@@ -412,7 +467,8 @@ impl Reverse<'_> {
         }
         let old = self.frame().adjoint.get(&id).copied();
         let sum = match old {
-            Some(old) => self.g.apply(Op::Add, &[old, term]),
+            Some(old) if self.trace.is_some() => self.g.apply(Op::Add, &[old, term]),
+            Some(old) => self.sums.add(&mut self.g, old, term),
             None => term,
         };
         self.frame().adjoint.insert(id, sum);
@@ -515,6 +571,16 @@ impl Reverse<'_> {
         d
     }
 
+    /// An adjoint is called after the user's variable whose adjoint it is.
+    fn name_adjoint(&mut self, y: Id, dy: Id) {
+        let dy = self.g.resolve(dy);
+        let ours = dy.0 as usize >= self.activity.len() && self.g.data(dy).name.is_none();
+        if let (true, Some(name)) = (ours, &self.g.data(y).name) {
+            let name = format!("d_{name}");
+            self.g.nodes[dy.0 as usize].name = Some(name.as_str().into());
+        }
+    }
+
     fn visit_node(&mut self, y: Id) {
         let Some(dy) = self.frame().adjoint.remove(&y) else {
             return;
@@ -522,12 +588,18 @@ impl Reverse<'_> {
         if let Some(trace) = &mut self.trace {
             trace.push((y, dy));
         }
+        // What the adjoint is made of comes from where the value does.
+        self.g.span = Some(self.g.data(y).span);
+        self.name_adjoint(y, dy);
         match self.g.node(y).clone() {
             Node::Apply(op, args) => {
                 if self.trace.is_none()
-                    && let Some((operand, d)) = crate::stable::adjoint(&mut self.g, y, dy)
+                    && let Some((idiom, all)) = crate::stable::adjoint(&mut self.g, y, dy)
                 {
-                    self.add(operand, d);
+                    self.notes.idioms.insert(idiom);
+                    for (operand, d) in all {
+                        self.add(operand, d);
+                    }
                     return;
                 }
                 let args: Vec<Id> = args.iter().map(|&a| self.g.resolve(a)).collect();

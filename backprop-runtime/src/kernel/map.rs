@@ -17,7 +17,7 @@ use super::real::Real;
 /// The elements of a block.
 const BLOCK: usize = 16;
 /// The most elements that are copied at a time from or to a lane that is not contiguous; a multiple of [`BLOCK`].
-const CHUNK: usize = 64;
+const CHUNK: usize = 128;
 
 /// Runs `f` once for each element: it gets those of the inputs and the present ones of the outputs, and returns the new
 /// ones of the outputs and a term of each sum. Returns the sums.
@@ -82,6 +82,10 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
     }));
     if let (Some(inputs), Some(outputs)) = (slices, slices_mut) {
         pass(inputs, outputs, &mut sums, &f);
+    } else if shape.size() > 0 && rows_are_short(&outputs) {
+        in_rows(inputs, outputs, |inputs, outputs| {
+            pass(inputs, outputs, &mut sums, &f);
+        });
     } else if shape.size() > 0 {
         in_chunks(inputs, outputs, |inputs, outputs| {
             pass(inputs, outputs, &mut sums, &f);
@@ -182,7 +186,62 @@ fn pass<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
     );
 }
 
-/// Hands the elements of views, some of them not contiguous, to `run`, as slices.
+/// Whether there are outputs, all contiguous in their logical order, in lanes along the last axis of which many fit a chunk.
+fn rows_are_short<T, D: Dimension>(outputs: &[ArrayViewMut<'_, T, D>]) -> bool {
+    let short = |output: &ArrayViewMut<'_, T, D>| {
+        let length = output.shape().last().copied();
+        output.is_standard_layout() && length.is_some_and(|length| length <= CHUNK / 4)
+    };
+    !outputs.is_empty() && outputs.iter().all(short)
+}
+
+/// Hands the elements of views to `run`, as slices: several lanes along the last axis at a time. The outputs are contiguous, and so
+/// may inputs be; the other inputs are copied, those that are the same in all lanes only once.
+fn in_rows<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: [ArrayView<'_, T, D>; IN],
+    mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
+) {
+    let shape = outputs[0].raw_dim();
+    let last = shape.ndim() - 1;
+    let (size, length) = (shape.size(), shape[last]);
+    let slices = inputs.each_ref().map(|input| input.as_slice());
+    let same = inputs.each_ref().map(|input| {
+        let strides = input.strides();
+        (0..last).all(|axis| strides[axis] == 0 || shape[axis] == 1)
+    });
+    let mut lanes = inputs
+        .each_ref()
+        .map(|input| input.lanes(Axis(last)).into_iter());
+    let mut copies = [[T::zero(); CHUNK]; IN];
+    let mut outputs = outputs
+        .each_mut()
+        .map(|output| output.as_slice_mut().unwrap_or(&mut []));
+    let step = CHUNK / length * length;
+    for start in (0..size).step_by(step) {
+        let range = start..size.min(start + step);
+        for input in (0..IN).filter(|&input| slices[input].is_none()) {
+            if same[input] && start > 0 {
+                continue;
+            }
+            for (copy, lane) in copies[input][..range.len()]
+                .chunks_exact_mut(length)
+                .zip(&mut lanes[input])
+            {
+                gather(copy, &lane, 0..length);
+            }
+        }
+        run(
+            from_fn(|input| match slices[input] {
+                Some(slice) => &slice[range.clone()],
+                None => &copies[input][..range.len()],
+            }),
+            outputs.each_mut().map(|output| &mut output[range.clone()]),
+        );
+    }
+}
+
+/// Hands the elements of views, some of them not contiguous, to `run`, as slices: lane by lane, all of them copied.
 fn in_chunks<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
     inputs: [ArrayView<'_, T, D>; IN],
     mut outputs: [ArrayViewMut<'_, T, D>; OUT],
@@ -280,7 +339,7 @@ fn total<T: Real>(mut accumulators: [T; BLOCK]) -> T {
 }
 
 /// Copies the elements of a lane in `range` side by side.
-fn gather<T: Real>(copy: &mut [T; CHUNK], lane: &ArrayView1<'_, T>, range: Range<usize>) {
+fn gather<T: Real>(copy: &mut [T], lane: &ArrayView1<'_, T>, range: Range<usize>) {
     match lane.as_slice() {
         Some(slice) => copy[..range.len()].copy_from_slice(&slice[range]),
         None if lane.strides() == [0] => copy[..range.len()].fill(lane[0]),

@@ -28,6 +28,11 @@ pub trait Real:
     + 'static
     + Format
 {
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+
     /// This scalar where a function asks for the kernels' [`Float`]: itself. A generic `T` is not both, as its methods would be
     /// ambiguous.
     type Lane: Float;
@@ -41,6 +46,8 @@ pub trait Real:
 macro_rules! real {
     ($($float:ident)+) => {$(
         impl Real for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
             type Lane = Self;
 
             #[inline(always)]
@@ -67,12 +74,8 @@ pub trait Format: Sized + Copy {
     const ROUNDER: Self;
     /// ½.
     const HALF: Self;
-    /// 1.
-    const ONE: Self;
     /// 2.
     const TWO: Self;
-    /// 0.
-    const ZERO: Self;
     /// 1 / ln 2.
     const LOG2_E: Self;
     /// ln 2 in two parts: the product of the first with every exponent is exact.
@@ -111,9 +114,7 @@ pub trait Format: Sized + Copy {
 impl Format for f64 {
     const ROUNDER: Self = 6755399441055744.0;
     const HALF: Self = 0.5;
-    const ONE: Self = 1.0;
     const TWO: Self = 2.0;
-    const ZERO: Self = 0.0;
     const LOG2_E: Self = std::f64::consts::LOG2_E;
     // 33 bits, so that an exponent of 11 bits times it is exact (the split is that of fdlibm).
     const LN_2_HIGH: Self = f64::from_bits(0x3fe6_2e42_fee0_0000);
@@ -204,9 +205,7 @@ impl Format for f64 {
 impl Format for f32 {
     const ROUNDER: Self = 12582912.0;
     const HALF: Self = 0.5;
-    const ONE: Self = 1.0;
     const TWO: Self = 2.0;
-    const ZERO: Self = 0.0;
     const LOG2_E: Self = std::f32::consts::LOG2_E;
     const LN_2_HIGH: Self = f32::from_bits(0x3f31_7200);
     const LN_2_LOW: Self = f32::from_bits(0x35bf_be8e);

@@ -24,7 +24,7 @@ fn branches(x: f64, v: [f64; 2], w: [f64; 3]) -> f64 {
 
 #[backprop]
 fn patterns(x: f64, v: [f64; 2]) -> f64 {
-    let Point { x: p } = Point { x };
+    let Point { y: p } = Point { x };
     let y @ (0.0.. | _) = x;
     match v {
         [0.0, y] => y,

@@ -37,12 +37,29 @@ fn text(x: f64, v: [f64; 2]) -> f64 {
 
 #[backprop]
 fn structs(x: f64) -> f64 {
-    let p = Point { x };
-    p.x
+    let p = std::ops::Range { start: x, end: 2.0 };
+    let q = Point { x, z: x };
+    let r = Point { x };
+    p.start + q.x + r.z
+}
+
+#[backprop]
+fn constant_fields(x: f64, n: usize) -> f64 {
+    let mut all = vec![Marked { a: x, b: 1.0 }; n];
+    all[0].b = x;
+    all[0].a * all[0].b
+}
+
+#[derive(Clone, Copy, backprop::Differentiable)]
+struct Marked {
+    a: f64,
+    #[backprop(constant)]
+    b: f64,
 }
 
 struct Point {
     x: f64,
+    y: f64,
 }
 
 const STEPS: [f64; 2] = [1.0, 2.0];

@@ -28,8 +28,8 @@ fn unbounded<T: Copy + std::ops::Mul<Output = T>>(x: T) -> f64 {
 }
 
 #[backprop]
-fn in_place(v: &mut [f64], x: &mut f64) -> f64 {
-    v[0] = *x;
+fn in_place(v: &mut Vec<f64>, x: &&mut f64) -> f64 {
+    v[0] = **x;
     v[0]
 }
 

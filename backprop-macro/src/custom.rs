@@ -1,0 +1,136 @@
+//! `custom(…)`: a function whose derivatives the user supplies.
+//!
+//! In: the option's tokens. Out: [`Custom`], and programs without statements around which `items` puts the user's
+//! functions. Nothing of the body is looked at. What must hold: the rule is compared with differences, by a generated
+//! test, as no stage of the compiler has seen it.
+
+use crate::check::{self, CheckOptions};
+use crate::errors::{self, Errors};
+use crate::graph::Graph;
+use crate::items::Programs;
+use crate::keep::Saved;
+use crate::lower::{Output, Primal, Source};
+use crate::reverse::Gradient;
+use crate::signature::Signature;
+use proc_macro2::{Ident, TokenStream};
+use syn::parse::{ParseStream, Parser};
+use syn::{Token, ext::IdentExt};
+
+/// The user's rule.
+pub struct Custom {
+    /// `custom`, for messages.
+    pub key: Ident,
+    /// From the arguments, the result and the upstream gradient to the gradients; or, where there is a `forward`, from
+    /// what that has kept.
+    pub backward: syn::Path,
+    /// The forward pass, and the type of what it keeps.
+    pub forward: Option<(syn::Path, syn::Type)>,
+}
+
+impl Custom {
+    /// Reads `custom(…)`; `None` after an error.
+    pub fn parse(key: Ident, tokens: TokenStream, errors: &Errors) -> Option<Custom> {
+        let (mut forward, mut backward, mut residuals) = (None, None, None);
+        let list = |input: ParseStream| {
+            while !input.is_empty() {
+                let name = Ident::parse_any(input)?;
+                input.parse::<Token![=]>()?;
+                match name.to_string().as_str() {
+                    "forward" => forward = Some(input.parse::<syn::Path>()?),
+                    "backward" => backward = Some(input.parse::<syn::Path>()?),
+                    "residuals" => residuals = Some(input.parse::<syn::Type>()?),
+                    _ => return Err(syn::Error::new(name.span(), "unknown")),
+                }
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            Ok(())
+        };
+        let read = list.parse2(tokens);
+        match (read, backward, forward, residuals) {
+            (Ok(()), Some(backward), None, None) => Some(Custom {
+                key,
+                backward,
+                forward: None,
+            }),
+            (Ok(()), Some(backward), Some(forward), Some(residuals)) => Some(Custom {
+                key,
+                backward,
+                forward: Some((forward, residuals)),
+            }),
+            _ => {
+                errors.reject_named(&key, &errors::BAD_CUSTOM, "custom");
+                None
+            }
+        }
+    }
+}
+
+/// Programs without statements, and the test of the rule; `None` after an error.
+pub fn programs(
+    custom: &Custom,
+    sig: &Signature,
+    asked: Option<&CheckOptions>,
+    errors: &Errors,
+) -> Option<Programs> {
+    if sig.associated || sig.params.iter().any(|p| p.in_out) {
+        errors.reject_named(&custom.key, &errors::CUSTOM_FUNCTION, "custom");
+        return None;
+    }
+    let mut graph = Graph::default();
+    let body = graph.open();
+    graph.close();
+    let primal = Primal {
+        graph: graph.clone(),
+        body,
+        result: Output::Tuple(Vec::new()),
+        reads: Vec::new(),
+        read_params: Vec::new(),
+        params: sig.params.iter().map(|_| Source::Constant).collect(),
+        writes: Vec::new(),
+        items: Vec::new(),
+    };
+    let empty = || Gradient {
+        graph: graph.clone(),
+        body,
+        back: None,
+        result: primal.result.clone(),
+        writes: Vec::new(),
+        reads: Vec::new(),
+        scalars: Vec::new(),
+        pairs: Vec::new(),
+        trace: Vec::new(),
+        notes: Default::default(),
+        assigned: Default::default(),
+        sums: Default::default(),
+    };
+    let (upstream, split) = (empty(), empty());
+    let mut programs = Programs {
+        unit: sig.has_scalar_result().then(empty),
+        primal,
+        upstream,
+        split,
+        saved: Saved::default(),
+        trace: None,
+        check: None,
+        warnings: TokenStream::new(),
+        jvp: None,
+        hvp: None,
+        traced: false,
+        graph: false,
+        stable: Vec::new(),
+    };
+    let all = CheckOptions::new(custom.key.clone());
+    // A rule that nobody asked to check is checked where arguments can be made.
+    if asked.is_some() || check::testable(sig) {
+        programs.check = check::deferred(
+            asked.unwrap_or(&all),
+            sig,
+            &programs,
+            "to look into a rule of yours",
+            errors,
+        );
+    }
+    Some(programs)
+}

@@ -1,0 +1,645 @@
+//! A program as lines of formulas: named steps, loops and branches with their bodies indented.
+//!
+//! In: a program after `keep`. Out: [`Step`]s in the order in which it runs. What is used once is spelt out where it is used,
+//! what is used more often, or has a name of the user's, is a step. Must hold: nothing that is live is left out, but for the
+//! reading back of what was kept, which the names say.
+
+use super::formula::{self, Formula, name};
+use crate::graph::*;
+use crate::live::Live;
+use crate::lower::Output;
+use crate::reverse::Gradient;
+use crate::rules::Op;
+use std::collections::{HashMap, HashSet};
+
+/// Operations that one line shows.
+const LINE: usize = 14;
+
+/// A line.
+pub struct Step {
+    pub indent: usize,
+    pub left: Option<Formula>,
+    /// `=`, `←`, `+=` or nothing.
+    pub sign: &'static str,
+    pub right: Option<Formula>,
+    /// Words, for what is not a formula.
+    pub words: String,
+}
+
+pub struct Steps<'a> {
+    p: &'a Gradient,
+    g: &'a Graph,
+    live: Live,
+    /// The function's name, for its result and in `∂f/∂x`.
+    function: String,
+    params: &'a [String],
+    result: Option<Id>,
+    uses: HashMap<Id, usize>,
+    /// What a loop carries on under the name that it has already.
+    onward: HashSet<Id>,
+    names: HashMap<Id, String>,
+    taken: HashSet<String>,
+    fresh: usize,
+    pub lines: Vec<Step>,
+}
+
+impl<'a> Steps<'a> {
+    /// All lines of a program.
+    pub fn of(p: &'a Gradient, function: &str, params: &'a [String]) -> Vec<Step> {
+        let mut s = Steps {
+            p,
+            g: &p.graph,
+            live: Live::of(p),
+            function: function.into(),
+            params,
+            result: match &p.result {
+                Output::Scalar(id) => Some(p.graph.resolve(*id)),
+                _ => None,
+            },
+            uses: HashMap::new(),
+            onward: HashSet::new(),
+            names: HashMap::new(),
+            taken: HashSet::new(),
+            fresh: 0,
+            lines: Vec::new(),
+        };
+        s.count(p.body);
+        for g in &p.scalars {
+            s.used(g.value);
+        }
+        if let Some(r) = s.result {
+            s.used(r);
+        }
+        for a in &p.graph.arrays {
+            s.taken.insert(a.name.to_string());
+        }
+        s.region(p.body, 0);
+        s.end();
+        s.sort();
+        s.lines
+    }
+
+    // ---- how often a node is used ----
+
+    fn used(&mut self, id: Id) {
+        *self.uses.entry(self.g.resolve(id)).or_insert(0) += 1;
+    }
+
+    fn count(&mut self, region: RegionId) {
+        let g = self.g;
+        for stmt in &g.region(region).stmts {
+            if !self.live.stmt(g, stmt) {
+                continue;
+            }
+            match stmt {
+                // What is computed again was said the first time.
+                Stmt::Let(id) if g.data(*id).region != Some(region) => {}
+                Stmt::Let(id) => g.operands(*id).into_iter().for_each(|o| self.used(o)),
+                Stmt::Store { place, value, .. } => {
+                    self.used(*value);
+                    place.indices().for_each(|i| self.used(i));
+                }
+                Stmt::Push(_, v) => self.used(*v),
+                Stmt::If(b) => {
+                    let b = g.branch(*b);
+                    self.used(b.cond);
+                    for s in b
+                        .slots
+                        .iter()
+                        .filter(|s| self.live.has(g, s.out))
+                        .cloned()
+                        .collect::<Vec<_>>()
+                    {
+                        self.used(s.then);
+                        self.used(s.otherwise);
+                    }
+                    self.count(b.then);
+                    self.count(b.otherwise);
+                }
+                Stmt::Loop(l) => {
+                    let l = g.looped(*l);
+                    for c in l
+                        .carried
+                        .iter()
+                        .filter(|c| self.live.carried(g, c))
+                        .cloned()
+                        .collect::<Vec<_>>()
+                    {
+                        // A carried value is said where it changes.
+                        self.used(c.init);
+                        self.used(c.next);
+                        if g.data(g.resolve(c.next)).name == g.data(c.phi).name {
+                            self.onward.insert(g.resolve(c.next));
+                        }
+                    }
+                    if let Count::Range { lo, hi, .. } | Count::Stepped { lo, hi, .. } = &l.count {
+                        self.used(*lo);
+                        self.used(*hi);
+                    }
+                    self.count(l.body);
+                }
+                Stmt::Declare(a) => {
+                    if let Init::List(all) = &g.array(*a).init {
+                        for e in all {
+                            if let Element::Scalar(id) = e {
+                                self.used(*id);
+                            }
+                        }
+                    }
+                }
+                Stmt::Call(c) | Stmt::Pullback(c) => {
+                    for a in &g.call(*c).args {
+                        if let Argument::Scalar { value, .. } = a {
+                            // Named, so that the call reads well.
+                            self.used(*value);
+                            self.used(*value);
+                        }
+                    }
+                    g.call(*c).upstream.iter().for_each(|u| self.used(*u));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    // ---- names ----
+
+    fn known(&self, id: Id) -> Option<Formula> {
+        let id = self.g.resolve(id);
+        if let Some(n) = self.names.get(&id) {
+            return Some(name(n));
+        }
+        match self.g.node(id) {
+            Node::Param(_) if self.g.data(id).name.as_deref() == Some("upstream") => {
+                Some(name("upstream"))
+            }
+            Node::Param(k) => {
+                let read = formula::tokens(&self.p.reads[*k as usize]);
+                let read = read.trim_matches(['(', ')', '*', ' ']).replace(' ', "");
+                Some(name(&read))
+            }
+            Node::Index(l) => Some(name(match self.g.data(id).name.as_deref() {
+                Some(n) => n,
+                None => ["i", "j", "k", "l"][l.0 as usize % 4],
+            })),
+            _ => None,
+        }
+    }
+
+    fn formula(&self, id: Id) -> Formula {
+        Formula::of(self.g, id, &|id| self.known(id))
+    }
+
+    fn definition(&self, id: Id) -> Formula {
+        Formula::definition(self.g, id, &|id| self.known(id))
+    }
+
+    /// The name of a node: the user's, or the next of `t1, t2, …`.
+    fn call(&mut self, id: Id) -> String {
+        let id = self.g.resolve(id);
+        if let Some(n) = self.names.get(&id) {
+            return n.clone();
+        }
+        let user = self.g.data(id).name.as_deref().map(str::to_owned);
+        let mut called = match user {
+            Some(n) if Some(id) == self.result && self.taken.contains(&n) => self.function.clone(),
+            Some(n) => n,
+            None if Some(id) == self.result => self.function.clone(),
+            // `t1, t2, …`: temporaries.
+            None => loop {
+                self.fresh += 1;
+                let t = format!("t{}", self.fresh);
+                if !self
+                    .g
+                    .nodes
+                    .iter()
+                    .any(|n| n.name.as_deref() == Some(t.as_str()))
+                {
+                    break t;
+                }
+            },
+        };
+        while !self.taken.insert(called.clone()) {
+            called.push('′');
+        }
+        self.names.insert(id, called.clone());
+        called
+    }
+
+    // ---- lines ----
+
+    fn line(&mut self, indent: usize, left: Formula, sign: &'static str, right: Formula) {
+        // What is never read has no value.
+        if right.text() == "?" {
+            return;
+        }
+        self.lines.push(Step {
+            indent,
+            left: Some(left),
+            sign,
+            right: Some(right),
+            words: String::new(),
+        });
+    }
+
+    fn words(&mut self, indent: usize, words: String) {
+        self.lines.push(Step {
+            indent,
+            left: None,
+            sign: "",
+            right: None,
+            words,
+        });
+    }
+
+    fn region(&mut self, region: RegionId, indent: usize) {
+        let g = self.g;
+        for stmt in &g.region(region).stmts {
+            if !self.live.stmt(g, stmt) {
+                continue;
+            }
+            match stmt {
+                Stmt::Let(id) => self.node(*id, indent),
+                Stmt::Declare(a) => self.declare(*a, indent),
+                Stmt::Store { place, value, add } => {
+                    let left = self.place(place);
+                    let right = self.formula(*value);
+                    self.line(indent, left, if *add { "+=" } else { "=" }, right);
+                }
+                Stmt::Copy { to, from, add } => {
+                    let (left, right) = (self.place(to), self.place(from));
+                    self.line(indent, left, if *add { "+=" } else { "=" }, right);
+                }
+                Stmt::Clear(p) => {
+                    let left = self.place(p);
+                    self.line(indent, left, "=", Formula::Number("0".into()));
+                }
+                Stmt::Swap(a, b) => {
+                    let text =
+                        format!("swap {} and {}", self.place(a).text(), self.place(b).text());
+                    self.words(indent, text);
+                }
+                Stmt::Push(a, v) => {
+                    let text = format!("push {} to {}", self.formula(*v).text(), g.array(*a).name);
+                    self.words(indent, text);
+                }
+                Stmt::Pop(a, id) => {
+                    let of = g.array(*a).name.to_string();
+                    match id {
+                        Some(id) => {
+                            let called = self.call(*id);
+                            self.words(indent, format!("pop {called} off {of}"));
+                        }
+                        None => self.words(indent, format!("pop off {of}")),
+                    }
+                }
+                Stmt::If(b) => self.branch(*b, indent),
+                Stmt::Loop(l) => self.looped(*l, indent),
+                Stmt::Call(c) => {
+                    let call = g.call(*c);
+                    let args: Vec<Formula> = call.args.iter().map(|a| self.argument(a)).collect();
+                    if let Some(&out) = call.outs.first() {
+                        let called = self.call(out);
+                        self.line(
+                            indent,
+                            name(&called),
+                            "=",
+                            Formula::Call(formula::tokens(&call.path), args),
+                        );
+                    }
+                }
+                Stmt::Pullback(c) => {
+                    let call = g.call(*c).clone();
+                    let outs: Vec<String> = call
+                        .gradients
+                        .iter()
+                        .flatten()
+                        .map(|&d| self.call(d))
+                        .collect();
+                    let path = formula::tokens(&call.path);
+                    let upstream = call
+                        .upstream
+                        .first()
+                        .map(|u| self.formula(*u).text())
+                        .unwrap_or_default();
+                    let into: Vec<String> = call
+                        .shadows
+                        .iter()
+                        .flatten()
+                        .map(|p| self.place(p).text())
+                        .collect();
+                    let to = outs.into_iter().chain(into).collect::<Vec<_>>().join(", ");
+                    self.words(
+                        indent,
+                        format!("{to} from the backward pass of {path}, upstream {upstream}"),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn argument(&self, a: &Argument) -> Formula {
+        match a {
+            Argument::Scalar { value, .. } => self.formula(*value),
+            Argument::Array { place, .. } => self.place(place),
+        }
+    }
+
+    /// An element; that of a caller's buffer is a partial derivative.
+    fn place(&self, p: &Place) -> Formula {
+        let array = self.g.array(p.array);
+        let known = |id| self.known(id);
+        match array.name.strip_prefix("d_") {
+            Some(of) if array.shadow && matches!(array.init, Init::Given(_)) => {
+                let x = formula::place(self.g, p, Some(of), &known);
+                Formula::Partial(self.function.clone(), Box::new(x))
+            }
+            _ => formula::place(self.g, p, None, &known),
+        }
+    }
+
+    fn node(&mut self, id: Id, indent: usize) {
+        let id = self.g.resolve(id);
+        if self.names.contains_key(&id) {
+            return;
+        }
+        let user = self.g.data(id).name.is_some() && !self.onward.contains(&id);
+        let uses = self.uses.get(&id).copied().unwrap_or(0);
+        let trivial = match self.g.node(id) {
+            // An element of an array that never changes is its own name.
+            Node::Load(p, _) => {
+                self.g.array(p.array).frozen || uses == 1 && !self.g.array(p.array).mutated
+            }
+            Node::Len(..) => true,
+            Node::Apply(Op::Neg, args) => matches!(
+                self.g.node(self.g.resolve(args[0])),
+                Node::Param(_) | Node::Lit(_)
+            ),
+            Node::Cast(..) => !user,
+            Node::Opaque(k, _) => {
+                matches!(
+                    self.g.opaque_of(*k).form,
+                    OpaqueForm::Tokens(_) | OpaqueForm::Cast(_)
+                ) || !user
+            }
+            _ => false,
+        };
+        let definition = self.definition(id);
+        if trivial
+            || uses <= 1
+                && Some(id) != self.result
+                && (!user || definition.size() <= 3)
+                && definition.size() <= LINE
+        {
+            return;
+        }
+        // The result as the last step is named by the function itself.
+        let called = self.call(id);
+        self.line(indent, name(&called), "=", definition);
+    }
+
+    fn declare(&mut self, a: ArrayId, indent: usize) {
+        let array = self.g.array(a);
+        let left = name(&array.name);
+        match &array.init {
+            Init::Copy(p) => {
+                let right = self.place(p);
+                self.line(indent, left, "=", right);
+            }
+            Init::List(all) => {
+                let all: Vec<String> = all
+                    .iter()
+                    .map(|e| match e {
+                        Element::Scalar(id) => self.formula(*id).text(),
+                        Element::Part(p) => self.place(p).text(),
+                        Element::Tuple(_) => "…".into(),
+                    })
+                    .collect();
+                self.line(
+                    indent,
+                    left,
+                    "=",
+                    Formula::Code(format!("[{}]", all.join(", "))),
+                );
+            }
+            Init::Repeat(Element::Scalar(id)) => {
+                let right = Formula::Code(format!("[{}, …]", self.formula(*id).text()));
+                self.line(indent, left, "=", right);
+            }
+            Init::Zeros => self.line(indent, left, "=", Formula::Code("zeros".into())),
+            _ => {}
+        }
+    }
+
+    fn branch(&mut self, b: IfId, indent: usize) {
+        let g = self.g;
+        let data = g.branch(b);
+        let slots: Vec<Slot> = data
+            .slots
+            .iter()
+            .filter(|s| self.live.has(g, s.out))
+            .cloned()
+            .collect();
+        let outs: Vec<String> = slots.iter().map(|s| self.call(s.out)).collect();
+        let cond = self.formula(data.cond).text();
+        for (head, region, pick) in [
+            (format!("if {cond}:"), data.then, true),
+            ("otherwise:".into(), data.otherwise, false),
+        ] {
+            let at = self.lines.len();
+            self.region(region, indent + 1);
+            for (slot, out) in slots.iter().zip(&outs) {
+                let value = self.formula(if pick { slot.then } else { slot.otherwise });
+                if value.text() != *out {
+                    self.line(indent + 1, name(out), "=", value);
+                }
+            }
+            if self.lines.len() > at {
+                let head = Step {
+                    indent,
+                    left: None,
+                    sign: "",
+                    right: None,
+                    words: head,
+                };
+                self.lines.insert(at, head);
+            }
+        }
+    }
+
+    fn looped(&mut self, l: LoopId, indent: usize) {
+        let g = self.g;
+        let data = g.looped(l);
+        let carried: Vec<Carried> = data
+            .carried
+            .iter()
+            .filter(|c| self.live.carried(g, c))
+            .cloned()
+            .collect();
+        for c in &carried {
+            let init = self.formula(c.init);
+            let called = self.call(c.phi);
+            self.names.insert(g.resolve(c.out), called.clone());
+            if init.text() != called {
+                self.line(indent, name(&called), "=", init);
+            }
+        }
+        let at = self.lines.len();
+        let way = match (data.reverses.is_some(), &data.count) {
+            (true, _) => ", backwards",
+            (_, Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. }) => ", downwards",
+            _ => "",
+        };
+        let head = match &data.count {
+            Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                ..
+            } => {
+                let i = self.formula(*index).text();
+                let dots = if *inclusive { "..=" } else { ".." };
+                let hi = match self.g.node(self.g.resolve(*hi)) {
+                    Node::LoopEnd(_) => "where it stopped".into(),
+                    _ => self.formula(*hi).text(),
+                };
+                format!("for {i} in {}{dots}{hi}{way}:", self.formula(*lo).text())
+            }
+            Count::Stepped {
+                index,
+                lo,
+                hi,
+                step,
+                ..
+            } => format!(
+                "for {} in {}..{} in steps of {}{way}:",
+                self.formula(*index).text(),
+                self.formula(*lo).text(),
+                self.formula(*hi).text(),
+                self.formula(*step).text()
+            ),
+            Count::Forever => "repeat:".into(),
+            Count::Replay(_) => "as often as it ran, backwards:".into(),
+        };
+        self.words(indent, head);
+        self.region(data.body, indent + 1);
+        // What changes at once must not be read half changed.
+        let nexts: Vec<(Formula, Formula)> = (carried.iter())
+            .map(|c| (self.formula(c.phi), self.formula(c.next)))
+            .filter(|(a, b)| a.text() != b.text())
+            .collect();
+        let mixed = nexts.iter().enumerate().any(|(k, (_, next))| {
+            nexts[..k]
+                .iter()
+                .any(|(before, _)| mentions(next, &before.text()))
+        });
+        if mixed {
+            let left = nexts
+                .iter()
+                .map(|n| n.0.text())
+                .collect::<Vec<_>>()
+                .join(", ");
+            let right = nexts
+                .iter()
+                .map(|n| n.1.text())
+                .collect::<Vec<_>>()
+                .join(", ");
+            self.words(indent + 1, format!("({left}) ← ({right})"));
+        } else {
+            for (left, right) in nexts {
+                // `s + …` is said shorter.
+                match right {
+                    Formula::Infix("+", a, b) if a.text() == left.text() => {
+                        self.line(indent + 1, left, "+=", *b)
+                    }
+                    Formula::Infix("+", a, b) if b.text() == left.text() => {
+                        self.line(indent + 1, left, "+=", *a)
+                    }
+                    right => self.line(indent + 1, left, "←", right),
+                }
+            }
+        }
+        if let Some(again) = data.again
+            && g.opaque_text(again).as_deref() != Some("true")
+        {
+            let text = format!("go on while {}", self.formula(again).text());
+            self.words(indent + 1, text);
+        }
+        if self.lines.len() == at + 1 {
+            self.lines.truncate(at);
+        }
+    }
+
+    /// The result, where it has another name, and the partial derivatives of scalars.
+    fn end(&mut self) {
+        if let Some(r) = self.result {
+            let value = self.formula(r);
+            if value.text() != self.function {
+                let says = |l: &Step| l.left.as_ref().is_some_and(|f| f.text() == value.text());
+                let last = self.lines.iter().rposition(says).map_or(0, |k| k + 1);
+                let rest = self.lines[last..].iter().position(|l| l.indent == 0);
+                let at = rest.map_or(self.lines.len(), |k| last + k);
+                let left = Some(name(&self.function));
+                self.lines.insert(
+                    at,
+                    Step {
+                        indent: 0,
+                        left,
+                        sign: "=",
+                        right: Some(value),
+                        words: String::new(),
+                    },
+                );
+            }
+        }
+        for s in &self.p.scalars {
+            let path: String = s.path.iter().map(|k| format!(".{k}")).collect();
+            let x = name(&format!("{}{path}", self.params[s.param]));
+            let value = self.formula(s.value);
+            self.line(
+                0,
+                Formula::Partial(self.function.clone(), Box::new(x)),
+                "=",
+                value,
+            );
+        }
+    }
+}
+
+impl Steps<'_> {
+    /// Partial derivatives that follow one another, in the order of the parameters and of their elements.
+    fn sort(&mut self) {
+        let params = self.params;
+        let key = |l: &Step| match (&l.left, l.sign) {
+            (Some(Formula::Partial(_, x)), "=") => match x.as_ref() {
+                Formula::Name(n, indices) => {
+                    let of = params.iter().position(|p| n.split('.').next() == Some(p));
+                    let at: Vec<(usize, String)> = indices
+                        .iter()
+                        .map(Formula::text)
+                        .map(|t| (t.len(), t))
+                        .collect();
+                    Some((of, n.clone(), at))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        for run in self
+            .lines
+            .chunk_by_mut(|a, b| a.indent == b.indent && key(a).is_some() && key(b).is_some())
+        {
+            run.sort_by_key(key);
+        }
+    }
+}
+
+fn mentions(f: &Formula, text: &str) -> bool {
+    let all = f.text();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '′';
+    all.match_indices(text).any(|(at, _)| {
+        !all[..at].ends_with(is_name) && !all[at + text.len()..].starts_with(is_name)
+    })
+}

@@ -1,0 +1,420 @@
+//! Scattered adjoints become gathered ones.
+//!
+//! A stencil reads `x[i]` and `x[i + 1]`; its reverse adds to `d[i]` and `d[i + 1]`, and each iteration waits for the
+//! element that the one before has just written. In: the program after `keep`. Out: the same sums, element by element: a loop
+//! over the middle, where every term exists, takes each from the iteration that makes it, and the elements at the ends are
+//! written out. A stencil in place reads what it adds to: there the old values that are already overwritten are carried. What
+//! must hold: the terms are cheap, and computed from values that the loop does not change; terms that need a tape
+//! stay at the iteration that has it.
+
+use crate::access::{Body, Use, arrays_of, distance, first_writer, positional, scan};
+use crate::exchange::{copied, regions, same_positions};
+use crate::graph::*;
+use crate::live::Live;
+use crate::reverse::Gradient;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+mod build;
+
+pub use build::shift;
+
+/// Terms whose computation takes more additions than this are not computed a second time.
+const MAX_COST: u32 = 40;
+
+/// One addition to an array at a fixed distance from the loop's index.
+struct Term {
+    distance: i128,
+    value: Id,
+}
+
+/// A loop whose additions to one array can be gathered.
+struct Plan {
+    looped: LoopId,
+    parent: RegionId,
+    array: ArrayId,
+    index: Id,
+    lo: Id,
+    hi: Id,
+    rev: bool,
+    terms: Vec<Term>,
+    /// The smallest and the largest distance of a term.
+    min: i128,
+    max: i128,
+    /// The distance of the terms that need the iteration's own tape.
+    anchor: i128,
+    reads_tape: bool,
+    /// The array holds zeros: elements are assigned.
+    first: bool,
+    /// A loop before this one that sets the elements at this one's positions to zero, and does nothing else.
+    zeroed: Option<LoopId>,
+    /// Arrays that the loop reads at its index and then clears.
+    cleared: Vec<ArrayId>,
+    /// Those of them that need not be cleared, as they are stored to before they are read again.
+    unread: Vec<ArrayId>,
+    /// The loop reads the array that it adds to, and does nothing else.
+    in_place: bool,
+    /// What the iteration before leaves to this one, where terms use it: initial and next value of a carried scalar.
+    left: HashMap<Id, (Id, Id)>,
+}
+
+/// Gathers wherever it can.
+/// `fresh`: the buffers hold zeros when the program starts.
+pub fn gather(p: &mut Gradient, fresh: bool) {
+    let live = Live::of(p);
+    let mut todo = vec![p.body];
+    todo.extend(p.back);
+    let mut at = 0;
+    while at < todo.len() {
+        let region = todo[at];
+        at += 1;
+        let stmts = p.graph.region(region).stmts.clone();
+        for stmt in &stmts {
+            match stmt {
+                Stmt::If(b) => todo.extend([p.graph.branch(*b).then, p.graph.branch(*b).otherwise]),
+                Stmt::Loop(l) => {
+                    todo.push(p.graph.looped(*l).body);
+                    while let Some(mut plan) = plan(&p.graph, &live, *l, region) {
+                        plan.first = fresh
+                            && !plan.in_place
+                            && region == p.body
+                            && first_writer(&p.graph, p.body, plan.array, *l);
+                        plan.zeroed = zeroed(&p.graph, &plan);
+                        let moved = |a: &ArrayId| moved_to(p, &plan, *a);
+                        plan.unread = plan.cleared.iter().copied().filter(moved).collect();
+                        let whole = build::build(&mut p.graph, &mut p.sums, &plan);
+                        if let (true, Some(like)) = (whole, p.graph.array(plan.array).like) {
+                            p.assigned.insert(like);
+                        }
+                        if plan.in_place {
+                            break;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
+    let (index, lo, hi) = positional(g, l)?;
+    let data = g.looped(l);
+    let rev = matches!(data.count, Count::Range { rev: true, .. });
+    let mut b = Body {
+        lets: HashSet::new(),
+        taped: HashSet::new(),
+        others: HashSet::new(),
+        index,
+    };
+    let mut accesses = BTreeMap::new();
+    scan(g, data.body, &mut b, &mut accesses, live, true);
+    // Arrays that are read at the index and then cleared there: their old values can be read by other iterations if the
+    // clearing waits.
+    let at_index = |p: &Place| {
+        p.path.len() == 1 && matches!(p.path[0], Step::Index(i) if distance(g, i, index) == Some(0))
+    };
+    let cleared: Vec<ArrayId> = accesses
+        .iter()
+        .filter(|(_, all)| {
+            all.iter()
+                .all(|(p, k)| at_index(p) && matches!(k, Use::Load | Use::Zero))
+                && all.iter().filter(|(_, k)| *k == Use::Zero).count() == 1
+        })
+        .map(|(a, _)| *a)
+        .collect();
+    'arrays: for (&array, all) in &accesses {
+        let mut terms = Vec::new();
+        let mut places = Vec::new();
+        for (place, kind) in all {
+            let [Step::Index(i)] = place.path.as_slice() else {
+                continue 'arrays;
+            };
+            let Some(distance) = distance(g, *i, index) else {
+                continue 'arrays;
+            };
+            match kind {
+                Use::Add(value) => terms.push(Term {
+                    distance,
+                    value: *value,
+                }),
+                Use::Load => {}
+                Use::Zero | Use::Set(_) | Use::Other => continue 'arrays,
+            }
+            places.push((distance, matches!(kind, Use::Add(_))));
+        }
+        let (Some(min), Some(max)) = (
+            terms.iter().map(|t| t.distance).min(),
+            terms.iter().map(|t| t.distance).max(),
+        ) else {
+            continue;
+        };
+        if min == max || max - min > 8 {
+            continue;
+        }
+        let in_place = places.len() > terms.len();
+        if in_place && !(reads_first(&places, rev) && alone(g, live, l, array)) {
+            continue;
+        }
+        let mut m = Movable {
+            g,
+            b: &b,
+            accesses: &accesses,
+            cleared: &cleared,
+            own: in_place.then_some(array),
+            carried: &data.carried,
+            left: HashMap::new(),
+            inside: false,
+            seen: HashSet::new(),
+            used: HashSet::new(),
+            cost: 0,
+        };
+        let mut anchor = None;
+        for t in &terms {
+            m.seen.clear();
+            let Some(tape) = m.movable(t.value) else {
+                continue 'arrays;
+            };
+            if tape {
+                if anchor.is_some_and(|a| a != t.distance) {
+                    continue 'arrays;
+                }
+                anchor = Some(t.distance);
+            }
+        }
+        let reads_tape = anchor.is_some();
+        let (left, used) = (m.left, m.used);
+        if m.cost > MAX_COST || reads_tape && (in_place || !left.is_empty()) {
+            continue;
+        }
+        // What leaves the loop is computed from its last iteration.
+        let outs = data.carried.iter().filter(|c| live.carried(g, c));
+        if in_place && outs.into_iter().any(|c| !left.contains_key(&c.phi)) {
+            continue;
+        }
+        let anchor = anchor.unwrap_or_else(|| {
+            if terms.iter().any(|t| t.distance == 0) {
+                0
+            } else {
+                min
+            }
+        });
+        let cleared = cleared
+            .iter()
+            .copied()
+            .filter(|a| used.contains(a))
+            .collect();
+        let plan = Plan {
+            looped: l,
+            parent,
+            array,
+            index,
+            lo,
+            hi,
+            rev,
+            terms,
+            min,
+            max,
+            anchor,
+            reads_tape,
+            first: false,
+            zeroed: None,
+            unread: Vec::new(),
+            cleared,
+            in_place,
+            left,
+        };
+        if plan.settled(g) != Some(false) {
+            return Some(plan);
+        }
+    }
+    None
+}
+
+/// The loop before a plan's that clears what it adds to.
+fn zeroed(g: &Graph, plan: &Plan) -> Option<LoopId> {
+    let (below, above) = plan.margins();
+    if plan.in_place || plan.first || plan.max + below < 0 || plan.min - above > 0 {
+        return None;
+    }
+    let stmts = &g.region(plan.parent).stmts;
+    let at = stmts
+        .iter()
+        .position(|s| matches!(s, Stmt::Loop(l) if *l == plan.looped))?;
+    for stmt in stmts[..at].iter().rev() {
+        if let Stmt::Loop(l) = stmt
+            && same_positions(g, *l, plan.looped)
+            && clears(g, *l, plan.array)
+        {
+            return Some(*l);
+        }
+        let mut touched = false;
+        arrays_of(g, stmt, &mut |a, _| touched |= a == plan.array);
+        if touched {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether a loop sets an array's elements at its positions to zero, and does nothing else.
+fn clears(g: &Graph, l: LoopId, array: ArrayId) -> bool {
+    let Some((index, ..)) = positional(g, l) else {
+        return false;
+    };
+    let data = g.looped(l);
+    let mut stores = 0;
+    let plain = g.region(data.body).stmts.iter().all(|s| match s {
+        Stmt::Let(_) => true,
+        Stmt::Store {
+            place,
+            value,
+            add: false,
+        } => {
+            stores += 1;
+            place.array == array
+                && g.constant(*value) == Some(0.0)
+                && matches!(place.path.as_slice(), [Step::Index(i)] if distance(g, *i, index) == Some(0))
+        }
+        _ => false,
+    });
+    plain && stores == 1 && data.carried.is_empty()
+}
+
+/// Whether all that is read of an array was moved to it just before, so that nothing reads what is cleared.
+fn moved_to(p: &Gradient, plan: &Plan, array: ArrayId) -> bool {
+    let g = &p.graph;
+    let stmts = &g.region(plan.parent).stmts;
+    let moved = stmts
+        .iter()
+        .take_while(|s| !matches!(s, Stmt::Loop(l) if *l == plan.looped))
+        .find_map(|s| match s {
+            Stmt::Loop(l)
+                if g.looped(*l).moves
+                    && same_positions(g, *l, plan.looped)
+                    && copied(g, *l).is_some_and(|(to, _)| to == array) =>
+            {
+                Some(*l)
+            }
+            _ => None,
+        });
+    let Some(moved) = moved else { return false };
+    let mine = [g.looped(moved).body, g.looped(plan.looped).body];
+    let mut others = false;
+    for start in [Some(p.body), p.back].into_iter().flatten() {
+        regions(g, start, &mut |r| {
+            for stmt in &g.region(r).stmts {
+                let inner = matches!(stmt, Stmt::If(_) | Stmt::Loop(_));
+                let declared = matches!(stmt, Stmt::Declare(a) if *a == array);
+                if !inner && !declared && !mine.contains(&r) {
+                    arrays_of(g, stmt, &mut |a, _| others |= a == array);
+                }
+            }
+        });
+    }
+    !others
+}
+
+/// Whether an array that is added to is read only at the element that the loop reaches first, before anything is added to it.
+/// The accesses are distances in the order of the body, with whether they add.
+fn reads_first(places: &[(i128, bool)], rev: bool) -> bool {
+    let distances = places.iter().map(|p| p.0);
+    let first = if rev {
+        distances.min()
+    } else {
+        distances.max()
+    };
+    let Some(first) = first else { return false };
+    let added = places.iter().position(|p| *p == (first, true));
+    places
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| !p.1)
+        .all(|(k, p)| p.0 == first && added.is_none_or(|added| k < added))
+}
+
+/// Whether a loop's body stores to one array only, in its own statements.
+fn alone(g: &Graph, live: &Live, l: LoopId, array: ArrayId) -> bool {
+    g.region(g.looped(l).body).stmts.iter().all(|s| match s {
+        Stmt::Let(_) => true,
+        Stmt::Store { place, .. } => place.array == array || !live.stmt(g, s),
+        _ => false,
+    })
+}
+
+/// Finds out whether terms can be computed for other iterations than their own.
+struct Movable<'a> {
+    g: &'a Graph,
+    b: &'a Body,
+    accesses: &'a BTreeMap<ArrayId, Vec<(Place, Use)>>,
+    cleared: &'a [ArrayId],
+    /// The array that is added to, where the loop reads it too.
+    own: Option<ArrayId>,
+    carried: &'a [Carried],
+    left: HashMap<Id, (Id, Id)>,
+    /// Looking at what one iteration leaves to the next.
+    inside: bool,
+    seen: HashSet<Id>,
+    used: HashSet<ArrayId>,
+    cost: u32,
+}
+
+impl Movable<'_> {
+    /// `Some(true)` if only for its own, because of the tape.
+    fn movable(&mut self, id: Id) -> Option<bool> {
+        let (g, b) = (self.g, self.b);
+        let id = g.resolve(id);
+        if let Some(c) = self.carried.iter().find(|c| c.phi == id) {
+            // The value of the iteration before, which must not wait for another in turn.
+            if self.inside {
+                return None;
+            }
+            if !self.left.contains_key(&id) {
+                let next = g.resolve(c.next);
+                self.inside = true;
+                let tape = self.movable(next);
+                self.inside = false;
+                if tape? {
+                    return None;
+                }
+                self.left.insert(id, (c.init, next));
+            }
+            return Some(false);
+        }
+        if b.others.contains(&id) {
+            return None;
+        }
+        if b.taped.contains(&id) {
+            return Some(true);
+        }
+        if id == b.index || !b.lets.contains(&id) || !self.seen.insert(id) {
+            return Some(false);
+        }
+        match g.node(id) {
+            Node::Apply(op, _) if op.is_dear() => return None,
+            Node::Apply(op, _) => self.cost += op.cost(),
+            Node::Cast(..) => self.cost += 1,
+            Node::Opaque(k, _) if matches!(g.opaque_of(*k).form, OpaqueForm::Call(_)) => {
+                return None;
+            }
+            Node::Opaque(..) => {}
+            Node::Load(p, _) => {
+                self.cost += 1;
+                let read_only = self
+                    .accesses
+                    .get(&p.array)
+                    .is_none_or(|all| all.iter().all(|(_, k)| *k == Use::Load));
+                if self.cleared.contains(&p.array) {
+                    self.used.insert(p.array);
+                } else if !read_only && self.own != Some(p.array) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        let mut tape = false;
+        for o in g.operands(id) {
+            tape |= self.movable(o)?;
+        }
+        Some(tape)
+    }
+}

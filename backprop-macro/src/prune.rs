@@ -1,0 +1,33 @@
+//! The primal without what nothing needs.
+//!
+//! In: the primal, after `activity` has looked at all of it. Out: the same without dead statements and dead carried scalars.
+//! `emit` would leave them out anyway; `reverse` must not see them, as it cannot tell that the shadow of an array that
+//! nobody reads is zero, and `0 · ∞` of a dead overflow would be NaN.
+
+use crate::graph::{LoopId, Node};
+use crate::live::Live;
+use crate::lower::Primal;
+use crate::reverse::alone;
+
+/// Removes what is dead.
+pub fn prune(primal: &mut Primal) {
+    let live = Live::of(&alone(primal));
+    let g = &mut primal.graph;
+    for k in 0..g.regions.len() {
+        let stmts = std::mem::take(&mut g.regions[k].stmts);
+        g.regions[k].stmts = stmts.into_iter().filter(|s| live.stmt(g, s)).collect();
+    }
+    g.forget(|g, id| live.has(g, id) || g.data(id).pinned);
+    for k in 0..g.loops.len() {
+        let id = LoopId(k as u32);
+        let carried = g.loops[k].carried.clone();
+        let kept: Vec<_> = (carried.into_iter())
+            .filter(|c| live.carried(g, c))
+            .collect();
+        for (slot, c) in kept.iter().enumerate() {
+            g.nodes[c.phi.0 as usize].node = Node::Phi(id, slot as u32);
+            g.nodes[c.out.0 as usize].node = Node::LoopOut(id, slot as u32);
+        }
+        g.loops[k].carried = kept;
+    }
+}

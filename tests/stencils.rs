@@ -1,0 +1,357 @@
+//! Loops that read neighbours: every rearrangement of their gradients against the same function not rearranged.
+//!
+//! Each function exists twice. In the one called `near` the distances between neighbours are numbers, by which the compiler
+//! recognises stencils, sums to carry, elements to park values in and buffers that take turns. In the one called `far` they
+//! are parameters, so that it can assume nothing of them. Must hold, at every length from none to more than a handful:
+//! the same value, bit for bit, and the same gradient but for the order of additions, in buffers that held garbage, in
+//! buffers that are added to, and from the residuals.
+
+#![allow(clippy::all, unused)]
+
+use backprop::backprop;
+
+fn numbers(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(11);
+            (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        })
+        .collect()
+}
+
+fn same(what: &str, n: usize, near: &[f64], far: &[f64]) {
+    let size = far.iter().fold(1e-300_f64, |m, g| m.max(g.abs()));
+    assert_eq!(near.len(), far.len());
+    for (i, (a, b)) in near.iter().zip(far).enumerate() {
+        assert!(
+            (a - b).abs() <= 1e-13 * size,
+            "{what}, n = {n}, element {i}: {a:e}, not {b:e}\n{near:?}\n{far:?}"
+        );
+    }
+}
+
+/// Defines a function twice, as `name::near` and `name::far`, and the test that compares them.
+macro_rules! twins {
+    ($name:ident, lengths $lengths:expr, |$x:ident, $one:ident, $two:ident| $body:block) => {
+        mod $name {
+            use super::*;
+            twins!(@define near, $x, $one, $two, { let $one = 1; let $two = 2; } $body);
+            twins!(@far far, $x, $one, $two, $body);
+
+            #[test]
+            fn $name() {
+                for n in $lengths {
+                    let x = numbers(n, n as u64 + 1);
+                    let expected = far::gradient(&x, 1, 2).x;
+                    let value = far(&x, 1, 2);
+                    assert_eq!(near(&x).to_bits(), value.to_bits(), "plain, n = {n}");
+                    let mut d = vec![f64::NAN; n];
+                    let y = near::value_and_gradient_into(&x, &mut d);
+                    assert_eq!(y.to_bits(), value.to_bits(), "value, n = {n}");
+                    same("into", n, &d, &expected);
+                    same("gradient", n, &near::gradient(&x).x, &expected);
+                    let (y, saved) = near::forward(&x);
+                    assert_eq!(y.to_bits(), value.to_bits(), "forward, n = {n}");
+                    same("backward", n, &near::backward(&saved, 1.0).x, &expected);
+                    let mut d = vec![0.0; n];
+                    near::accumulate(&x, 0.5, &mut d);
+                    near::accumulate(&x, 0.5, &mut d);
+                    same("accumulate", n, &d, &expected);
+                }
+            }
+        }
+    };
+    (@define $f:ident, $x:ident, $one:ident, $two:ident, { $($known:tt)* } $body:block) => {
+        #[backprop]
+        pub fn $f($x: &[f64]) -> f64 { $($known)* $body }
+    };
+    (@far $f:ident, $x:ident, $one:ident, $two:ident, $body:block) => {
+        #[backprop(wrt($x))]
+        pub fn $f($x: &[f64], $one: usize, $two: usize) -> f64 $body
+    };
+}
+
+twins!(valley, lengths 1..9, |x, one, two| {
+    let mut s = 0.0;
+    for i in 0..x.len() - one {
+        let a = x[i + one] - x[i] * x[i];
+        s += 100.0 * a * a + (1.0 - x[i]) * (1.0 - x[i]);
+    }
+    s
+});
+
+twins!(valley_downwards, lengths 1..9, |x, one, two| {
+    let mut s = 0.0;
+    for i in (0..x.len() - one).rev() {
+        let a = x[i + one] - x[i] * x[i];
+        s += 100.0 * a * a + (1.0 - x[i]) * (1.0 - x[i]);
+    }
+    s
+});
+
+twins!(three_neighbours_of_a_sum, lengths 2..10, |x, one, two| {
+    let mut s = 0.0;
+    for i in one..x.len() - one {
+        let c = x[i + one] - 2.0 * x[i] + x[i - one];
+        s += (c * c).exp() * 0.25;
+    }
+    s.ln_1p() + x[0]
+});
+
+twins!(far_apart_and_first_used_elsewhere, lengths 4..11, |x, one, two| {
+    let mut s = x[0] * x[one];
+    for i in 0..x.len() - two - one {
+        s += x[i] * x[i + two + one] - x[i + two].sin();
+    }
+    s * x[two]
+});
+
+twins!(differences_into_an_array, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut d = vec![0.0; n];
+    for i in one..n - one {
+        d[i] = x[i] + 0.25 * (x[i + one] - 2.0 * x[i] + x[i - one]);
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += d[i] * d[i] * d[i];
+    }
+    s
+});
+
+twins!(products_of_neighbours_into_an_array, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut d = vec![0.5; n];
+    for i in 0..n - two {
+        d[i + one] = x[i] * x[i + one] * x[i + two];
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += d[i].sin();
+    }
+    s
+});
+
+twins!(in_place_with_the_old_neighbour, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..3 {
+        let mut prev = u[0];
+        for i in one..n - one {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev);
+            prev = cur;
+        }
+        u[0] = 0.5 * u[0] + prev;
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+twins!(in_place_downwards_with_the_old_neighbour, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..3 {
+        let mut next = u[n - one];
+        for i in (one..n - one).rev() {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (next - 2.0 * cur + u[i - one]);
+            next = cur;
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i] * u[i];
+    }
+    s
+});
+
+twins!(in_place_with_the_new_neighbour, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..2 {
+        for i in one..n - one {
+            u[i] = 0.5 * u[i] + 0.25 * (u[i + one] + u[i - one]);
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+twins!(running_sums_in_place, lengths 1..8, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for i in one..n {
+        u[i] += u[i - one];
+    }
+    let mut s = 1.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s.sqrt()
+});
+
+twins!(a_product, lengths 0..8, |x, one, two| {
+    let mut p = 1.0;
+    for i in 0..x.len() {
+        p *= x[i];
+    }
+    p
+});
+
+twins!(a_product_of_some, lengths 3..9, |x, one, two| {
+    let mut p = x[0] + x[two];
+    for i in one..x.len() - one {
+        p *= x[i] + 2.0;
+    }
+    p
+});
+
+twins!(logarithm_of_a_sum, lengths 1..8, |x, one, two| {
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        s += (x[i] * 2.0).exp();
+    }
+    let m = s.ln();
+    m * x[0]
+});
+
+twins!(sums_that_are_known, lengths 1..8, |x, one, two| {
+    let c = x[0];
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        s += (x[i] - c).exp();
+    }
+    let mut t = 0.0;
+    for i in 0..x.len() {
+        t += x[i] * c;
+    }
+    (c + s.ln()) * t.sin()
+});
+
+twins!(like_terms, lengths 1..6, |x, one, two| {
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        let a = x[i] * x[i] * x[i];
+        s += a + a - 0.5 * a + 3.0 * x[i] - x[i] + 2.0 * (x[i] * a);
+    }
+    s
+});
+
+/// As `twins`, at one fixed length; the parameter hides that elements are copied to where they were.
+macro_rules! buffers {
+    ($($name:ident $n:literal)*, |$x:ident, $zero:ident| $body:block) => {$(
+        mod $name {
+            use super::*;
+            const N: usize = $n;
+            #[backprop]
+            fn near($x: &[f64; N]) -> f64 { let $zero = 0; $body }
+            #[backprop(wrt($x))]
+            fn far($x: &[f64; N], $zero: usize) -> f64 $body
+
+            #[test]
+            fn $name() {
+                let x: [f64; N] = std::array::from_fn(|i| numbers(N, 7)[i]);
+                let expected = far::gradient(&x, 0).x;
+                let mut d = [f64::NAN; N];
+                let y = near::value_and_gradient_into(&x, &mut d);
+                assert_eq!(y.to_bits(), far(&x, 0).to_bits());
+                assert_eq!(y.to_bits(), near(&x).to_bits());
+                same("into", N, &d, &expected);
+                let (_, saved) = near::forward(&x);
+                same("backward", N, &near::backward(&saved, 1.0).x, &expected);
+                let mut d = [0.0; N];
+                near::accumulate(&x, 1.0, &mut d);
+                same("accumulate", N, &d, &expected);
+            }
+        }
+    )*};
+}
+
+buffers!(heat_2 2 heat_3 3 heat_4 4 heat_5 5 heat_9 9, |x, zero| {
+    let mut u = *x;
+    let mut tmp = [0.0; N];
+    for _ in 0..3 {
+        for i in 1..N - 1 {
+            tmp[i] = u[i] + 0.25 * (u[i + 1] - 2.0 * u[i] + u[i - 1]);
+        }
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..N {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+buffers!(growth_2 2 growth_3 3 growth_4 4 growth_5 5 growth_9 9, |x, zero| {
+    let mut u = *x;
+    let mut tmp = [0.0; N];
+    for _ in 0..3 {
+        for i in 1..N - 1 {
+            tmp[i] = u[i] * (1.0 - u[i]) + 0.3 * u[i + 1] * u[i - 1];
+        }
+        u[0] = u[1] * u[0];
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..N {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+// Not a turn of buffers: what is copied from is read again.
+buffers!(read_after 6, |x, zero| {
+    let mut u = *x;
+    let mut tmp = [0.0; N];
+    for _ in 0..3 {
+        for i in 1..N - 1 {
+            tmp[i] = u[i] * u[i - 1];
+        }
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+    }
+    u[0] * tmp[2] + u[3] * tmp[N - 1]
+});
+
+// Nor where the source is stored to in part only.
+buffers!(filled_in_part 6, |x, zero| {
+    let mut u = *x;
+    let mut tmp = [0.5; N];
+    for t in 0..3 {
+        for i in 2..N - 1 {
+            tmp[i] = u[i] * u[i - 1] + t as f64;
+        }
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+    }
+    u[0] * u[1] * u[2] + u[3] * u[4]
+});
+
+buffers!(the_whole_buffer 5, |x, zero| {
+    let mut u = *x;
+    let mut next = [0.0; N];
+    for _ in 0..2 {
+        for i in 0..N {
+            next[i] = u[i] * u[(i + 1) % N];
+        }
+        for i in 0..N {
+            u[i] = next[i + zero];
+        }
+    }
+    u[0] + u[1] * u[4]
+});

@@ -1,0 +1,38 @@
+use backprop::backprop;
+
+struct Spring {
+    k: f64,
+}
+
+impl Spring {
+    #[backprop(check)]
+    fn energy(&self, x: f64) -> f64 {
+        0.5 * self.k * x * x
+    }
+}
+
+static SCALE: f64 = 2.0;
+
+#[backprop(check)]
+fn in_out(v: &mut [f64], x: f64) {
+    v[0] *= x * SCALE;
+}
+
+mod stopped {
+    use backprop::{backprop, detach};
+
+    static TWO: f64 = 2.0;
+
+    #[backprop(check)]
+    fn detached(x: f64) -> f64 {
+        detach(x) * x * TWO
+    }
+
+    #[backprop]
+    fn array(x: [f64; 2]) -> f64 {
+        let y = detach(x);
+        y[0] * x[1]
+    }
+}
+
+fn main() {}
