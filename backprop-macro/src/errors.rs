@@ -95,6 +95,7 @@ messages! {
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
     TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays; compute what is constant outside; write loops as products, sums and `map_axis`";
+    TENSOR_LOOP: "this loop is not supported in a function of tensors", "only loops over a literal range of up to 64 or over tensors written out, `[w1, w2]`, are: they are written one iteration after another", "write it as products, sums, `map_axis` or `fold`";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "a call with tensors is not supported here", "the macro cannot see what it returns", "write the operation out";

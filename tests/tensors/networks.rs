@@ -167,6 +167,20 @@ fn both_precisions_and_tensor_results() {
     let saved = generic::residuals(w.view(), b.view(), &x);
     generic::backward_into(&saved, &up, &mut dw, &mut db);
     assert_eq!((&dw, &db), (&g.w, &g.b));
+    let again = generic::accumulate(w.view(), b.view(), &x, up.clone(), &mut dw, &mut db);
+    assert_eq!(again, y);
+    close(
+        (&dw - 2.0 * &g.w).mapv(f64::abs).sum(),
+        0.0,
+        1e-13,
+        "w, added",
+    );
+    close(
+        (&db - 2.0 * &g.b).mapv(f64::abs).sum(),
+        0.0,
+        1e-13,
+        "b, added",
+    );
     let single = |a: &Array2<f64>| a.mapv(|v| v as f32);
     let b32 = b.mapv(|v| v as f32);
     let (w32, x32) = (single(&w), single(&x));
@@ -227,4 +241,49 @@ fn a_workspace_follows_the_shapes() {
         let (expected, by_itself) = loss::value_and_gradient(&w1, &w2, &x, &y);
         assert_eq!((value, gradient), (expected, &by_itself));
     }
+}
+
+#[backprop(wrt(w1, b1, w2, b2))]
+fn deep(
+    w1: &Array2<f64>,
+    b1: &Array1<f64>,
+    w2: &Array2<f64>,
+    b2: &Array1<f64>,
+    x: &Array2<f64>,
+) -> f64 {
+    let mut h = x.to_owned();
+    let mut penalty = 0.0;
+    for (w, b) in [(w1, b1), (w2, b2)] {
+        h = (h.dot(w) + b).mapv(|z| z.tanh());
+        penalty += w.mapv(|v| v * v).sum();
+    }
+    for k in 0..3 {
+        h = &h * &h.row(k);
+    }
+    h.sum() + 0.1 * penalty
+}
+
+#[test]
+fn a_loop_over_layers() {
+    let (w1, b1) = (numbers((4, 5), 1), numbers(5, 2));
+    let (w2, b2, x) = (numbers((5, 3), 3), numbers(3, 4), numbers((6, 4), 5));
+    agrees!(deep, DeepWorkspace(w1, b1, w2, b2, x) wrt w1, b1, w2, b2);
+}
+
+#[backprop]
+fn several(a: &Array2<f64>, s: f64) -> (Array2<f64>, Array2<f64>, f64) {
+    let b = a * s;
+    (b.clone(), b.clone(), (&b * &b).sum())
+}
+
+#[test]
+fn several_results() {
+    let a = numbers((2, 3), 1);
+    let (value, saved) = several::forward(&a, 2.0);
+    assert_eq!(value, several(&a, 2.0));
+    let (u, v) = (numbers((2, 3), 2), numbers((2, 3), 3));
+    let g = several::backward(&saved, (u.clone(), v.clone(), 0.5));
+    let db = &u + &v + &(&a * 2.0);
+    close((&g.a - &(&db * 2.0)).mapv(f64::abs).sum(), 0.0, 1e-13, "a");
+    close(g.s, (&db * &a).sum(), 1e-13, "s");
 }

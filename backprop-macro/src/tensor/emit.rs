@@ -264,10 +264,9 @@ impl<'a> Emit<'a> {
             again,
         };
         match (&value.op, value.ty) {
-            (Op::Param(k), Ty::Tensor(rank, _)) => {
+            (Op::Param(k), Ty::Tensor(..)) => {
                 let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
                 self.hold(&t, Held::Param(*k));
-                let _ = rank;
                 vec![line(&[&t], quote!(let #t = #ident.view();), Again::Keep)]
             }
             (Op::Param(k), Ty::Scalar) => {
@@ -369,7 +368,7 @@ impl<'a> Emit<'a> {
         let used = mentioned(&quote!(#body #result));
         let scalars = self.scalar_operands(&operands, &used);
         let residuals: Vec<Ident> = (0..code.residuals.len()).map(|k| residual(v, k)).collect();
-        let inner = &code.residuals;
+        let inner = &code.kept;
         let Ty::Tensor(rank, dim) = self.g.value(v).ty else {
             let s = scalar_name(v);
             self.hold(&s, Held::Scalar);
@@ -398,7 +397,7 @@ impl<'a> Emit<'a> {
         }
         for (r, i) in residuals.iter().zip(inner) {
             outs.push(r.clone());
-            values.push(i.to_token_stream());
+            values.push(i.clone());
         }
         for o in &outs {
             let slot = self.slot(o, rank);
@@ -794,7 +793,7 @@ impl<'a> Emit<'a> {
             }
             starts.extend(self.start(*o, started));
             let place = self.place(*o);
-            if matches!(upstream, Upstream::Own) && g.to_string() == up.to_string() {
+            if matches!(upstream, Upstream::Own) && up == g.to_string() {
                 // The upstream gradient itself, summed where the operand was broadcast.
                 let d = adjoint(v);
                 ends.extend(quote!(::backprop::tensor::copy_gathered(#d.view(), #place, #add);));
@@ -811,7 +810,14 @@ impl<'a> Emit<'a> {
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));
             }
-            values.push(if *add { quote!(#old + #g) } else { g.clone() });
+            // Subnormal numbers, which saturated sigmoids leave, slow products down many times.
+            let product = matches!(self.g.value(*o).op, Op::Product(..));
+            let g = if product {
+                quote!(::backprop::kernel::flush(#g))
+            } else {
+                g.clone()
+            };
+            values.push(if *add { quote!(#old + #g) } else { g });
             olds.push(old);
         }
         if outs.is_empty() && sums.is_empty() {

@@ -183,6 +183,8 @@ impl Items<'_> {
         let upstream = local("up");
         let mut results = Vec::new();
         leaves(&p.result, &mut results);
+        // One of several results may be part of another: only a single one leaves its buffer.
+        let alone = results.len() == 1;
         let mut reached = Vec::new();
         reach(&sig.output, quote!(#upstream), &mut reached);
 
@@ -191,7 +193,7 @@ impl Items<'_> {
             let steps = reverse(&p.graph, &p.result, fresh);
             let back = e.backward(&steps, unit, &reached);
             let mut wanted = mentioned(&back);
-            let result = e.result(&p.result, &|_| true);
+            let result = e.result(&p.result, &|_| alone);
             wanted.extend(mentioned(&e.result(&p.result, &|_| false)));
             let forward = live(&lines, &mut wanted, true);
             let forward = forward.iter().map(|l| &l.tokens);
@@ -321,7 +323,7 @@ impl Items<'_> {
         }
         drop(held);
         let value = self.gradient_value();
-        let gives = e.result(&p.result, &|name| !kept.contains(name));
+        let gives = e.result(&p.result, &|name| alone && !kept.contains(name));
         let mut wanted: BTreeSet<String> = kept.clone();
         wanted.extend(mentioned(&e.result(&p.result, &|_| false)));
         let forward = live(&lines, &mut wanted, true);

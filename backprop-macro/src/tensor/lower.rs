@@ -656,8 +656,46 @@ impl Lower<'_> {
                 }
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
+            syn::Expr::ForLoop(f) if f.label.is_none() => self.unrolled(f),
             _ => Ok(Val::Const(self.constant(e)?)),
         }
+    }
+
+    /// A loop over literals or over tensors written out, one iteration after another.
+    fn unrolled(&mut self, f: &syn::ExprForLoop) -> Result<Val> {
+        let items: Vec<syn::Expr> = match strip_expr(&f.expr) {
+            syn::Expr::Array(a) => a.elems.iter().cloned().collect(),
+            syn::Expr::Range(r) => match (r.start.as_deref(), r.end.as_deref()) {
+                (Some(start), Some(end)) => match (literal(start), literal(end)) {
+                    (Some(lo), Some(hi)) => {
+                        let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
+                        if hi.saturating_sub(lo) > MAX_UNROLLED {
+                            return self.reject(&f.expr, &errors::TENSOR_LOOP);
+                        }
+                        let span = f.expr.span();
+                        let item = |k| {
+                            let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
+                            lit.set_span(span);
+                            syn::parse_quote!(#lit)
+                        };
+                        (lo..hi).map(item).collect()
+                    }
+                    _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
+                },
+                _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
+            },
+            _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
+        };
+        for item in &items {
+            let val = self.expr(item)?;
+            self.scopes.push(Scope::new());
+            let done = self
+                .bind(&f.pat, val, None)
+                .and_then(|()| self.block(&f.body));
+            self.scopes.pop();
+            done?;
+        }
+        Ok(Val::Unit)
     }
 
     fn binary_expr(&mut self, b: &syn::ExprBinary) -> Result<Val> {
@@ -921,7 +959,7 @@ impl Lower<'_> {
                             matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name))
                         });
                         if names.contains(name) && !constant {
-                            return self.errors_at(mac, name);
+                            return self.errors_at(mac);
                         }
                     }
                 }
@@ -935,7 +973,7 @@ impl Lower<'_> {
         }
     }
 
-    fn errors_at(&self, mac: &syn::Macro, _name: &str) -> Result<Val> {
+    fn errors_at(&self, mac: &syn::Macro) -> Result<Val> {
         let name = mac.path.to_token_stream().to_string();
         Err(self.errors.reject_named(&mac.path, &errors::MACRO, &name))
     }
@@ -1213,6 +1251,28 @@ pub fn max_rank(a: Rank, b: Rank) -> Rank {
 /// The local that holds a constant.
 pub fn const_name(c: C) -> Ident {
     format_ident!("__c{}", c.0, span = Span::mixed_site())
+}
+
+/// The most iterations that are written one after another.
+const MAX_UNROLLED: usize = 64;
+
+fn literal(e: &syn::Expr) -> Option<usize> {
+    match strip_expr(e) {
+        syn::Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Int(n),
+            ..
+        }) => n.base10_parse().ok(),
+        _ => None,
+    }
+}
+
+fn strip_expr(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => strip_expr(&p.expr),
+        syn::Expr::Group(p) => strip_expr(&p.expr),
+        syn::Expr::Reference(r) => strip_expr(&r.expr),
+        other => other,
+    }
 }
 
 fn array_rank(first: Option<&syn::Expr>) -> usize {

@@ -26,6 +26,8 @@ pub struct MapCode {
     pub result_name: Option<Ident>,
     /// What else it reads, by the name that both passes give it.
     pub residuals: Vec<Ident>,
+    /// How the forward pass spells each of these.
+    pub kept: Vec<TokenStream>,
     pub back: TokenStream,
     /// For each active operand, its adjoint.
     pub gradients: Vec<(V, TokenStream)>,
@@ -60,6 +62,7 @@ pub fn code(
             result: quote!({ #body }),
             result_name: None,
             residuals: Vec::new(),
+            kept: Vec::new(),
             back: TokenStream::new(),
             gradients: Vec::new(),
         });
@@ -117,18 +120,21 @@ pub fn code(
             result,
             result_name: None,
             residuals: Vec::new(),
+            kept: Vec::new(),
             back: quote!(#(#items)* #region),
             gradients,
         });
     }
     let parameter = |id: Id| matches!(p.split.graph.node(id), Node::Param(_));
     let mut residuals = Vec::new();
+    let mut kept = Vec::new();
     let mut result_name = None;
     for &id in &p.saved.nodes {
         if id == result_node {
             result_name = Some(e.name(id));
         } else if !parameter(id) {
             residuals.push(e.name(id));
+            kept.push(e.value(id));
         }
     }
     let back = p.split.back.map(|b| e.region(b));
@@ -138,6 +144,7 @@ pub fn code(
         result,
         result_name,
         residuals,
+        kept,
         back: quote!(#(#items)* #back),
         gradients,
     })

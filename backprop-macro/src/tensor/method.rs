@@ -44,18 +44,13 @@ impl Lower<'_> {
                 "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
-            Val::Const(e) => self.const_method(m, &name, e),
+            Val::Const(e) => self.const_method(m, e),
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }
 
     /// A constant's method: constant, unless an argument is a float that is not.
-    fn const_method(
-        &mut self,
-        m: &syn::ExprMethodCall,
-        name: &str,
-        receiver: syn::Expr,
-    ) -> Result<Val> {
+    fn const_method(&mut self, m: &syn::ExprMethodCall, receiver: syn::Expr) -> Result<Val> {
         if matches!(&*m.receiver, syn::Expr::Macro(_))
             || m.args
                 .iter()
@@ -80,7 +75,6 @@ impl Lower<'_> {
             let (rest, operands) = self.scalar_args(&args, m)?;
             let method = &m.method;
             let body = syn::parse_quote!((#receiver).#method(#(#rest),*));
-            let _ = name;
             return Ok(Val::Scalar(self.map(body, operands, None, m.span())));
         }
         Ok(Val::Const(
@@ -165,7 +159,7 @@ impl Lower<'_> {
                 operands.insert(0, v);
                 Ok(Val::Tensor(self.map(body, operands, Some(dim), span)))
             }
-            ("mapv_inplace" | "map_inplace", [f]) if name == "mapv_inplace" => {
+            ("mapv_inplace", [f]) => {
                 let a = operand(v).to_token_stream();
                 let (body, mut operands) = self.apply(f, &[a], false)?;
                 operands.insert(0, v);
@@ -182,13 +176,12 @@ impl Lower<'_> {
             }
             ("assign", [other]) => {
                 let other = self.expr(other)?;
-                let Some((view, removed)) = self.whole_or_part(m)? else {
+                if self.whole_or_part(m)?.is_none() {
                     // The whole of a local: broadcast to its shape.
                     let new = self.broadcast_into(v, other, m)?;
                     self.update(&m.receiver, Val::Tensor(new), None, m)?;
                     return Ok(Val::Unit);
-                };
-                let _ = (view, removed);
+                }
                 self.update(&m.receiver, other, None, m)?;
                 Ok(Val::Unit)
             }
@@ -634,23 +627,10 @@ impl Lower<'_> {
         at: &dyn ToTokens,
     ) -> Result<Val> {
         let by_ref = axis.is_some();
-        let (acc, x) = (format_ident!("__acc"), format_ident!("__x"));
-        let args = if by_ref {
-            vec![quote!(__fold), quote!(*__x)]
-        } else {
-            vec![quote!(__fold), quote!(*__x)]
-        };
-        let _ = (acc, x);
+        let args = [quote!(__fold), quote!(*__x)];
         // Closures of `fold` take the element by reference; those of `fold_axis` the accumulator too.
         let closure = match f {
-            syn::Expr::Closure(_) => {
-                let fold = if by_ref {
-                    quote!(__fold)
-                } else {
-                    quote!(__fold)
-                };
-                self.apply_fold(f, fold, by_ref)?
-            }
+            syn::Expr::Closure(_) => self.apply_fold(f, quote!(__fold), by_ref)?,
             _ => self.apply(f, &args, false)?,
         };
         let (body, mut operands) = closure;
@@ -732,18 +712,12 @@ impl Lower<'_> {
         }
         let mut names = std::collections::BTreeSet::new();
         crate::items::identifiers(body.clone(), &mut names);
-        if let Some(constant) = names
+        if names
             .iter()
-            .find(|n| n.starts_with("__c") || n.starts_with("__n"))
+            .any(|n| n.starts_with("__c") || n.starts_with("__n"))
         {
             // The function of a lane is an item of its own, which sees no locals.
-            return Err(self
-                .reject::<()>(at, &errors::TENSOR_CAPTURE)
-                .err()
-                .unwrap_or({
-                    let _ = constant;
-                    Rejected
-                }));
+            return self.reject(at, &errors::TENSOR_CAPTURE);
         }
         let t = self.sig.elem.tokens();
         let function = format_ident!(

@@ -84,9 +84,8 @@ pub fn broadcast<A: Dimension + DimMax<B>, B: Dimension>(a: &A, b: &B) -> <A as 
 fn incompatible() -> ! {
     let error = ShapeError::from_kind(ErrorKind::IncompatibleShape);
     // The panic of `a + b`, word by word.
-    match Err::<(), _>(error) {
-        error @ Err(_) => error.unwrap(),
-        Ok(()) => {}
+    if let error @ Err(_) = Err::<(), _>(error) {
+        error.unwrap()
     }
     unreachable!("an error was unwrapped")
 }
@@ -198,9 +197,8 @@ pub fn selected<D: Dimension>(shape: &D, axis: Axis, len: usize) -> D {
 /// As `concatenate!` does.
 pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
     let error = |kind| -> ! {
-        match Err::<(), _>(ShapeError::from_kind(kind)) {
-            error @ Err(_) => error.unwrap(),
-            Ok(()) => {}
+        if let error @ Err(_) = Err::<(), _>(ShapeError::from_kind(kind)) {
+            error.unwrap()
         }
         unreachable!("an error was unwrapped")
     };
