@@ -130,7 +130,7 @@ fn a_buffer_of_another_length_panics() {
 fn step(mut s: Inner, h: f64) -> Inner {
     for _ in 0..3 {
         s.k += h * s.t.0;
-        s.t.0 = s.t.0 - h * s.k.sin();
+        s.t.0 -= h * s.k.sin();
     }
     s
 }

@@ -1379,7 +1379,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_the_function_holds_for_its_derivatives() {
         let count = |item, text: &str| {
-            let out = compile(quote!(), item, &Source::default()).to_string();
+            let out = compile(quote!(), item, &Source::default(), &|_| 0).to_string();
             out.matches(text).count()
         };
         let derivatives = count(
