@@ -52,7 +52,7 @@ impl likelihood {
         if loop0_n > 0 {
             let t_2 = &saved.t[0..][..loop0_n];
             let y_2 = &saved.y[0..][..loop0_n];
-            for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
+            for loop0_k in 0..loop0_n {
                 let t_3 = t_2[loop0_k];
                 let y_3 = y_2[loop0_k];
                 let r = saved.mu + saved.s * t_3 - y_3;

@@ -59,9 +59,6 @@ impl log_sum_exp {
         let mut loop2_at = 0usize;
         let mut v_5: f64 = 0.0;
         let loop2_n = v_2;
-        if loop2_tape.len() < loop2_at + loop2_n {
-            loop2_tape.resize(loop2_at + loop2_n, 0.0);
-        }
         let loop2_track = &mut loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
             let x_4 = &x[0..][..loop2_n];
@@ -97,7 +94,7 @@ impl log_sum_exp {
         let loop2_track = &loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
             let d_x_2 = &mut d_x[0..][..loop2_n];
-            for loop2_k in ::core::iter::Iterator::rev(0..loop2_n) {
+            for loop2_k in 0..loop2_n {
                 let v_4 = loop2_track[loop2_k];
                 d_x_2[loop2_k] += v_3 * v_4;
             }
@@ -129,9 +126,6 @@ impl log_sum_exp {
         let mut loop2_at = 0usize;
         let mut v_5: f64 = 0.0;
         let loop2_n = v_2;
-        if loop2_tape.len() < loop2_at + loop2_n {
-            loop2_tape.resize(loop2_at + loop2_n, 0.0);
-        }
         let loop2_track = &mut loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
             let x_4 = &x[0..][..loop2_n];
@@ -149,7 +143,7 @@ impl log_sum_exp {
         let loop2_track = &loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
             let d_x_2 = &mut d_x[0..][..loop2_n];
-            for loop2_k in ::core::iter::Iterator::rev(0..loop2_n) {
+            for loop2_k in 0..loop2_n {
                 let v_6 = loop2_track[loop2_k];
                 d_x_2[loop2_k] += v_7 * v_6;
             }
@@ -174,33 +168,25 @@ impl log_sum_exp {
         }
         let v_4 = v_3;
         let shift = if (v_4).is_finite() { v_4 } else { 0.0 };
-        let mut loop2_tape = ::std::vec![0.0; v_2];
-        let mut loop2_at = 0usize;
         let mut v_5: f64 = 0.0;
         let loop2_n = v_2;
-        if loop2_tape.len() < loop2_at + loop2_n {
-            loop2_tape.resize(loop2_at + loop2_n, 0.0);
-        }
-        let loop2_track = &mut loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
             let x_4 = &x[0..][..loop2_n];
+            let d_x_2 = &mut d_x[0..][..loop2_n];
             for loop2_k in 0..loop2_n {
                 let v_6 = (x_4[loop2_k] - shift).exp();
-                loop2_track[loop2_k] = v_6;
+                d_x_2[loop2_k] = v_6;
                 v_5 += v_6;
             }
         }
         let v = v_5;
-        loop2_at += loop2_n;
         let v_7 = 1.0 / v;
         let loop2_n = v_2;
-        loop2_at -= loop2_n;
-        let loop2_track = &loop2_tape[loop2_at..loop2_at + loop2_n];
         if loop2_n > 0 {
-            let d_x_2 = &mut d_x[0..][..loop2_n];
-            for loop2_k in ::core::iter::Iterator::rev(0..loop2_n) {
-                let v_6 = loop2_track[loop2_k];
-                d_x_2[loop2_k] += v_7 * v_6;
+            let d_x_3 = &mut d_x[0..][..loop2_n];
+            for loop2_k in 0..loop2_n {
+                let v_6 = d_x_3[loop2_k];
+                d_x_3[loop2_k] = v_7 * v_6;
             }
         }
         shift + v.ln()
@@ -209,7 +195,6 @@ impl log_sum_exp {
         ::core::assert!(
             d_x.len() == x.len(), "the buffer for the gradient of `x` has another length"
         );
-        d_x.fill(0.0);
         Self::unit(x, d_x)
     }
     pub fn value_and_gradient(x: &[f64]) -> (f64, LogSumExpGradient) {

@@ -86,8 +86,6 @@ impl neuron {
         d_w: &mut [f64; 3],
         d_x: &mut [f64; 2],
     ) -> f64 {
-        d_w.fill(0.0);
-        d_x.fill(0.0);
         Self::unit(w, x, d_w, d_x)
     }
     pub fn value_and_gradient(w: &[f64; 3], x: &[f64; 2]) -> (f64, NeuronGradient) {

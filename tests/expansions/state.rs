@@ -14,9 +14,6 @@ impl state {
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
-        if loop0_tape.len() < loop0_at + loop0_n {
-            loop0_tape.resize(loop0_at + loop0_n, 0.0);
-        }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
@@ -72,9 +69,6 @@ impl state {
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
-        if loop0_tape.len() < loop0_at + loop0_n {
-            loop0_tape.resize(loop0_at + loop0_n, 0.0);
-        }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
@@ -105,9 +99,6 @@ impl state {
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
-        if loop0_tape.len() < loop0_at + loop0_n {
-            loop0_tape.resize(loop0_at + loop0_n, 0.0);
-        }
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
         for loop0_k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
