@@ -47,8 +47,13 @@ fn every_strategy_of_a_loop_has_its_sentence() {
         ),
         // The result is needed first; the dear part is kept.
         (
-            "fn f(x: &[f64]) -> f64 { let mut s = 0.0; for i in 0..x.len() { s += x[i].exp(); } s.ln() }",
+            "fn f(x: &[f64], k: f64) -> f64 { let mut s = 0.0; for i in 0..x.len() { s += (k * x[i]).exp(); } s.ln() }",
             "run backwards, keeps 8 bytes an iteration",
+        ),
+        // The same, but it waits in the gradient's own buffer.
+        (
+            "fn f(x: &[f64]) -> f64 { let mut s = 0.0; for i in 0..x.len() { s += x[i].exp(); } s.ln() }",
+            "run backwards, keeps nothing",
         ),
         // The same with a cheap part: computed again.
         (
