@@ -80,6 +80,53 @@ fn masked_inf_times_zero() {
 
     check!(masked_inf_times_zero(4.0, 1.0) = 10.0, { x: 2.25, w: 2.0 });
     check!(masked_inf_times_zero(0.25, -1.0) = 0.5, { x: 2.0, w: 0.0 });
+    // Not taken: what the square root does there has no say.
+    check!(masked_inf_times_zero(0.0, -1.0) = 0.0, { x: 2.0, w: 0.0 });
+    check!(masked_inf_times_zero(-1.0, -1.0) = -2.0, { x: 2.0, w: 0.0 });
+}
+
+// Values that are computed and then not used, with infinite or undefined slopes.
+#[test]
+fn what_is_not_taken_has_no_say() {
+    #[backprop]
+    fn overflow(x: f64, use_it: bool) -> f64 {
+        let e = (x * x).exp();
+        let square = e * e;
+        let quotient = 1.0 / (x - 30.0) + square.sqrt();
+        let mut s = x;
+        if use_it {
+            s += quotient.ln();
+        }
+        s
+    }
+
+    check!(overflow(40.0, false) = 40.0, { x: 1.0 });
+    check!(overflow(30.0, false) = 30.0, { x: 1.0 });
+
+    #[backprop]
+    fn returned_early(x: f64, y: f64) -> f64 {
+        let r = (x - y).ln();
+        if x <= y {
+            return 3.0 * x + y;
+        }
+        r * r
+    }
+
+    check!(returned_early(1.0, 2.0) = 5.0, { x: 3.0, y: 1.0 });
+    check!(returned_early(2.0, 2.0) = 8.0, { x: 3.0, y: 1.0 });
+
+    #[backprop]
+    fn loop_not_run(x: f64, w: &[f64]) -> f64 {
+        let r = x.sqrt();
+        let mut s = 2.0 * x;
+        for v in w {
+            s += r * v;
+        }
+        s
+    }
+
+    check!(loop_not_run(0.0, &[]) = 0.0, { x: 2.0, w: [0.0; 0] });
+    check!(loop_not_run(4.0, &[0.5, 1.5]) = 12.0, { x: 2.5, w: [2.0, 2.0] });
 }
 
 // Casts between floats have derivative 1; what they round is not differentiated.

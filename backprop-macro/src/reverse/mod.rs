@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 mod branches;
 mod fuse;
 mod loops;
+mod masked;
 mod overwrite;
 mod shadows;
 
@@ -487,8 +488,11 @@ impl Reverse<'_> {
                 }
                 let args: Vec<Id> = args.iter().map(|&a| self.g.resolve(a)).collect();
                 let columns = op.vjp(&mut self.g, &args, y, dy);
-                for (arg, d) in args.into_iter().zip(columns) {
-                    self.add(arg, d);
+                for (&arg, d) in args.iter().zip(columns) {
+                    if self.active(arg) {
+                        let d = self.taken(op, &args, dy, d);
+                        self.add(arg, d);
+                    }
                 }
             }
             Node::Cast(a, _) => {
