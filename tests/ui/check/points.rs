@@ -43,8 +43,8 @@ fn panics(x: &[f64]) -> f64 {
 
 #[backprop(check(domain(x < 0.0)))]
 fn infinite_slope(x: f64, w: f64) -> f64 {
-    let r = x.sqrt();
-    if w > 100.0 { r } else { x * w }
+    let r = [x.sqrt(), x];
+    r[1] * w
 }
 
 fn main() {}
