@@ -115,6 +115,7 @@ impl Machine {
                     "<" => f64::from(a < b),
                     ">" => f64::from(a > b),
                     "==" => f64::from(a == b),
+                    "!=" => f64::from(a != b),
                     "&&" => a * b,
                     other => panic!("operator {other}"),
                 },
