@@ -70,6 +70,7 @@ messages! {
     ASSIGN: "this cannot be assigned to here", "the macro models variables, elements of arrays and fields of tuples", "assign to one of these";
     PATTERN: "this pattern is not supported", "the macro models names, tuples, literals, ranges and `_`", "use these";
     BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
+    LOOP_VALUE: "a variable stands for something else when this loop repeats", "only numbers and the contents of arrays may change from one iteration to the next", "keep the bounds of a range in integers, and copy into the array that the variable had before the loop";
     EXPRESSION: "this expression is not supported in a differentiated function", "the macro does not know its gradient", "use arithmetic, `if`, `match`, loops, arrays and methods of the float types";
     EXIT_INSIDE: "this leaves in the middle of an expression", "what is evaluated before and after it must be told apart", "bind it first: `let v = match … { … };`";
     STRUCT: "the fields of this are not known", "the macro finds the definition of a struct in the same file, or through `#[derive(Differentiable)]`", "define the struct in this file, or use tuples, arrays or separate variables";

@@ -346,6 +346,22 @@ impl Emit<'_> {
             return self.set_all((&shape, a), (&source, b));
         }
         match (&shape, &source) {
+            // Rows of one array: it is not borrowed twice.
+            _ if to.array == from.array && !shape.is_fixed() => {
+                let (row, whole) = (local("row"), self.whole(to));
+                let (copied, into) = match (&shape, &source) {
+                    (Shape::Slice(_), _) => (
+                        quote!(#b.to_vec()),
+                        quote!(#a[..].clone_from_slice(&#row[..])),
+                    ),
+                    (_, Shape::Slice(_)) => (quote!(#b.to_vec()), quote!(#whole = #row)),
+                    _ => {
+                        let b = self.whole(from);
+                        (quote!(::core::clone::Clone::clone(&#b)), quote!(#whole = #row))
+                    }
+                };
+                quote!({ let #row = #copied; #into; })
+            }
             (Shape::Vec(_), Shape::Vec(_)) => {
                 let (a, b) = (self.whole(to), self.whole(from));
                 quote!(::core::clone::Clone::clone_from(&mut #a, &#b);)

@@ -465,10 +465,8 @@ impl Lower<'_> {
 
     /// What a place held before it is overwritten: arrays are copied out.
     fn taken(&mut self, to: &Destination, x: &syn::ExprCall) -> Result<Val> {
-        match self.fetch(to, &syn::Expr::Call(x.clone()))? {
-            Val::View(view) => Ok(Val::View(self.copied(&view, "old"))),
-            val => Ok(val),
-        }
+        let val = self.fetch(to, &syn::Expr::Call(x.clone()))?;
+        Ok(self.held_apart(val, "old"))
     }
 
     /// A call of another function by path.

@@ -29,8 +29,8 @@ pub struct Target {
     pub result: VarId,
     /// Where it was made: an array from further inside does not live until there.
     pub region: crate::graph::RegionId,
-    /// An array result that early returns copy into.
-    pub array: Option<View>,
+    /// A value whose arrays are those that `break value` and `return value` copy into.
+    pub slots: Option<Val>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,26 +83,24 @@ impl Lower<'_> {
             flag,
             result,
             region: self.g.here(),
-            array: None,
+            slots: None,
         });
         self.targets.len() - 1
     }
 
     /// Leaves to a target.
     pub(super) fn leave(&mut self, target: usize, val: Option<Val>) -> Result<()> {
-        if let Some(val) = val {
-            if let Val::View(view) = &val
-                && self.targets[target].array.is_none()
-            {
-                self.targets[target].array = Some(self.array_at(target, view)?);
+        if let Some(mut val) = val {
+            if val.has_arrays() {
+                let slots = match self.targets[target].slots.clone() {
+                    Some(slots) => slots,
+                    None => self.slots_at(target, &val)?,
+                };
+                val = self.moved_into(&slots, val)?;
+                self.targets[target].slots = Some(slots);
             }
-            match (val, self.targets[target].array.clone()) {
-                (Val::View(from), Some(to)) => self.copy_view(&to, &from)?,
-                (val, _) => {
-                    let result = self.targets[target].result;
-                    self.write(result, val);
-                }
-            }
+            let result = self.targets[target].result;
+            self.write(result, val);
         }
         let yes = self.g.bool_const(true);
         let flag = self.targets[target].flag;
@@ -139,46 +137,81 @@ impl Lower<'_> {
         if left {
             self.dead = false;
         }
-        let (flag, result, array) = {
+        let (flag, result, slots) = {
             let t = &self.targets[target];
-            (t.flag, t.result, t.array.clone())
+            (t.flag, t.result, t.slots.clone())
         };
         self.exits.remove(&target);
         let out = match val {
             Err(e) => Err(e),
-            Ok(val) if !left => match (val, array) {
-                (Val::View(from), Some(to)) if !dead => {
-                    self.copy_view(&to, &from)?;
-                    Ok(Val::View(to))
-                }
-                (val, _) => Ok(val),
+            Ok(val) if !left => match slots {
+                Some(slots) if !dead => self.moved_into(&slots, val),
+                _ => Ok(val),
             },
-            Ok(_) if dead => Ok(match array {
-                Some(to) => Val::View(to),
-                None => self.result_value(result),
-            }),
+            Ok(_) if dead => Ok(self.result_value(result)),
             Ok(val) => {
                 let here = self.read(flag);
                 let left = self.num(here, quote!())?;
-                let given = match &array {
-                    Some(to) => Val::View(to.clone()),
-                    None => self.result_value(result),
-                };
+                let given = self.result_value(result);
                 self.branch(
                     left,
                     |_| Ok(given),
-                    |l| match (val, array) {
-                        (Val::View(from), Some(to)) => {
-                            l.copy_view(&to, &from)?;
-                            Ok(Val::View(to))
-                        }
-                        (val, _) => Ok(val),
+                    |l| match slots {
+                        Some(slots) => l.moved_into(&slots, val),
+                        None => Ok(val),
                     },
                 )
             }
         };
         self.targets.truncate(target);
         out
+    }
+
+    /// A value of the form of `like` whose arrays are where the target is.
+    fn slots_at(&mut self, target: usize, like: &Val) -> Result<Val> {
+        match like {
+            Val::View(view) => Ok(Val::View(self.array_at(target, view)?)),
+            Val::Tuple(all) | Val::Struct(_, all) => {
+                let slots: Result<Vec<Val>> =
+                    all.iter().map(|v| self.slots_at(target, v)).collect();
+                Ok(like.rebuilt(slots?))
+            }
+            Val::Opt(some, inner) => {
+                let inner = self.slots_at(target, inner)?;
+                Ok(Val::Opt(*some, Box::new(inner)))
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// Copies the arrays of a value to where they outlive what is left.
+    fn moved_into(&mut self, slots: &Val, val: Val) -> Result<Val> {
+        match (slots, val) {
+            (Val::View(to), Val::View(from)) => {
+                self.copy_view(to, &from)?;
+                Ok(Val::View(to.clone()))
+            }
+            (Val::Tuple(slots) | Val::Struct(_, slots), val)
+                if val.parts().is_some_and(|p| p.len() == slots.len()) =>
+            {
+                let parts = val.parts().unwrap_or_default().to_vec();
+                let moved: Result<Vec<Val>> = slots
+                    .iter()
+                    .zip(parts)
+                    .map(|(s, v)| self.moved_into(s, v))
+                    .collect();
+                Ok(val.rebuilt(moved?))
+            }
+            (Val::Opt(_, slot), Val::Opt(some, inner)) => {
+                let inner = self.moved_into(slot, *inner)?;
+                Ok(Val::Opt(some, Box::new(inner)))
+            }
+            (_, val) if val.has_arrays() => {
+                let span = self.g.span.unwrap_or_else(Span::call_site);
+                Err(self.errors.reject_at(span, &errors::BRANCH_ARRAY, ""))
+            }
+            (_, val) => Ok(val),
+        }
     }
 
     /// An array where the target is, into which what is given on leaving is copied.
@@ -404,6 +437,25 @@ impl Lower<'_> {
         a: &Val,
         b: &Val,
     ) -> Result<Val> {
+        // Part by part; a side that has left has no parts.
+        let parts = |v: &Val, n: usize| match v {
+            Val::Uninit => Some(vec![Val::Uninit; n]),
+            _ => v.parts().map(<[Val]>::to_vec),
+        };
+        let whole = if matches!(a, Val::Uninit) { b } else { a };
+        let count = whole.parts().map_or(0, <[Val]>::len);
+        if whole.has_arrays()
+            && count > 0
+            && let (Some(xs), Some(ys)) = (parts(a, count), parts(b, count))
+            && xs.len() == ys.len()
+        {
+            let all: Result<Vec<Val>> = xs
+                .iter()
+                .zip(&ys)
+                .map(|(x, y)| self.merge_result(branch, cond, x, y))
+                .collect();
+            return Ok(whole.rebuilt(all?));
+        }
         let inside = |l: &Self, v: &View| {
             let sides = [l.g.branch(branch).then, l.g.branch(branch).otherwise];
             let array = l.g.array(v.place.array).region;
@@ -554,9 +606,7 @@ impl Lower<'_> {
             self.dead = !broke;
         }
         let result = self.targets[target].result;
-        let val = if let (true, Some(view)) = (broke, self.targets[target].array.clone()) {
-            Val::View(view)
-        } else if broke {
+        let val = if broke {
             self.result_value(result)
         } else {
             Val::Unit
@@ -626,7 +676,23 @@ impl Lower<'_> {
                 let init = self.undef(next);
                 self.g.carry(looped, phi, init, next)
             })),
-            _ => None,
+            (_, phi, now) => {
+                let stays = match (phi, now) {
+                    (Val::View(x), Val::View(y)) => x.place == y.place && x.window == y.window,
+                    (Val::Elem(x), Val::Elem(y)) => x == y,
+                    (Val::MutRef(x), Val::MutRef(y)) => x == y,
+                    (Val::Range(x), Val::Range(y)) => {
+                        (x.lo, x.hi, x.inclusive) == (y.lo, y.hi, y.inclusive)
+                    }
+                    (x, y) => std::mem::discriminant(x) == std::mem::discriminant(y),
+                };
+                if stays {
+                    return None;
+                }
+                let span = self.g.looped(looped).span;
+                self.errors.reject_at(span, &errors::LOOP_VALUE, "");
+                Some(Val::Poison)
+            }
         }
     }
 

@@ -744,7 +744,11 @@ impl Lower<'_> {
                                 l.copy_view(&to.clone(), &from)?;
                             }
                         }
-                        (_, new) => l.write(acc, new),
+                        (_, new) => {
+                            let at = syn::Expr::MethodCall(x.clone());
+                            let new = l.replaced(old, &[], new, &at, &at)?;
+                            l.write(acc, new);
+                        }
                     }
                     Ok(())
                 })?;

@@ -98,7 +98,14 @@ impl Lower<'_> {
         {
             return Ok(val);
         }
-        let recv = self.operand(&x.receiver)?;
+        let recv = match self.operand(&x.receiver)? {
+            // Methods look through a reference to a struct, a tuple or an `Option`.
+            Val::MutRef(var) => match self.read(var) {
+                Val::Num(_) => Val::MutRef(var),
+                whole => whole,
+            },
+            other => other,
+        };
         let args: Vec<&syn::Expr> = x.args.iter().collect();
         match recv {
             Val::Num(id) => self.scalar_method(x, id, name, &args),
@@ -118,7 +125,9 @@ impl Lower<'_> {
             },
             Val::Iter(iter) => self.iter_method(x, iter, name, &args),
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
-            Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => Ok(recv),
+            Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => {
+                Ok(self.held_apart(recv, "clone"))
+            }
             Val::Closure(c) if name == "clone" => Ok(Val::Closure(c)),
             Val::Poison => Err(Rejected),
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
@@ -556,6 +565,7 @@ impl Lower<'_> {
             return Ok(());
         }
         let (x, y) = (self.fetch(&a, at)?, self.fetch(&b, at)?);
+        let x = self.held_apart(x, "held");
         self.put(a, y, at, at)?;
         self.put(b, x, at, at)
     }

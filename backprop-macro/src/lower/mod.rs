@@ -483,6 +483,11 @@ impl Lower<'_> {
     }
 
     fn new_var(&mut self, name: Rc<str>, val: Val, mutable: bool) -> VarId {
+        let val = match val {
+            // What is assigned to later is a value, not another name of a constant.
+            Val::Path(_) if mutable => self.num(val, quote!()).map_or(Val::Poison, Val::Num),
+            val => val,
+        };
         self.name_arrays(&val);
         if let Val::Num(id) = &val {
             let node = &mut self.g.nodes[id.0 as usize];

@@ -154,12 +154,15 @@ impl Lower<'_> {
             shape => shape,
         };
         if view.window.is_none() {
+            // The adjoint needs the length where the array itself is out of scope.
+            let len = matches!(shape, Shape::Vec(_)).then(|| self.view_len(view));
             let array = self.g.declare(
                 name,
                 shape,
                 Init::Copy(view.place.clone()),
                 Span::call_site(),
             );
+            self.g.array_mut(array).len = len;
             return View {
                 place: Place {
                     array,
@@ -396,6 +399,19 @@ impl Lower<'_> {
         }
     }
 
+    /// A value that nothing changes any more: its arrays are copied, whatever they are parts of.
+    pub(super) fn held_apart(&mut self, val: Val, name: &str) -> Val {
+        match val {
+            Val::View(view) => Val::View(self.copied(&view, name)),
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let parts = all.iter().map(|v| self.held_apart(v.clone(), name));
+                val.rebuilt(parts.collect())
+            }
+            Val::Opt(some, inner) => Val::Opt(some, Box::new(self.held_apart(*inner, name))),
+            other => other,
+        }
+    }
+
     // ---- assignment ----
 
     /// The place that an expression names, for writing.
@@ -553,7 +569,8 @@ impl Lower<'_> {
         }
     }
 
-    fn replaced(
+    /// What a variable holds once `val` is assigned to the part of it at `path`.
+    pub(super) fn replaced(
         &mut self,
         old: Val,
         path: &[u32],
@@ -614,6 +631,35 @@ impl Lower<'_> {
             (_, Val::Poison) => Ok(Val::Poison),
             (Val::MutRef(_) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
             (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
+            // Part by part, so that each array keeps its place; what another part is about to overwrite is held apart.
+            (Val::Tuple(parts) | Val::Struct(_, parts), Val::Tuple(ref new) | Val::Struct(_, ref new))
+                if parts.len() == new.len() =>
+            {
+                let overwritten = views(&old);
+                let mut all = Vec::new();
+                for (part, new) in parts.iter().zip(new) {
+                    let stays = matches!((part, new), (Val::View(a), Val::View(b)) if a.place == b.place && a.window == b.window);
+                    let shared = !stays
+                        && views(new).iter().any(|v| overwritten.iter().any(|o| o.place.array == v.place.array));
+                    all.push(match (stays, shared) {
+                        (true, _) => None,
+                        (_, true) => Some(self.held_apart(new.clone(), "held")),
+                        _ => Some(new.clone()),
+                    });
+                }
+                let mut replaced = Vec::new();
+                for (part, new) in parts.iter().zip(all) {
+                    replaced.push(match new {
+                        Some(new) => self.replaced(part.clone(), &[], new, at, rhs)?,
+                        None => part.clone(),
+                    });
+                }
+                Ok(old.rebuilt(replaced))
+            }
+            (Val::Opt(_, inner), Val::Opt(some, new)) => {
+                let new = self.replaced((**inner).clone(), &[], *new, at, rhs)?;
+                Ok(Val::Opt(some, Box::new(new)))
+            }
             (_, val) => Ok(val),
         }
     }
@@ -642,6 +688,14 @@ pub enum Destination {
     Var(VarId, Vec<u32>),
     Place(Place),
     View(View),
+}
+
+/// The arrays that a value consists of.
+fn views(val: &Val) -> Vec<&View> {
+    match val {
+        Val::View(view) => vec![view],
+        _ => val.parts().into_iter().flatten().flat_map(views).collect(),
+    }
 }
 
 /// Whether an expression names something that exists, rather than making a new value.

@@ -76,6 +76,15 @@ impl Val {
         }
     }
 
+    /// Whether arrays are part of it.
+    pub fn has_arrays(&self) -> bool {
+        match self {
+            Val::View(_) => true,
+            Val::Opt(_, inner) => inner.has_arrays(),
+            _ => self.parts().into_iter().flatten().any(Val::has_arrays),
+        }
+    }
+
     /// A tuple or struct of the same kind, of other parts.
     pub fn rebuilt(&self, parts: Vec<Val>) -> Val {
         match self {

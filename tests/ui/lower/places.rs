@@ -23,6 +23,19 @@ fn branches(x: f64, v: [f64; 2], w: [f64; 3]) -> f64 {
 }
 
 #[backprop]
+fn another_range(x: f64) -> f64 {
+    let mut s = 0.0;
+    let mut r = 0..3;
+    for _ in 0..2 {
+        for i in r {
+            s += x * i as f64;
+        }
+        r = 0..5;
+    }
+    s
+}
+
+#[backprop]
 fn patterns(x: f64, v: [f64; 2]) -> f64 {
     let Point { y: p } = Point { x };
     let y @ (0.0.. | _) = x;
