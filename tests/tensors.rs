@@ -6,8 +6,12 @@
 mod agree;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
+#[path = "tensors/idioms.rs"]
+mod idioms;
 #[path = "tensors/linear.rs"]
 mod linear;
+#[path = "tensors/loops.rs"]
+mod loops;
 #[path = "tensors/networks.rs"]
 mod networks;
 #[path = "tensors/shapes.rs"]

@@ -18,6 +18,12 @@ pub fn uses(g: &Graph, result: &Val) -> HashMap<V, usize> {
         live[v.0 as usize] = true;
         *out.entry(*v).or_insert(0) += 1;
     }
+    for c in g.loops.iter().flat_map(|l| &l.carried) {
+        for v in [c.init, c.next] {
+            live[v.0 as usize] = true;
+            *out.entry(v).or_insert(0) += 1;
+        }
+    }
     for k in (0..g.values.len()).rev() {
         if live[k] {
             for o in g.values[k].op.operands() {
@@ -55,6 +61,7 @@ pub fn fuse(g: &mut Graph, result: &Val) {
         for o in operands {
             let joins = uses.get(&o) == Some(&1)
                 && g.rank(o) == g.rank(v)
+                && g.value(o).region == g.value(v).region
                 && g.is_tensor(o) == g.is_tensor(v);
             match &g.value(o).op {
                 Op::Map {

@@ -21,6 +21,8 @@ pub enum Val {
     Unit,
     Tensor(V),
     Scalar(V),
+    /// Tensors in a slice or a `Vec`.
+    List(V),
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
@@ -62,13 +64,13 @@ pub struct Program {
     pub items: Vec<TokenStream>,
 }
 
-type Scope = HashMap<String, Vec<(String, Val)>>;
+pub type Scope = HashMap<String, Vec<(String, Val)>>;
 
 pub struct Lower<'a> {
     pub g: Graph,
     pub sig: &'a TensorSig,
-    errors: &'a Errors,
-    scopes: Vec<Scope>,
+    pub errors: &'a Errors,
+    pub scopes: Vec<Scope>,
     items: Vec<TokenStream>,
 }
 
@@ -113,6 +115,7 @@ impl Lower<'_> {
                 return Val::Const(syn::parse_quote!(#ident));
             }
             Kind::Scalar => Val::Scalar(self.g.push(Op::Param(k), Ty::Scalar, span)),
+            Kind::List(rank) => Val::List(self.g.push(Op::Param(k), Ty::List(rank), span)),
             Kind::Tensor(rank) => {
                 let v = V(self.g.values.len() as u32);
                 let dim = Dim(self.g.dims.len() as u32);
@@ -122,7 +125,7 @@ impl Lower<'_> {
                 Val::Tensor(v)
             }
         };
-        let (Val::Tensor(v) | Val::Scalar(v)) = val else {
+        let (Val::Tensor(v) | Val::Scalar(v) | Val::List(v)) = val else {
             return val;
         };
         self.g.values[v.0 as usize].name = Some(name);
@@ -297,6 +300,13 @@ impl Lower<'_> {
             (syn::Pat::Wild(_), _) => Ok(()),
             (syn::Pat::Paren(p), val) => self.bind(&p.pat, val, ty),
             (syn::Pat::Type(t), val) => self.bind(&t.pat, val, Some(&t.ty)),
+            (syn::Pat::Reference(r), Val::Const(e)) => {
+                let e = match e {
+                    syn::Expr::Reference(r) => *r.expr,
+                    e => syn::parse_quote!((*#e)),
+                };
+                self.bind(&r.pat, Val::Const(e), None)
+            }
             (syn::Pat::Reference(r), val) => self.bind(&r.pat, val, None),
             (syn::Pat::Tuple(t), Val::Tuple(vals)) if t.elems.len() == vals.len() => {
                 for (p, v) in t.elems.iter().zip(vals) {
@@ -656,36 +666,39 @@ impl Lower<'_> {
                 }
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
-            syn::Expr::ForLoop(f) if f.label.is_none() => self.unrolled(f),
+            syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
+                Some(items) => self.unrolled(f, items),
+                None => self.counted_loop(f),
+            },
             _ => Ok(Val::Const(self.constant(e)?)),
         }
     }
 
-    /// A loop over literals or over tensors written out, one iteration after another.
-    fn unrolled(&mut self, f: &syn::ExprForLoop) -> Result<Val> {
-        let items: Vec<syn::Expr> = match strip_expr(&f.expr) {
-            syn::Expr::Array(a) => a.elems.iter().cloned().collect(),
-            syn::Expr::Range(r) => match (r.start.as_deref(), r.end.as_deref()) {
-                (Some(start), Some(end)) => match (literal(start), literal(end)) {
-                    (Some(lo), Some(hi)) => {
-                        let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
-                        if hi.saturating_sub(lo) > MAX_UNROLLED {
-                            return self.reject(&f.expr, &errors::TENSOR_LOOP);
-                        }
-                        let span = f.expr.span();
-                        let item = |k| {
-                            let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
-                            lit.set_span(span);
-                            syn::parse_quote!(#lit)
-                        };
-                        (lo..hi).map(item).collect()
-                    }
-                    _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-                },
-                _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-            },
-            _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-        };
+    /// The items of a loop that is written out: a short literal range, or expressions side by side.
+    fn few(&self, e: &syn::Expr) -> Option<Vec<syn::Expr>> {
+        match strip_expr(e) {
+            syn::Expr::Array(a) if a.elems.len() <= MAX_UNROLLED => {
+                Some(a.elems.iter().cloned().collect())
+            }
+            syn::Expr::Range(r) => {
+                let (lo, hi) = (literal(r.start.as_deref()?)?, literal(r.end.as_deref()?)?);
+                let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
+                if hi.saturating_sub(lo) > MAX_UNROLLED {
+                    return None;
+                }
+                let item = |k| {
+                    let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
+                    lit.set_span(e.span());
+                    syn::parse_quote!(#lit)
+                };
+                Some((lo..hi).map(item).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// A loop written out, one iteration after another.
+    fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
         for item in &items {
             let val = self.expr(item)?;
             self.scopes.push(Scope::new());
@@ -883,6 +896,10 @@ impl Lower<'_> {
             Val::Const(base) => {
                 let index = self.constant(&i.index)?;
                 Ok(Val::Const(syn::parse_quote!(#base[#index])))
+            }
+            Val::List(v) => {
+                let index = self.argument(&i.index)?;
+                Ok(Val::Tensor(self.list_item(v, index, i.span())))
             }
             _ => self.reject(i, &errors::TENSOR_EXPRESSION),
         }
@@ -1432,6 +1449,10 @@ impl Lower<'_> {
         }
         let receiver = match self.expr(&m.receiver) {
             Ok(Val::Tensor(v)) => v,
+            Ok(Val::List(v)) if m.method == "len" => {
+                let t = crate::tensor::emit::tensor_name(v);
+                return Ok(Some(syn::parse_quote!(#t.len())));
+            }
             Ok(_) => return Ok(None),
             Err(r) => return Err(r),
         };

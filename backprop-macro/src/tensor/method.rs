@@ -45,6 +45,14 @@ impl Lower<'_> {
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
             Val::Const(e) => self.const_method(m, e),
+            Val::List(v) => match (name.as_str(), m.args.len()) {
+                ("iter" | "into_iter" | "as_slice" | "clone" | "to_vec", 0) => Ok(Val::List(v)),
+                ("len", 0) => {
+                    let t = crate::tensor::emit::tensor_name(v);
+                    Ok(Val::Const(syn::parse_quote!(#t.len())))
+                }
+                _ => Err(self.unknown(m)),
+            },
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }
