@@ -4,6 +4,8 @@
 #[macro_use]
 #[path = "tensors/agree.rs"]
 mod agree;
+#[path = "tensors/branches.rs"]
+mod branches;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
 #[path = "tensors/idioms.rs"]

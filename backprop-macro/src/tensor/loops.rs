@@ -44,11 +44,26 @@ impl Lower<'_> {
         let sequence = self.sequence(&f.expr)?;
         let count = self.length(&sequence);
         let count = self.g.new_const(count.to_token_stream());
+        self.repeated(count, &f.expr, &|l, k| {
+            let item = l.item(&sequence, k, f)?;
+            l.bind(&f.pat, item, None)?;
+            l.block(&f.body).map(|_| ())
+        })?;
+        Ok(Val::Unit)
+    }
+
+    /// A body that is run so many times, and may change variables.
+    pub fn repeated(
+        &mut self,
+        count: C,
+        at: &dyn ToTokens,
+        body: &dyn Fn(&mut Self, TokenStream) -> Result<()>,
+    ) -> Result<()> {
         let mut changed: Vec<Changed> = Vec::new();
         loop {
             let (graph, scopes) = (self.g.clone(), self.scopes.clone());
-            match self.attempt(f, &sequence, count, &changed)? {
-                None => return Ok(Val::Unit),
+            match self.attempt(at, body, count, &changed)? {
+                None => return Ok(()),
                 Some(more) => {
                     (self.g, self.scopes) = (graph, scopes);
                     changed = more;
@@ -57,15 +72,15 @@ impl Lower<'_> {
         }
     }
 
-    /// Lowers the loop; or tells which variables it changes, where these are others than was assumed.
+    /// Lowers the body; or tells which variables it changes, where these are others than was assumed.
     fn attempt(
         &mut self,
-        f: &syn::ExprForLoop,
-        sequence: &Sequence,
+        at: &dyn ToTokens,
+        body: &dyn Fn(&mut Self, TokenStream) -> Result<()>,
         count: C,
         changed: &[Changed],
     ) -> Result<Option<Vec<Changed>>> {
-        let span = f.for_token.span;
+        let span = at.span_of();
         let mut inits = Vec::new();
         for c in changed {
             let Some(val) = self.entry(c).map(|v| v.clone()) else {
@@ -74,7 +89,7 @@ impl Lower<'_> {
             inits.push(match val {
                 Val::Tensor(v) | Val::Scalar(v) => v,
                 Val::Const(e) if self.is_float(&e) => self.map(e, Vec::new(), None, span),
-                _ => return Err(self.reject_changed(f, &c.name)),
+                _ => return Err(self.reject_changed(at, &c.name)),
             });
         }
 
@@ -104,10 +119,7 @@ impl Lower<'_> {
         self.g.stmts.pop();
         self.g.loops[id].index = index;
         self.scopes.push(Scope::new());
-        let done = self.item(sequence, const_name(index).to_token_stream(), f);
-        let done = done
-            .and_then(|item| self.bind(&f.pat, item, None))
-            .and_then(|()| self.block(&f.body));
+        let done = body(self, const_name(index).to_token_stream());
         self.scopes.pop();
         done?;
 
@@ -136,7 +148,7 @@ impl Lower<'_> {
                 Some(Val::Const(e)) if !self.g.is_tensor(insides[k]) => {
                     self.map(e, Vec::new(), None, span)
                 }
-                _ => return Err(self.reject_changed(f, &c.name)),
+                _ => return Err(self.reject_changed(at, &c.name)),
             };
             let next = self.own(next, id, &nexts);
             if self.g.active(next) && !self.g.active(insides[k]) {
@@ -176,9 +188,8 @@ impl Lower<'_> {
         Ok(None)
     }
 
-    fn reject_changed(&self, f: &syn::ExprForLoop, name: &str) -> Rejected {
-        self.errors
-            .reject_named(&f.expr, &errors::TENSOR_CARRIED, name)
+    fn reject_changed(&self, at: &dyn ToTokens, name: &str) -> Rejected {
+        self.errors.reject_named(at, &errors::TENSOR_CARRIED, name)
     }
 
     /// The type of a value of the same rank, whose shape is its own.

@@ -171,6 +171,18 @@ impl Lower<'_> {
         entries.push((context, val));
     }
 
+    /// What a name stands for, if it is a local's.
+    pub fn peek(&self, ident: &Ident) -> Option<&Val> {
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let mut entries = self
+            .scopes
+            .iter()
+            .rev()
+            .filter_map(|s| s.get(&text))
+            .flatten();
+        entries.find(|(c, _)| *c == context).map(|e| &e.1)
+    }
+
     pub fn find(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
@@ -188,7 +200,7 @@ impl Lower<'_> {
         Ok(None)
     }
 
-    fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
+    pub fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         for scope in self.scopes.iter_mut().rev() {
             if let Some(entries) = scope.get_mut(&text)
@@ -237,10 +249,13 @@ impl Lower<'_> {
                 }
                 Ok(Val::Unit)
             }
-            syn::Stmt::Expr(syn::Expr::Return(r), _) if last => match &r.expr {
-                Some(e) => self.expr(e),
-                None => self.reject(r, &errors::TENSOR_RETURNS),
-            },
+            // At the end of the function, not of a loop's body or a branch.
+            syn::Stmt::Expr(syn::Expr::Return(r), _) if last && self.scopes.len() == 2 => {
+                match &r.expr {
+                    Some(e) => self.expr(e),
+                    None => self.reject(r, &errors::TENSOR_RETURNS),
+                }
+            }
             syn::Stmt::Expr(e, semi) => {
                 let val = self.expr(e)?;
                 if semi.is_some() && matches!(&val, Val::Const(_)) {
@@ -666,6 +681,7 @@ impl Lower<'_> {
                 }
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
+            syn::Expr::If(i) => self.branch(i),
             syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
                 Some(items) => self.unrolled(f, items),
                 None => self.counted_loop(f),
@@ -1234,7 +1250,7 @@ impl Lower<'_> {
 }
 
 /// `+=` and its like.
-fn assigns(op: &syn::BinOp) -> bool {
+pub fn assigns(op: &syn::BinOp) -> bool {
     use syn::BinOp::*;
     matches!(
         op,

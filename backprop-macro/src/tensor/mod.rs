@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
-//!   lower       syn → tensor graph                       lower.rs, method.rs, loops.rs
+//!   lower       syn → tensor graph                       lower.rs, method.rs, loops.rs, branches.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
@@ -17,6 +17,7 @@
 //! `backprop::kernel`, or what was wrong with it. No derivative is written here: elementwise work goes through the scalar
 //! compiler, and what is linear is its own table of transposes.
 
+mod branches;
 mod emit;
 mod fuse;
 mod graph;
