@@ -6,6 +6,10 @@
 mod agree;
 #[path = "tensors/branches.rs"]
 mod branches;
+#[path = "tensors/calls.rs"]
+mod calls;
+#[path = "tensors/control.rs"]
+mod control;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
 #[path = "tensors/idioms.rs"]

@@ -101,7 +101,7 @@ messages! {
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
-    TENSOR_CALL: "a call with tensors is not supported here", "the macro cannot see what it returns", "write the operation out";
+    TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp

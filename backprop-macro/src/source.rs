@@ -30,6 +30,8 @@ struct Scope {
 struct Known {
     plain: BTreeSet<String>,
     annotated: BTreeSet<String>,
+    /// The signatures of annotated functions, by name.
+    signatures: HashMap<String, BTreeSet<String>>,
     scopes: Vec<Scope>,
 }
 
@@ -63,6 +65,16 @@ impl Source {
         };
         let name = ident.to_string();
         known.plain.contains(&name) && !known.annotated.contains(&name)
+    }
+
+    /// The signature of the file's one annotated function of this name.
+    pub fn signature(&self, name: &str) -> Option<syn::Signature> {
+        let known = self.known()?;
+        let found = known.signatures.get(name)?;
+        match (found.len(), found.first()) {
+            (1, Some(text)) => syn::parse_str(text).ok(),
+            _ => None,
+        }
     }
 
     /// Whether the file defines a function of this name, anywhere.
@@ -205,6 +217,11 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
             &mut self.known.plain
         };
         names.insert(f.sig.ident.to_string());
+        if annotated {
+            let text = f.sig.to_token_stream().to_string();
+            let name = f.sig.ident.to_string();
+            self.known.signatures.entry(name).or_default().insert(text);
+        }
         let text = flat_function(&f.sig, &f.block);
         self.here().functions.push(text);
         syn::visit::visit_item_fn(self, f);

@@ -62,6 +62,8 @@ pub enum Held {
     Dim(Rank),
     /// What a loop's iterations keep.
     Tape(usize),
+    /// Not kept: made again by these statements.
+    Again(TokenStream),
 }
 
 pub struct Emit<'a> {
@@ -347,9 +349,10 @@ impl<'a> Emit<'a> {
                 let t = tensor_name(v);
                 let slot = self.slot(&t, rank);
                 self.hold(&t, Held::Slot(rank));
+                let show = self.show(&t);
                 vec![line(
                     &[&t],
-                    quote!(let #t = ::backprop::tensor::hold(#slot, #tokens).view();),
+                    quote!(let #t = ::backprop::tensor::hold(#slot, #tokens); #show),
                     Again::Keep,
                 )]
             }
@@ -366,6 +369,7 @@ impl<'a> Emit<'a> {
             (Op::After { of, .. }, Ty::Tensor(..)) => vec![self.after(v, *of)],
             (Op::Inside { .. } | Op::After { .. }, _) => Vec::new(),
             (Op::Map { .. }, _) => self.map(v),
+            (Op::Call { function, args }, _) => vec![self.call(v, function, args)],
             (_, Ty::List(_)) => Vec::new(),
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
@@ -390,12 +394,13 @@ impl<'a> Emit<'a> {
                         let (t, n) = (tensor_name(v), dim_name(dim));
                         let slot = self.slot(&t, rank);
                         self.hold(&t, Held::Slot(rank));
+                        let show = self.show(&t);
                         vec![line(
                             &[&t],
                             quote! {
                                 let #t = ::backprop::tensor::fit(#slot, &#n);
                                 ::backprop::tensor::lanes(#of, #axis, #t.view_mut(), #call);
-                                let #t = #t.view();
+                                #show
                             },
                             Again::Keep,
                         )]
@@ -430,17 +435,24 @@ impl<'a> Emit<'a> {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
                     _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
                 };
+                let show = self.show(&t);
                 vec![line(
                     &[&t],
                     quote! {
                         let #t = ::backprop::tensor::fit(#slot, &#n);
                         #call;
-                        let #t = #t.view();
+                        #show
                     },
                     Again::Keep,
                 )]
             }
         }
+    }
+
+    /// A buffer that has been written becomes a view; where a call takes the array itself, that has a name too.
+    pub fn show(&self, t: &Ident) -> TokenStream {
+        let own = format_ident!("__own{}", t, span = Span::mixed_site());
+        quote!(let #own = &*#t; let #t = #own.view();)
     }
 
     fn map(&self, v: V) -> Vec<Line> {
@@ -488,7 +500,7 @@ impl<'a> Emit<'a> {
             self.hold(o, Held::Slot(rank));
             names.push(o.to_string());
             starts.extend(quote!(let #o = ::backprop::tensor::fit(#slot, &#n);));
-            ends.extend(quote!(let #o = #o.view();));
+            ends.extend(self.show(o));
         }
         let (inputs, pattern) = self.inputs(&operands, &used, &n);
         let sums = match summed {
@@ -561,7 +573,7 @@ impl<'a> Emit<'a> {
     // ---- backward ----
 
     /// The adjoint of a value, to be written: a mutable view.
-    fn place(&self, v: V) -> TokenStream {
+    pub fn place(&self, v: V) -> TokenStream {
         let (at, views) = base(self.g, v);
         let d = adjoint(at);
         let forms = views.iter().map(|v| &v.form);
@@ -573,7 +585,7 @@ impl<'a> Emit<'a> {
     }
 
     /// Makes room for an adjoint, unless it is the caller's buffer.
-    fn start(&self, v: V, started: &mut BTreeSet<V>) -> TokenStream {
+    pub fn start(&self, v: V, started: &mut BTreeSet<V>) -> TokenStream {
         let (at, _) = base(self.g, v);
         if !started.insert(at) || matches!(self.g.value(at).op, Op::Param(_)) {
             return TokenStream::new();
@@ -583,7 +595,7 @@ impl<'a> Emit<'a> {
         quote!(let #d = ::backprop::tensor::fit(#slot, &#n);)
     }
 
-    fn scalar_add(&self, v: V, value: TokenStream, add: bool) -> TokenStream {
+    pub fn scalar_add(&self, v: V, value: TokenStream, add: bool) -> TokenStream {
         let d = adjoint(v);
         if add {
             quote!(let #d = #d + #value;)
@@ -666,6 +678,7 @@ impl<'a> Emit<'a> {
                     .get(*position)
                     .is_some_and(|o| written(*o)),
                 Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
+                Step::Call { adds, .. } => adds.iter().any(|a| written(a.0)),
                 Step::Idiom { of, .. } => match &self.g.value(*of).op {
                     Op::Idiom { of, .. } => written(*of),
                     _ => false,
@@ -752,6 +765,7 @@ impl<'a> Emit<'a> {
                 let (start, place) = (self.start(c.init, started), self.place(c.init));
                 quote!(#start ::backprop::tensor::copy(#d.view(), #place, #add);)
             }
+            Step::Call { of, adds } => self.call_back(*of, adds, started),
             Step::Idiom { of: v, add } => {
                 let Op::Idiom { idiom, of, .. } = &self.g.value(*v).op else {
                     return TokenStream::new();

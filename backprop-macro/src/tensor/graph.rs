@@ -102,6 +102,11 @@ pub enum Op {
         function: Ident,
         scalars: Vec<V>,
     },
+    /// An annotated function of tensors.
+    Call {
+        function: TokenStream,
+        args: Vec<crate::tensor::calls::Arg>,
+    },
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
         idiom: Idiom,
@@ -279,6 +284,13 @@ impl Op {
             Op::Concatenate(all, _) => all.clone(),
             Op::Lanes { of, scalars, .. } => std::iter::once(*of)
                 .chain(scalars.iter().copied())
+                .collect(),
+            Op::Call { args, .. } => args
+                .iter()
+                .filter_map(|a| match a {
+                    crate::tensor::calls::Arg::Value(v, _) => Some(*v),
+                    crate::tensor::calls::Arg::Constant(_) => None,
+                })
                 .collect(),
             Op::Idiom { of, shift, .. } => std::iter::once(*of).chain(*shift).collect(),
         }

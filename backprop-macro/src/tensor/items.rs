@@ -236,7 +236,23 @@ impl Items<'_> {
                 continue;
             }
             if matches!(line.again, Again::Keep | Again::Loop) {
-                kept.extend(needed.into_iter().cloned());
+                let needed: Vec<String> = needed.into_iter().cloned().collect();
+                for name in needed {
+                    let made = match e.held.borrow().get(&name) {
+                        Some(Held::Again(tokens)) => Some(tokens.clone()),
+                        _ => None,
+                    };
+                    let Some(tokens) = made else {
+                        kept.insert(name);
+                        continue;
+                    };
+                    wanted.extend(mentioned(&tokens));
+                    again.push(Line {
+                        names: vec![name],
+                        tokens,
+                        again: Again::Pure,
+                    });
+                }
             } else {
                 wanted.extend(mentioned(&line.tokens));
                 again.push(line.clone());
@@ -273,6 +289,7 @@ impl Items<'_> {
                     }
                     unpack.extend(quote!(let #ident = &#saved.#f[..];));
                 }
+                Held::Again(_) => {}
                 Held::Tape(id) => {
                     let tape = tape_type(&sig.workspace, *id);
                     let (args, _) = self.generics();

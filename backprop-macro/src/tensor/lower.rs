@@ -5,6 +5,7 @@
 //! locals are replaced by those of the generated code. Everything else has been rejected at its own span.
 
 use crate::errors::{self, Errors, Message, Rejected, Result};
+use crate::source::Source;
 use crate::tensor::graph::*;
 use crate::tensor::signature::{Kind, Out, TensorSig, axes, read_tensor};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -70,15 +71,22 @@ pub struct Lower<'a> {
     pub g: Graph,
     pub sig: &'a TensorSig,
     pub errors: &'a Errors,
+    pub source: &'a Source,
     pub scopes: Vec<Scope>,
     items: Vec<TokenStream>,
 }
 
-pub fn lower(function: &syn::ItemFn, sig: &TensorSig, errors: &Errors) -> Option<Program> {
+pub fn lower(
+    function: &syn::ItemFn,
+    sig: &TensorSig,
+    errors: &Errors,
+    source: &Source,
+) -> Option<Program> {
     let mut l = Lower {
         g: Graph::default(),
         sig,
         errors,
+        source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
     };
@@ -1127,7 +1135,7 @@ impl Lower<'_> {
             .iter()
             .all(|v| matches!(v, Val::Const(_) | Val::Scalar(_)));
         if !scalars {
-            return self.reject(c, &errors::TENSOR_CALL);
+            return self.annotated(c, path);
         }
         // A function of scalars: the scalar compiler knows what it is.
         let mut operands = Vec::new();

@@ -521,7 +521,15 @@ impl Lower<'_> {
             if !matches!(&e, syn::Expr::Range(_)) {
                 removed += 1;
             }
-            let e = if simple_slice(&e) {
+            // A range is written again for each view: it cannot be copied.
+            let e = if let syn::Expr::Range(mut r) = e {
+                for bound in [&mut r.start, &mut r.end].into_iter().flatten() {
+                    if !simple_slice(bound) {
+                        **bound = self.constant_name(bound.to_token_stream());
+                    }
+                }
+                syn::Expr::Range(r)
+            } else if simple_slice(&e) {
                 e
             } else {
                 self.constant_name(e.to_token_stream())

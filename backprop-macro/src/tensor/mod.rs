@@ -9,6 +9,7 @@
 //!   map         one element, by the scalar compiler      map.rs
 //!   transpose   the linear operations' table             transpose.rs
 //!   emit        graph and steps → Rust                   emit.rs
+//!   calls       calls of annotated functions              calls.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
 //!   items       the generated functions                  items.rs
 //! ```
@@ -18,6 +19,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod branches;
+mod calls;
 mod emit;
 mod fuse;
 mod graph;
@@ -49,7 +51,7 @@ pub fn expand(
     let Some(sig) = signature::TensorSig::read(&function.sig, options, errors) else {
         return TokenStream::new();
     };
-    let Some(mut program) = lower::lower(function, &sig, errors) else {
+    let Some(mut program) = lower::lower(function, &sig, errors, source) else {
         return items::items(function, &sig, None);
     };
     idioms::idioms(&mut program.graph);

@@ -38,6 +38,8 @@ pub enum Step {
     Linear { of: V, position: usize, add: bool },
     /// Part of an adjoint has been handed on: it is zero from here.
     Clear(V),
+    /// The arguments of a call that are differentiated, and whether their adjoints are added to.
+    Call { of: V, adds: Vec<(V, bool)> },
     /// The operand of an idiom.
     Idiom { of: V, add: bool },
     /// A loop, last iteration first: its body's steps, and the floats outside of it that these add to.
@@ -301,6 +303,22 @@ impl Reverse<'_> {
                         add,
                     });
                 }
+            }
+            op @ Op::Call { .. } => {
+                let mut adds = Vec::new();
+                for o in op.operands() {
+                    if !g.active(o) {
+                        continue;
+                    }
+                    if let Ty::List(_) = g.value(o).ty {
+                        self.add_to(o);
+                        adds.push((o, true));
+                    } else {
+                        let add = self.write(o);
+                        adds.push((o, add));
+                    }
+                }
+                self.steps.push(Step::Call { of: v, adds });
             }
             Op::Idiom { of, .. } => {
                 if g.active(of) {

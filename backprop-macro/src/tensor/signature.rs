@@ -91,12 +91,23 @@ fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
     }
 }
 
+/// Whether a type is that of a float.
+pub fn float_type(ty: &syn::Type, floats: &[Ident]) -> bool {
+    matches!(Shape::parse(ty, &names(floats)), Shape::Float(_))
+}
+
+/// Whether a parameter is an array of its own, or a reference to one.
+pub fn is_owned(ty: &syn::Type, sig: &TensorSig) -> bool {
+    let ty = match peel(ty) {
+        syn::Type::Reference(r) => &r.elem,
+        other => other,
+    };
+    read_tensor(ty, sig.generics_floats()).is_some_and(|t| t.owned)
+}
+
 /// Whether a type is that of the floats of a function.
 pub fn is_float(ty: &syn::Type, sig: &TensorSig) -> bool {
-    matches!(
-        Shape::parse(ty, &names(sig.generics_floats())),
-        Shape::Float(_)
-    )
+    float_type(ty, sig.generics_floats())
 }
 
 /// The type of the elements of a slice or a `Vec`.

@@ -324,7 +324,7 @@ impl Emit<'_> {
                 Held::Scalar => quote!(let #to = #tape[#k].#f;),
                 Held::Dim(_) => quote!(let #to = ::core::clone::Clone::clone(&#tape[#k].#f);),
                 Held::Tape(_) => quote!(let #to = &#tape[#k].#f[..];),
-                Held::Param(_) => TokenStream::new(),
+                Held::Param(_) | Held::Again(_) => return TokenStream::new(),
             };
             self.keep(id, name, held);
             tokens
@@ -351,8 +351,19 @@ impl Emit<'_> {
                 wanted.extend(mentioned(&tokens));
                 out.push(tokens);
             } else if matches!(line.again, Again::Keep | Again::Loop) {
-                for name in needed {
+                for &name in &needed {
                     out.push(read(name));
+                }
+                let made: Vec<TokenStream> = needed
+                    .iter()
+                    .filter_map(|n| match self.held.borrow().get(*n) {
+                        Some(Held::Again(tokens)) => Some(tokens.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                for tokens in made {
+                    wanted.extend(mentioned(&tokens));
+                    out.push(tokens);
                 }
             } else {
                 wanted.extend(mentioned(&line.tokens));
@@ -401,7 +412,7 @@ impl Emit<'_> {
                             quote!(::std::vec::Vec::new()),
                         )
                     }
-                    Held::Param(_) => continue,
+                    Held::Param(_) | Held::Again(_) => continue,
                 };
                 fields.push(quote!(#f: #ty));
                 starts.push(quote!(#f: #start));
