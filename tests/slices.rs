@@ -2,6 +2,7 @@
 
 #![allow(clippy::all, clippy::pedantic, unused)] // Differentiated as users write them.
 
+#[macro_use]
 #[path = "support/differences.rs"]
 mod differences;
 
@@ -461,43 +462,13 @@ fn changed_by_reference(x: &[f64], k: f64) -> f64 {
     a[0] * a[1] + a[2] * a[3] + a[4]
 }
 
-/// Value bit-equal, both passes near the fused one, and the gradient as differences have it.
-macro_rules! check {
-    ($($f:ident)*) => {
-        $(for k in [1.3, 0.6] {
-            let (y, g) = $f::value_and_gradient(&X, k);
-            assert_eq!(y.to_bits(), $f(&X, k).to_bits(), stringify!($f));
-            let (two, saved) = $f::forward(&X, k);
-            assert_eq!(y.to_bits(), two.to_bits(), stringify!($f));
-            let both = $f::backward(&saved, 1.0);
-            let near = |got: f64, want: f64, what: &str| {
-                let enough = (got - want).abs() <= 1e-7 * want.abs().max(1.0);
-                assert!(enough, "{} at {k}: {what} {got}, differences {want}", stringify!($f));
-            };
-            let want = slope(|k| $f(&X, k), k);
-            near(g.k, want, "d_k");
-            near(both.k, want, "d_k of both passes");
-            for i in 0..X.len() {
-                let at = |v: f64| {
-                    let mut x = X;
-                    x[i] = v;
-                    $f(&x, k)
-                };
-                let want = slope(at, X[i]);
-                near(g.x[i], want, "d_x");
-                near(both.x[i], want, "d_x of both passes");
-            }
-        })*
-    };
-}
-
 const X: [f64; 5] = [0.31, 0.77, 1.19, 0.53, 0.95];
 
 #[test]
 fn gradients() {
-    check!(windows_and_chunks filtered sorted_by_index stack split_rotated_reversed labels closures data_dependent);
-    check!(from_fn_of_a_let scanned double_buffer nested_function rows_of_vecs every_method breaks_with_value);
-    check!(split_first permuted lengths of_nested rows_copied_in_a_loop ends made_one_by_one changed_by_reference);
+    check!(X, windows_and_chunks filtered sorted_by_index stack split_rotated_reversed labels closures data_dependent);
+    check!(X, from_fn_of_a_let scanned double_buffer nested_function rows_of_vecs every_method breaks_with_value);
+    check!(X, split_first permuted lengths of_nested rows_copied_in_a_loop ends made_one_by_one changed_by_reference);
 }
 
 #[test]

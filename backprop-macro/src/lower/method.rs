@@ -105,6 +105,13 @@ impl Lower<'_> {
         };
         let args: Vec<&syn::Expr> = x.args.iter().collect();
         match recv {
+            Val::Num(id)
+                if matches!(name, "iter" | "into_iter")
+                    && args.is_empty()
+                    && !self.g.is_float(id) =>
+            {
+                Ok(Val::Iter(std::rc::Rc::new(self.constant_iter(id))))
+            }
             Val::Num(id) => self.scalar_method(x, id, name, &args),
             Val::Elem(_) | Val::MutRef(_) => {
                 let id = self.num(recv, &x.receiver)?;

@@ -114,6 +114,8 @@ pub struct Lower<'a> {
     depth: usize,
     inlined: usize,
     /// Arrays that a variable stands for: binding them again copies.
+    /// The next loop is part of one that the user sees: `break`, or `continue`, does not mean it.
+    hidden: (bool, bool),
     named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
@@ -147,6 +149,7 @@ pub fn lower(
         dead: false,
         depth: 0,
         inlined: 0,
+        hidden: (false, false),
         named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
