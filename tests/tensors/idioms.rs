@@ -271,3 +271,20 @@ fn values_are_the_functions() {
         );
     }
 }
+
+/// What is subtracted may broadcast the logits to more rows than they have: no softmax of theirs.
+#[backprop(wrt(z, m))]
+fn spread_softmax(z: &Array2<f64>, m: &Array1<f64>, t: &Array2<f64>) -> f64 {
+    let x = z - &m.view().insert_axis(Axis(1));
+    let e = x.exp();
+    let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
+    let q = (z - &m.view().insert_axis(Axis(1))).exp();
+    let q = &q / &q.sum_axis(Axis(1)).insert_axis(Axis(1));
+    (&p * t).sum() + (q * t * &x).sum()
+}
+
+#[test]
+fn shifts_that_broadcast() {
+    let (z, m, t) = (numbers((1, 3), 1), numbers(4, 2), numbers((4, 3), 3));
+    agrees!(spread_softmax, SpreadSoftmaxWorkspace(z, m, t) wrt z, m);
+}

@@ -74,7 +74,10 @@ impl Lower<'_> {
             Some((_, other)) => l.expr(other),
             None => Ok(Val::Unit),
         };
-        let gives = match (self.try_out(&then)?, self.try_out(&otherwise)?) {
+        let gives = match (
+            self.try_out(&then, &e.cond)?,
+            self.try_out(&otherwise, &e.cond)?,
+        ) {
             (a, b) if a == b => a,
             (Gives::Float, Gives::Constant) | (Gives::Constant, Gives::Float) => Gives::Float,
             _ => return self.reject(&e.cond, &errors::TENSOR_SIDES),
@@ -121,17 +124,22 @@ impl Lower<'_> {
     }
 
     /// What a side gives, without lowering it for good.
-    fn try_out(&mut self, side: &dyn Fn(&mut Self) -> Result<Val>) -> Result<Gives> {
-        let (graph, scopes) = (self.g.clone(), self.scopes.clone());
+    fn try_out(
+        &mut self,
+        side: &dyn Fn(&mut Self) -> Result<Val>,
+        at: &syn::Expr,
+    ) -> Result<Gives> {
+        let (graph, scopes, items) = (self.g.clone(), self.scopes.clone(), self.items.len());
         let val = side(self);
         let gives = match val? {
             Val::Unit => Gives::Nothing,
             Val::Const(_) => Gives::Constant,
             Val::Scalar(_) => Gives::Float,
             Val::Tensor(v) => Gives::Tensor(self.g.rank(v)),
-            _ => return self.reject(quote!(), &errors::TENSOR_SIDES),
+            _ => return self.reject(at, &errors::TENSOR_SIDES),
         };
         (self.g, self.scopes) = (graph, scopes);
+        self.items.truncate(items);
         Ok(gives)
     }
 

@@ -151,11 +151,16 @@ impl<'a> Emit<'a> {
         None
     }
 
-    /// What costs nothing, and may be there for its shape alone.
+    /// What may be there for its shape alone.
     fn has_shape_only(&self, v: V) -> bool {
         matches!(
             self.g.value(v).op,
-            Op::Param(_) | Op::Item(..) | Op::Inside { .. } | Op::After { .. }
+            Op::Param(_)
+                | Op::Item(..)
+                | Op::Inside { .. }
+                | Op::After { .. }
+                | Op::Constant(_)
+                | Op::Call { .. }
         )
     }
 

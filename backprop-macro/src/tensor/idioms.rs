@@ -264,14 +264,29 @@ impl Trees<'_> {
         }
     }
 
-    /// `x` as `z - m`: the values `z` and `m`, the latter without the axis.
+    /// `x` as `z - m`: the values `z` and `m`, the latter without the axis. Other than a float, `m` must be made of the lanes of
+    /// `z`: then `x` has the shape of `z`, and is not broadcast to a larger one.
     fn shifted(&self, x: &Rc<Tree>, axis: &Axis) -> Option<(V, Option<V>)> {
         if let Some([z, m]) = applied(x, F::Sub)
             && let Some(z) = z.value
             && self.g.is_tensor(z)
             && let Some(m) = self.lowered(m, axis, self.g.rank(z)).and_then(|m| m.value)
         {
-            return Some((z, Some(m)));
+            let fits = match (axis, &self.g.value(m).op) {
+                (Axis::All, _) => true,
+                (
+                    Axis::One(_, text),
+                    Op::Lanes {
+                        of,
+                        axis: Some(other),
+                        ..
+                    },
+                ) => *of == z && other.to_string().replace(' ', "") == *text,
+                _ => false,
+            };
+            if fits {
+                return Some((z, Some(m)));
+            }
         }
         x.value.filter(|&v| self.g.is_tensor(v)).map(|v| (v, None))
     }

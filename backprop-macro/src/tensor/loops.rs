@@ -61,11 +61,12 @@ impl Lower<'_> {
     ) -> Result<()> {
         let mut changed: Vec<Changed> = Vec::new();
         loop {
-            let (graph, scopes) = (self.g.clone(), self.scopes.clone());
+            let (graph, scopes, items) = (self.g.clone(), self.scopes.clone(), self.items.len());
             match self.attempt(at, body, count, &changed)? {
                 None => return Ok(()),
                 Some(more) => {
                     (self.g, self.scopes) = (graph, scopes);
+                    self.items.truncate(items);
                     changed = more;
                 }
             }
@@ -357,6 +358,12 @@ impl Lower<'_> {
                 _ => self.reject(e, &errors::TENSOR_LOOP),
             },
             Val::Const(c) => {
+                // It is run more than once: a closure could have a state.
+                let mut closures = Closures(false);
+                syn::visit::Visit::visit_expr(&mut closures, e);
+                if closures.0 {
+                    return self.reject(e, &errors::TENSOR_LOOP);
+                }
                 let name = self.constant_name(quote!(::core::iter::IntoIterator::into_iter(#c)));
                 Ok(Sequence::Const(name))
             }
@@ -433,6 +440,13 @@ impl Lower<'_> {
         let v = self.g.push(Op::Item(list, k), Ty::Tensor(rank, dim), span);
         self.g.new_dim(DimOp::Of(v), rank);
         v
+    }
+}
+
+struct Closures(bool);
+impl<'ast> syn::visit::Visit<'ast> for Closures {
+    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {
+        self.0 = true;
     }
 }
 

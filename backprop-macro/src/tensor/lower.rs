@@ -73,7 +73,7 @@ pub struct Lower<'a> {
     pub errors: &'a Errors,
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
-    items: Vec<TokenStream>,
+    pub items: Vec<TokenStream>,
 }
 
 pub fn lower(
