@@ -258,3 +258,30 @@ fn buffers_of_other_shapes() {
     );
     network::accumulate(&ws, &bs, &x, 1.0, &mut [], &mut [Array1::zeros(2)]);
 }
+
+/// Buffers whose shape differs from layer to layer, in one workspace: the same numbers in the third run as in the first.
+#[test]
+fn layers_of_many_shapes() {
+    let sizes = [4, 7, 2, 5, 1];
+    let ws: Vec<Array2<f64>> = (0..4)
+        .map(|k| numbers((sizes[k], sizes[k + 1]), k as u64))
+        .collect();
+    let bs: Vec<Array1<f64>> = (0..4)
+        .map(|k| numbers(sizes[k + 1], 9 + k as u64))
+        .collect();
+    let x = numbers((3, 4), 20);
+    let mut workspace = NetworkWorkspace::default();
+    let (y, g) = network::value_and_gradient(&ws, &bs, &x);
+    for _ in 0..3 {
+        let with = network::value_and_gradient_with(&mut workspace, &ws, &bs, &x);
+        assert_eq!(with, (y, &g));
+    }
+    for layer in 0..4 {
+        let d = slope(|h| {
+            let mut ws = ws.clone();
+            ws[layer][[0, 0]] += h;
+            network(&ws, &bs, &x)
+        });
+        close(g.ws[layer][[0, 0]], d, 1e-9, "a layer");
+    }
+}

@@ -14,9 +14,20 @@ pub fn fit<'a, T: Real, D: Dimension>(
     shape: &D,
 ) -> &'a mut Array<T, D> {
     if buffer.raw_dim() != *shape {
-        *buffer = Array::zeros(shape.clone());
+        *buffer = resized(std::mem::replace(buffer, empty()), shape);
     }
     buffer
+}
+
+/// The same memory in another shape: in a loop over layers a buffer has another one each time.
+#[cold]
+fn resized<T: Real, D: Dimension>(buffer: Array<T, D>, shape: &D) -> Array<T, D> {
+    let mut data = buffer.into_raw_vec_and_offset().0;
+    data.resize(shape.size(), T::zero());
+    match Array::from_shape_vec(shape.clone(), data) {
+        Ok(array) => array,
+        Err(_) => Array::zeros(shape.clone()),
+    }
 }
 
 /// A buffer of no elements.
