@@ -58,7 +58,10 @@ messages! {
     UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
     NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
     CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
-    CALL_IN_OUT: "`&mut` arguments of annotated functions are not supported yet", "what the call changes would need a gradient of its own", "let the function take the value and return the new one";
+    CALL_IN_OUT: "`{}` returns a value and changes this argument", "beside a returned value what a `&mut` parameter holds has no upstream gradient", "let the function return nothing, or all that it computes as a tuple";
+    CALL_CONSTANT: "this call holds constant what depends on a parameter here", "`wrt` of the function called leaves it out, so its gradient would be lost", "name the parameter in `wrt` there, or pass a constant";
+    CALL_ROWS: "the result of this call has rows of a length known at run time only", "their adjoint could not be laid out", "return one `Vec`, or arrays of a fixed length";
+    CALL_ARGUMENTS: "`{}` takes other arguments", "the macro found its signature in this file", "pass what it takes";
     BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
     HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";

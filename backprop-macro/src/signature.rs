@@ -46,6 +46,8 @@ pub struct Signature {
     /// The function stands in an `impl`: no items can be put beside it.
     pub associated: bool,
     pub output: Shape,
+    /// The type of the result as it is written.
+    pub result: Option<syn::Type>,
     /// The function returns nothing: its results are what its `&mut` parameters hold at the end.
     pub returns_nothing: bool,
     /// What type names stand for.
@@ -155,6 +157,10 @@ impl Signature {
             receiver,
             associated,
             output,
+            result: match &sig.output {
+                syn::ReturnType::Default => None,
+                syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
+            },
             returns_nothing: matches!(sig.output, syn::ReturnType::Default),
             names,
             generics: sig.generics.clone(),

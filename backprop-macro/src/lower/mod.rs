@@ -5,6 +5,7 @@
 //! are in single-assignment form, and whatever was not understood has been rejected at its own span.
 
 mod call;
+mod callee;
 mod control;
 mod expr;
 mod iter;
