@@ -6,7 +6,7 @@
 
 use crate::errors::{self, Errors};
 use crate::graph::Argument;
-use crate::graph::{Call, ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
+use crate::graph::{ArrayId, Call, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
 use crate::lower::{Output, Primal, Source};
 use crate::rules::Op;
 use crate::shape::Shape;

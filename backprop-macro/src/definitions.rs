@@ -107,7 +107,8 @@ impl Definitions {
 
     /// The annotated method of a type's own.
     pub fn method(&self, of: &syn::Path, name: &str) -> Option<syn::ItemFn> {
-        self.source.method(&of.segments.last()?.ident.to_string(), name)
+        self.source
+            .method(&of.segments.last()?.ident.to_string(), name)
     }
 
     /// What the names of types in another function of the file mean, its generic floats being these.

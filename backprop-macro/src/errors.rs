@@ -40,6 +40,7 @@ messages! {
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
     REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
+    SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the struct in the same file, and for the `impl` in which the method stands", "define the struct in this file, or leave `self` out of `wrt`: then it is constant";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";

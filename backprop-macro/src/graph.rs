@@ -350,6 +350,8 @@ pub enum Form {
     Parts(Shape, Vec<Form>),
     /// Constant Rust: the receiver of a method.
     Tokens(TokenStream),
+    /// A parameter that is passed on as a whole: the reference, and what it refers to.
+    Whole(Id, Box<Form>),
 }
 
 impl Form {
@@ -359,6 +361,7 @@ impl Form {
             Form::Leaf(k) => out.push(*k),
             Form::Parts(_, all) => all.iter().for_each(|f| f.leaves(out)),
             Form::Tokens(_) => {}
+            Form::Whole(_, parts) => parts.leaves(out),
         }
     }
 }

@@ -184,16 +184,22 @@ fn one(found: BTreeSet<&String>) -> Option<syn::ItemFn> {
 
 /// A function without its body.
 fn head(attrs: &[syn::Attribute], sig: &syn::Signature) -> String {
-    let attrs = attrs
-        .iter()
-        .filter(|a| a.path().segments.last().is_some_and(|s| s.ident == "backprop"));
+    let attrs = attrs.iter().filter(|a| {
+        a.path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "backprop")
+    });
     quote::quote!(#(#attrs)* #sig {}).to_string()
 }
 
 fn has_attribute(attrs: &[syn::Attribute]) -> bool {
-    attrs
-        .iter()
-        .any(|a| a.path().segments.last().is_some_and(|s| s.ident == "backprop"))
+    attrs.iter().any(|a| {
+        a.path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "backprop")
+    })
 }
 
 /// Tokens as text that does not depend on how they are spaced or grouped.
@@ -308,7 +314,9 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
                 && let Some(last) = p.path.segments.last()
             {
                 let text = head(&f.attrs, &f.sig);
-                self.known.methods.push((last.ident.to_string(), name, text));
+                self.known
+                    .methods
+                    .push((last.ident.to_string(), name, text));
             }
         }
         syn::visit::visit_item_impl(self, i);

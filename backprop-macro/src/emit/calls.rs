@@ -80,7 +80,8 @@ impl Emit<'_> {
                 quote!(::std::vec::Vec<#s>)
             }
             Shape::Tuple(all) => {
-                let all: Option<Vec<TokenStream>> = all.iter().map(|s| self.whole_type(s)).collect();
+                let all: Option<Vec<TokenStream>> =
+                    all.iter().map(|s| self.whole_type(s)).collect();
                 let all = all?;
                 quote!((#(#all,)*))
             }
@@ -123,6 +124,7 @@ impl Emit<'_> {
         match form {
             Form::Leaf(k) => leaf(*k, false),
             Form::Tokens(t) => t.clone(),
+            Form::Whole(id, _) => self.value(*id),
             Form::Parts(shape, all) => {
                 let refs: Vec<bool> = match shape {
                     Shape::Struct(s) => {
@@ -226,6 +228,7 @@ impl Emit<'_> {
                     quote!(&#name)
                 }
                 (Form::Tokens(t), _) => t.clone(),
+                (Form::Whole(id, _), _) => self.value(*id),
                 (form, Pass::Value) => self.build(form, &owned),
             };
             args.push(arg);
@@ -258,7 +261,11 @@ impl Emit<'_> {
                     (quote!(mut #name), ty, TokenStream::new())
                 }
             },
-            Some(form) => (quote!(#value), TokenStream::new(), self.unpack(call, form, quote!(#value))),
+            Some(form) => (
+                quote!(#value),
+                TokenStream::new(),
+                self.unpack(call, form, quote!(#value)),
+            ),
         };
         let upstream = if direct {
             let returned = match &call.returns {
@@ -324,7 +331,7 @@ impl Emit<'_> {
                 all.map(|((m, _), f)| self.unpack(call, f, quote!(#value.#m)))
                     .collect()
             }
-            Form::Tokens(_) => TokenStream::new(),
+            Form::Tokens(_) | Form::Whole(..) => TokenStream::new(),
         }
     }
 
@@ -356,7 +363,11 @@ impl Emit<'_> {
             let (before, args) = self.arguments(c, true);
             let value = local(&format!("call{}", c.0));
             let start = self.start_upstream(c, quote!(#value), true);
-            let pattern = if start.is_empty() { quote!(_) } else { quote!(#value) };
+            let pattern = if start.is_empty() {
+                quote!(_)
+            } else {
+                quote!(#value)
+            };
             out.extend(quote!(#before let (#pattern, #saved) = #forward(#(#args),*); #start));
         }
         let (set, upstream) = self.upstream(c);
@@ -388,7 +399,8 @@ impl Emit<'_> {
                     let name = self.name(d);
                     out.extend(quote!(let #name = #part;));
                 }
-                if let (Some(p), Argument::Array { place, .. }) = (&call.shadows[*k], &call.args[*k])
+                if let (Some(p), Argument::Array { place, .. }) =
+                    (&call.shadows[*k], &call.args[*k])
                     && self.live.has_array(p.array)
                 {
                     let (to, from) = (self.g().shape_at(p), self.g().shape_at(place));
@@ -401,6 +413,7 @@ impl Emit<'_> {
                 }
             }
             Form::Tokens(_) => {}
+            Form::Whole(_, parts) => self.gradients(call, parts, part, out),
         }
     }
 
@@ -427,7 +440,7 @@ impl Emit<'_> {
                 Returned::Array(a) => self.g().array(a).shape.has_floats(),
             },
             Form::Parts(_, all) => all.iter().any(|f| self.has_floats(call, f)),
-            Form::Tokens(_) => false,
+            Form::Tokens(_) | Form::Whole(..) => false,
         }
     }
 
@@ -444,12 +457,13 @@ impl Emit<'_> {
             Form::Leaf(r) => match call.results[*r] {
                 Returned::Scalar(_) => false,
                 Returned::Array(a) => {
-                    self.incoming(call, a).is_none() && self.zeros(&self.g().array(a).shape).is_none()
+                    self.incoming(call, a).is_none()
+                        && self.zeros(&self.g().array(a).shape).is_none()
                 }
             },
             Form::Parts(Shape::Struct(_), _) => self.has_floats(call, form),
             Form::Parts(_, all) => all.iter().any(|f| self.starts_from_value(call, f)),
-            Form::Tokens(_) => false,
+            Form::Tokens(_) | Form::Whole(..) => false,
         }
     }
 
@@ -500,7 +514,7 @@ impl Emit<'_> {
                 let all = all.map(|((m, _), f)| self.seed_zeros(call, f, quote!(#value.#m)));
                 quote!((#(#all,)*))
             }
-            Form::Tokens(_) => quote!(()),
+            Form::Tokens(_) | Form::Whole(..) => quote!(()),
         }
     }
 
@@ -575,7 +589,7 @@ impl Emit<'_> {
                 let all = all.iter().map(|f| self.spell_seed(call, f));
                 quote!((#(#all,)*))
             }
-            Form::Tokens(_) => quote!(()),
+            Form::Tokens(_) | Form::Whole(..) => quote!(()),
         }
     }
 
@@ -591,7 +605,7 @@ impl Emit<'_> {
                     self.set_seed(call, f, quote!(#to.#m), out);
                 }
             }
-            Form::Tokens(_) => {}
+            Form::Tokens(_) | Form::Whole(..) => {}
         }
     }
 }

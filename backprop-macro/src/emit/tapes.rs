@@ -29,9 +29,7 @@ impl Emit<'_> {
     /// The constant size of a tape, where it has one small enough for the stack.
     pub(super) fn stack_size(&self, l: LoopId, home: RegionId) -> Option<usize> {
         let copied = |id: &Id| self.is_copied(*id);
-        if self.p.back.is_some()
-            || !self.counted(l)
-            || !self.g().looped(l).tape.iter().all(copied)
+        if self.p.back.is_some() || !self.counted(l) || !self.g().looped(l).tape.iter().all(copied)
         {
             return None;
         }

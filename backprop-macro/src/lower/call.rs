@@ -37,28 +37,46 @@ impl Lower<'_> {
         if let Some(val) = self.detach(path, &args)? {
             return Ok(val);
         }
+        if let Some((of, known)) = self.associated(&path.path) {
+            let given = self.given(&args, &Some(&known), 0, false)?;
+            let name = path.path.segments.last().map(|s| s.ident.to_string());
+            let target = Target {
+                path: path.to_token_stream(),
+                callee: known.beside(&of),
+                name: name.unwrap_or_default(),
+                known: Some(known),
+            };
+            return self.annotated(target, given, x);
+        }
         let known = self.known(&path.path);
-        let place = |k: usize, arg: &syn::Expr| match strip(arg) {
-            syn::Expr::Reference(r) if r.mutability.is_some() => {
-                !self.source.unannotated(&path.path) || known.is_some()
-            }
-            _ => known.as_ref().is_some_and(|f| f.takes_place(k)),
-        };
-        let places: Vec<bool> = args.iter().enumerate().map(|(k, e)| place(k, e)).collect();
+        let plain = known.is_none() && self.source.unannotated(&path.path);
+        let given = self.given(&args, &known.as_ref(), 0, plain)?;
+        self.call_path(path, known, given, x)
+    }
+
+    /// The arguments of a call from parameter `from` on; `plain` ones are not changed, whatever they say.
+    pub(super) fn given(
+        &mut self,
+        args: &[&syn::Expr],
+        known: &Option<&Known>,
+        from: usize,
+        plain: bool,
+    ) -> Result<Vec<Given>> {
         // All arguments are tried, so that one error does not hide another.
-        let given: Vec<Result<Given>> = args
-            .iter()
-            .zip(places)
-            .map(|(e, place)| {
-                if place {
-                    return Ok(Given::Place(self.behind(e)?, (*e).clone()));
-                }
+        let mut given = Vec::new();
+        for (k, e) in args.iter().enumerate() {
+            let place = match strip(e) {
+                syn::Expr::Reference(r) if r.mutability.is_some() => !plain,
+                _ => known.is_some_and(|f| f.takes_place(from + k)),
+            };
+            given.push(if place {
+                self.behind(e).map(|to| Given::Place(to, (*e).clone()))
+            } else {
                 let by_ref = matches!(strip(e), syn::Expr::Reference(_));
-                Ok(Given::Value(self.operand(e)?, by_ref))
-            })
-            .collect();
-        let given: Result<Vec<Given>> = given.into_iter().collect();
-        self.call_path(path, known, given?, x)
+                self.operand(e).map(|val| Given::Value(val, by_ref))
+            });
+        }
+        given.into_iter().collect()
     }
 
     fn operands(&mut self, args: &[&syn::Expr]) -> Result<Vec<Val>> {
@@ -461,7 +479,7 @@ impl Lower<'_> {
     }
 
     /// The place behind `&mut place`.
-    fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
+    pub(super) fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
         match strip(e) {
             syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
             other => match self.operand(other)? {
@@ -758,7 +776,7 @@ fn captures(format: &str) -> Vec<String> {
     out
 }
 
-fn strip(e: &syn::Expr) -> &syn::Expr {
+pub(super) fn strip(e: &syn::Expr) -> &syn::Expr {
     match e {
         syn::Expr::Paren(p) => strip(&p.expr),
         syn::Expr::Group(p) => strip(&p.expr),

@@ -16,11 +16,12 @@ use crate::graph::{
 };
 use crate::options::Options;
 use crate::shape::{Length, Shape, peel};
-use crate::signature::float_generics;
+use crate::signature::{Param, float_generics};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::HashMap;
+use syn::ext::IdentExt;
 
 /// An argument as it is written.
 pub(super) enum Given {
@@ -40,8 +41,6 @@ pub(super) struct Known {
     floats: Vec<Ident>,
     lengths: Vec<Ident>,
     pub namespace: Ident,
-    /// It stands in an `impl`.
-    pub associated: bool,
 }
 
 impl Known {
@@ -97,14 +96,27 @@ impl Known {
                 .map(|c| c.ident.clone())
                 .collect(),
             namespace: options.namespace.unwrap_or_else(|| item.sig.ident.clone()),
-            associated: of.is_some(),
         })
     }
 
     /// Whether parameter `k` is taken by `&mut`.
     pub fn takes_place(&self, k: usize) -> bool {
-        (self.params.get(k))
-            .is_some_and(|p| matches!(peel(&p.0), syn::Type::Reference(r) if r.mutability.is_some()))
+        (self.params.get(k)).is_some_and(
+            |p| matches!(peel(&p.0), syn::Type::Reference(r) if r.mutability.is_some()),
+        )
+    }
+
+    /// Whether the first parameter is taken by reference.
+    fn borrows_first(&self) -> bool {
+        (self.params.first()).is_some_and(|p| matches!(peel(&p.0), syn::Type::Reference(_)))
+    }
+
+    /// Where the derivatives of an associated function stand.
+    pub fn beside(&self, of: &syn::Type) -> Callee {
+        Callee::Associated {
+            of: of.to_token_stream(),
+            prefix: self.namespace.unraw().to_string(),
+        }
     }
 
     pub fn returns_scalar(&self) -> bool {
@@ -152,12 +164,131 @@ impl Lower<'_> {
                     .collect(),
                 output: sig.result.clone(),
                 floats: sig.names.floats.clone(),
-                lengths: sig.generics.const_params().map(|c| c.ident.clone()).collect(),
+                lengths: sig
+                    .generics
+                    .const_params()
+                    .map(|c| c.ident.clone())
+                    .collect(),
                 namespace: sig.namespace.clone(),
-                associated: false,
             });
         }
         Known::read(&self.sig.names.callee(path)?, None)
+    }
+
+    /// Whether the function is differentiated with respect to `self`, so that it is a variable.
+    pub(super) fn has_self(&self) -> bool {
+        self.sig.params.iter().any(Param::is_self)
+    }
+
+    /// The annotated function of a type that a path means: `Spring::rest`.
+    pub(super) fn associated(&self, path: &syn::Path) -> Option<(syn::Type, Known)> {
+        let mut of = path.clone();
+        let name = of.segments.pop()?.ident.to_string();
+        of.segments.pop_punct();
+        let of: syn::Path = syn::parse2(of.to_token_stream()).ok()?;
+        let last = of.segments.last()?.ident.to_string();
+        if !last.chars().next().is_some_and(char::is_uppercase) {
+            return None;
+        }
+        let ty: syn::Type = match (last == "Self").then(|| self.sig.names.implementor()) {
+            Some(found) => found?,
+            None => syn::parse_quote!(#of),
+        };
+        let syn::Type::Path(p) = peel(&ty) else {
+            return None;
+        };
+        let item = self.sig.names.method(&p.path, &name)?;
+        // A method that calls itself: its residuals would hold themselves.
+        if self.sig.associated && self.sig.ident == name {
+            return None;
+        }
+        let known = Known::read(&item, Some(&ty))?;
+        Some((ty, known))
+    }
+
+    /// A method of a struct: one of its own that is annotated.
+    pub(super) fn struct_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        name: &str,
+        receiver: Val,
+        of: &syn::Path,
+    ) -> Result<Val> {
+        if x.turbofish.is_some() {
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        }
+        if self.sig.associated && self.sig.ident == name {
+            return self.errors_named(&x.method, &errors::RECURSION, name);
+        }
+        let ty: syn::Type = syn::parse_quote!(#of);
+        let item = self.sig.names.method(of, name);
+        let Some(known) = item.as_ref().and_then(|item| Known::read(item, Some(&ty))) else {
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        };
+        let first = if known.takes_place(0) {
+            let receiver = &x.receiver;
+            let to = match self.operand(receiver)? {
+                Val::MutRef(var) => Destination::Var(var, Vec::new()),
+                _ => self.target(receiver)?,
+            };
+            Given::Place(to, (**receiver).clone())
+        } else {
+            Given::Value(receiver, known.borrows_first())
+        };
+        let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let mut given = vec![first];
+        given.extend(self.given(&args, &Some(&known), 1, false)?);
+        self.method_of(x, name, &ty, known, given)
+    }
+
+    fn method_of(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        name: &str,
+        of: &syn::Type,
+        known: Known,
+        given: Vec<Given>,
+    ) -> Result<Val> {
+        let method = &x.method;
+        let target = Target {
+            path: quote!(<#of>::#method),
+            callee: known.beside(of),
+            name: name.to_owned(),
+            known: Some(known),
+        };
+        self.annotated(target, given, x)
+    }
+
+    /// A method of `self`, which is constant here.
+    pub(super) fn constant_self(&mut self, x: &syn::ExprMethodCall, name: &str) -> Result<Val> {
+        let known = self.sig.names.implementor().and_then(|of| {
+            let syn::Type::Path(p) = peel(&of) else {
+                return None;
+            };
+            let item = self.sig.names.method(&p.path, name)?;
+            Known::read(&item, Some(&of)).map(|known| (of, known))
+        });
+        let own = self.sig.receiver.as_ref().map(|r| &r.kind);
+        let (Some((of, known)), Some(own)) = (known, own) else {
+            return self.errors_named(&x.method, &errors::SELF_CALL, "self");
+        };
+        if self.sig.ident == name {
+            return self.errors_named(&x.method, &errors::RECURSION, name);
+        }
+        let borrowed = matches!(own, syn::ReceiverKind::Reference(..));
+        let first = match (borrowed, known.borrows_first()) {
+            // What the method changes of a constant would have to be known.
+            _ if known.takes_place(0) || x.turbofish.is_some() => {
+                return self.errors_named(&x.method, &errors::SELF_CALL, "self");
+            }
+            (true, true) | (false, false) => quote!(self),
+            (true, false) => quote!(*self),
+            (false, true) => quote!(&self),
+        };
+        let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let mut given = vec![Given::Tokens(first)];
+        given.extend(self.given(&args, &Some(&known), 1, false)?);
+        self.method_of(x, name, &of, known, given)
     }
 
     /// A call of an annotated function.
@@ -209,7 +340,15 @@ impl Lower<'_> {
                         _ => by_ref(borrowed),
                     };
                     self.match_shape(&val, shape.as_ref(), known, &mut generic);
-                    let form = self.argument(val, &mut making, at)?;
+                    let whole = self.borrowed_whole(&val).filter(|_| borrowed);
+                    let form = match whole {
+                        Some(reference) => {
+                            making.args.push(Argument::Scalar { value: reference });
+                            let parts = self.parts_of_whole(val, &mut making);
+                            Form::Whole(reference, Box::new(parts))
+                        }
+                        None => self.argument(val, &mut making, at)?,
+                    };
                     passed.push(Passed {
                         form,
                         pass: if borrowed { Pass::Ref } else { Pass::Value },
@@ -415,9 +554,9 @@ impl Lower<'_> {
                 let held = self.g.whole(&place);
                 Argument::Array { place, held }
             }
-            Val::Tuple(all) => {
+            Val::Tuple(ref all) => {
                 let shape = Shape::Tuple(vec![Shape::Unknown; all.len()]);
-                return self.arguments(shape, all, making, at);
+                return self.arguments(shape, all.clone(), making, at);
             }
             Val::Struct(of, all) => return self.arguments(Shape::Struct(of), all, making, at),
             Val::Poison => return Err(Rejected),
@@ -425,6 +564,46 @@ impl Lower<'_> {
         };
         making.args.push(leaf);
         Ok(Form::Leaf(making.args.len() - 1))
+    }
+
+    /// The reference to a parameter that is passed on as it came.
+    fn borrowed_whole(&mut self, val: &Val) -> Option<Id> {
+        let at = self.borrowed.iter().position(|b| same(&b.0, val))?;
+        let (_, param, known) = self.borrowed[at];
+        if known.is_none() {
+            let ident = &self.sig.params[param].ident;
+            let ty = self.g.types.fresh(Kind::Other);
+            let id = self.param_node(quote!(#ident), ty, &ident.to_string(), param as u32);
+            self.borrowed[at].2 = Some(id);
+        }
+        self.borrowed[at].2
+    }
+
+    /// What gets a gradient of an argument that is passed as a whole.
+    fn parts_of_whole(&mut self, val: Val, making: &mut Making) -> Form {
+        match val {
+            Val::Num(value) if self.g.is_float(value) => {
+                making.args.push(Argument::Scalar { value });
+                Form::Leaf(making.args.len() - 1)
+            }
+            Val::View(view) => {
+                let held = self.g.whole(&view.place);
+                making.args.push(Argument::Array {
+                    place: view.place,
+                    held,
+                });
+                Form::Leaf(making.args.len() - 1)
+            }
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let shape = match &val {
+                    Val::Struct(of, _) => Shape::Struct(of.clone()),
+                    _ => Shape::Tuple(vec![Shape::Unknown; all.len()]),
+                };
+                let parts = all.iter().map(|v| self.parts_of_whole(v.clone(), making));
+                Form::Parts(shape, parts.collect())
+            }
+            _ => Form::Tokens(TokenStream::new()),
+        }
     }
 
     fn arguments(
@@ -626,5 +805,20 @@ impl Lower<'_> {
             }
         }
         quote!(#path)
+    }
+}
+
+/// Whether two values are made of the same scalars and arrays.
+fn same(a: &Val, b: &Val) -> bool {
+    match (a, b) {
+        (Val::Num(a), Val::Num(b)) => a == b,
+        (Val::View(a), Val::View(b)) => {
+            a.place == b.place && a.window.is_none() && b.window.is_none()
+        }
+        (Val::Opt(a, x), Val::Opt(b, y)) => a == b && same(x, y),
+        _ => match (a.parts(), b.parts()) {
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            _ => false,
+        },
     }
 }

@@ -21,8 +21,7 @@ impl Reverse<'_> {
                     array,
                     path: Vec::new(),
                 };
-                self.shadow(&place)
-                    .filter(|_| self.activity.array(array))
+                self.shadow(&place).filter(|_| self.activity.array(array))
             })
             .collect();
         if adjoints.iter().all(Option::is_none) && incoming.iter().all(Option::is_none) {

@@ -9,8 +9,7 @@
 use crate::activity::Activity;
 use crate::collect::Sums;
 use crate::graph::{
-    ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
-    Stmt,
+    ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step, Stmt,
 };
 use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
