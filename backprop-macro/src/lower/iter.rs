@@ -137,15 +137,7 @@ impl Lower<'_> {
                 let view = view.clone();
                 let at: At = Rc::new(move |l, k| {
                     let place = l.element_place(&view, k);
-                    Ok(if l.g.shape_at(&place).is_array() {
-                        Val::View(View {
-                            place,
-                            window: None,
-                            by_ref: true,
-                        })
-                    } else {
-                        Val::Elem(place)
-                    })
+                    Ok(l.reference_to(place))
                 });
                 Ok(Iter {
                     source: Source::Positions {
@@ -156,7 +148,7 @@ impl Lower<'_> {
                     stages: Vec::new(),
                 })
             }
-            ("windows" | "chunks" | "chunks_exact", [e]) => {
+            ("windows" | "chunks" | "chunks_exact" | "chunks_mut" | "chunks_exact_mut", [e]) => {
                 let size = self.scalar(e)?;
                 let ty = self.g.ty(size);
                 self.g.types.learn(ty, Kind::Int("usize".into()));
@@ -179,7 +171,7 @@ impl Lower<'_> {
                             Rc::new(move |l, k| Ok(Val::View(l.subview(&view, k, size)))),
                         )
                     }
-                    "chunks" => {
+                    "chunks" | "chunks_mut" => {
                         let count = self.usize_function(
                             quote!(::core::primitive::usize::div_ceil),
                             len,
@@ -215,7 +207,7 @@ impl Lower<'_> {
         }
     }
 
-    fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
+    pub(super) fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
         match (self.g.integer(a), self.g.integer(b)) {
             (_, Some(0)) => a,
             (Some(x), Some(y)) => self.g.usize_const((x - y).max(0) as usize),
@@ -808,7 +800,7 @@ impl Lower<'_> {
         if iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))
             && let Ok((len, at)) = self.positioned(iter, x)
         {
-            return self.tabulate(len, None, |l, k| at(l, k));
+            return self.tabulate(len, None, x, |l, k| at(l, k));
         }
         let ty = self.g.types.fresh(Kind::Unknown);
         let array = self.g.declare(

@@ -9,10 +9,13 @@ mod callee;
 mod control;
 mod expr;
 mod iter;
+mod lengths;
 mod method;
 mod pattern;
 mod place;
+mod slices;
 mod structs;
+mod tabulate;
 mod value;
 
 pub use call::fill;
@@ -162,7 +165,7 @@ pub fn lower(
     let body = l.g.open();
     let params = l.params();
     l.scopes.push(Scope::new());
-    let result = l.function_body(&function.block);
+    let result = l.function_body(&lengths::spelled(function, &sig.names).block);
     let output = match result {
         Ok(_) if sig.returns_nothing => l.changed(),
         Ok(val) => l.output(val, &sig.output, &function.sig.output),

@@ -55,6 +55,12 @@ impl Lower<'_> {
 
     /// As [`Lower::element`], with the bounds of a window checked.
     pub(super) fn checked_element(&mut self, view: &View, index: Id) -> Val {
+        self.check_window(view, index);
+        self.element(view, index)
+    }
+
+    /// Panics where an index is beyond a window; the array's own bounds are Rust's to check.
+    pub(super) fn check_window(&mut self, view: &View, index: Id) {
         if let Some((_, len)) = view.window {
             let ty = self.g.ty(index);
             self.g.types.learn(ty, Kind::Int("usize".into()));
@@ -65,7 +71,6 @@ impl Lower<'_> {
                 &[inside],
             );
         }
-        self.element(view, index)
     }
 
     /// What stands at a place.
@@ -103,6 +108,18 @@ impl Lower<'_> {
                 Val::Num(id)
             }
         }
+    }
+
+    /// `&mut` to what stands at a place.
+    pub(super) fn reference_to(&self, place: Place) -> Val {
+        if self.g.shape_at(&place).is_array() {
+            return Val::View(View {
+                place,
+                window: None,
+                by_ref: true,
+            });
+        }
+        Val::Elem(place)
     }
 
     pub(super) fn subview(&mut self, view: &View, lo: Id, len: Id) -> View {
