@@ -87,6 +87,7 @@ pub fn programs(
         result: Output::Tuple(Vec::new()),
         reads: Vec::new(),
         read_params: Vec::new(),
+        read_types: Vec::new(),
         params: sig.params.iter().map(|_| Source::Constant).collect(),
         writes: Vec::new(),
         items: Vec::new(),

@@ -40,6 +40,7 @@ messages! {
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
     REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
+    SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the struct in the same file, and for the `impl` in which the method stands", "define the struct in this file, or leave `self` out of `wrt`: then it is constant";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
@@ -58,7 +59,10 @@ messages! {
     UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
     NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
     CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
-    CALL_IN_OUT: "`&mut` arguments of annotated functions are not supported yet", "what the call changes would need a gradient of its own", "let the function take the value and return the new one";
+    CALL_IN_OUT: "`{}` returns a value and changes this argument", "beside a returned value what a `&mut` parameter holds has no upstream gradient", "let the function return nothing, or all that it computes as a tuple";
+    CALL_CONSTANT: "this call holds constant what depends on a parameter here", "`wrt` of the function called leaves it out, so its gradient would be lost", "name the parameter in `wrt` there, or pass a constant";
+    CALL_ROWS: "the result of this call has rows of a length known at run time only", "their adjoint could not be laid out", "return one `Vec`, or arrays of a fixed length";
+    CALL_ARGUMENTS: "`{}` takes other arguments", "the macro found its signature in this file", "pass what it takes";
     BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
     HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";

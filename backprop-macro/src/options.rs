@@ -55,6 +55,15 @@ enum Value {
     Other(TokenStream),
 }
 
+/// The name of a parameter; `self` is one.
+fn name(input: ParseStream) -> syn::Result<Ident> {
+    use syn::ext::IdentExt;
+    if input.peek(Token![self]) {
+        return Ident::parse_any(input);
+    }
+    input.parse()
+}
+
 impl Parse for Argument {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         use syn::ext::IdentExt;
@@ -68,10 +77,10 @@ impl Parse for Argument {
                     value: Value::Group(inner.parse()?),
                 });
             }
-            match inner.fork().parse_terminated(Ident::parse, Token![,]) {
+            match inner.fork().parse_terminated(name, Token![,]) {
                 Ok(_) => Value::Names(
                     inner
-                        .parse_terminated(Ident::parse, Token![,])?
+                        .parse_terminated(name, Token![,])?
                         .into_iter()
                         .collect(),
                 ),

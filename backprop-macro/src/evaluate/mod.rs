@@ -705,6 +705,9 @@ impl Machine<'_, '_> {
         let data = self.g().array(array);
         let value = match &data.init {
             Init::Given(_) => return Ok(()),
+            Init::Returned(c) => {
+                return unknown(format!("the call of `{}`", self.g().call(*c).path));
+            }
             Init::Empty => Value::List(Vec::new()),
             Init::Zeros => match (self.zeros(&data.shape)?, data.len, &data.shape) {
                 (Some(zeros), _, _) => zeros,

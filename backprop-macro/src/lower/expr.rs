@@ -1027,6 +1027,7 @@ impl Lower<'_> {
     fn field(&mut self, x: &syn::ExprField) -> Result<Val> {
         if let syn::Expr::Path(p) = &*x.base
             && p.path.is_ident("self")
+            && !self.has_self()
         {
             let ty = self.g.types.fresh(Kind::Unknown);
             return Ok(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty)));
