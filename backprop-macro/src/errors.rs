@@ -129,7 +129,7 @@ messages! {
     CHECK_MISMATCH: "{}", "this is what the function computes at the given point", "correct the number, or the function; `tolerance = …` says how near they must be";
     CHECK_WRONG: "{}", "the backward pass and an independent computation disagree", "if the function is differentiable there, this is a bug in backprop: please report it";
     CHECK_INFINITE: "{}", "an operation on the way has an infinite or undefined slope there, and zero times that is not zero", "leave such points out with `check(domain(…))`, or guard the operation with `if`";
-    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "check it in a test of your own: `backprop::assert_gradient!(…)`";
+    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "say what a method's `self` is, `check(self = Spring { k: 1.0 })`, or check it in a test of your own: `backprop::assert_gradient!(…)`";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }
 

@@ -101,7 +101,7 @@ pub fn items(
     let test = checked.map(|c| &c.test);
     let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
-        return functions;
+        return quote!(#functions #test);
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
