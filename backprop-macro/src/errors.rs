@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -111,6 +111,8 @@ messages! {
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp
     JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
+    NO_JACOBIAN: "the Jacobian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "return an array, a tuple or a `Vec`, or call `backward` once for each part of the result";
+    NO_HESSIAN: "the Hessian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "take an array, a tuple or a `Vec`, name other parameters with `wrt(…)`, or use `hvp`";
     // cost
     BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
     COST: "{}", "the bound is exceeded", "see the places below, or raise `max_ratio`";
@@ -120,6 +122,7 @@ messages! {
     // custom
     BAD_CUSTOM: "malformed `{}`", "a rule is a function for the backward pass, or one for each pass and the type of what is kept between them", "write `custom(backward = path)` with `fn path(args…, y, upstream) -> gradients`, or `custom(forward = path, backward = path, residuals = Type)`";
     CUSTOM_FUNCTION: "`{}` on a method or a function with `&mut` parameters", "the functions of a rule stand beside a plain function", "write a plain function with a rule, and call it from the method";
+    CUSTOM_OPTION: "`{}` beside `custom`", "the macro does not look into a function with a rule of its own", "remove one of the two";
     // check
     BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
     CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
@@ -133,7 +136,7 @@ messages! {
     CHECK_MISMATCH: "{}", "this is what the function computes at the given point", "correct the number, or the function; `tolerance = …` says how near they must be";
     CHECK_WRONG: "{}", "the backward pass and an independent computation disagree", "if the function is differentiable there, this is a bug in backprop: please report it";
     CHECK_INFINITE: "{}", "an operation on the way has an infinite or undefined slope there, and zero times that is not zero", "leave such points out with `check(domain(…))`, or guard the operation with `if`";
-    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "check it in a test of your own: `backprop::assert_gradient!(…)`";
+    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "say what a method's `self` is, `check(self = Spring { k: 1.0 })`, or check it in a test of your own: `backprop::assert_gradient!(…)`";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }
 

@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
 mod custom;
+pub mod hessian;
 mod hvp;
+pub mod jacobian;
 mod jvp;
 
 /// The three programs of a function.
@@ -39,6 +41,10 @@ pub struct Programs {
     pub jvp: Option<Gradient>,
     /// The forward tangent of the gradient, where it was asked for.
     pub hvp: Option<Gradient>,
+    /// `f::jacobian` is wanted.
+    pub jacobian: bool,
+    /// `f::hessian` is wanted.
+    pub hessian: bool,
     /// `f::trace` is wanted.
     pub traced: bool,
     /// `f::GRAPH` and `f::graph` are wanted.
@@ -95,7 +101,7 @@ pub fn items(
     let test = checked.map(|c| &c.test);
     let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
-        return functions;
+        return quote!(#functions #test);
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
@@ -108,6 +114,8 @@ pub fn items(
     };
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
+    let jacobian = programs.filter(|p| p.jacobian).map(|_| i.jacobian_struct());
+    let hessian = programs.filter(|p| p.hessian).map(|_| i.hessian_structs());
     quote! {
         #warnings
         #test
@@ -116,6 +124,8 @@ pub fn items(
         #vis enum #namespace {}
         #gradient
         #residuals
+        #jacobian
+        #hessian
         #[allow(
             unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
             clippy::restriction
@@ -1113,6 +1123,15 @@ impl Items<'_> {
         }
         if let Some((primal, hvp)) = programs.and_then(|p| p.hvp.as_ref().map(|h| (&p.primal, h))) {
             out.extend(self.hvp(primal, hvp, &quote!(#allow)));
+        }
+        if let Some(p) = programs {
+            let e = Emit::new(&p.split, sig, self.errors, 0);
+            if p.jacobian {
+                out.extend(self.jacobian(&e, &quote!(#allow)));
+            }
+            if p.hessian {
+                out.extend(self.hessian(&e, &quote!(#allow)));
+            }
         }
         if !sig.has_scalar_result() {
             return out;

@@ -496,7 +496,8 @@ impl<'a> Steps<'a> {
         }
         let at = self.lines.len();
         let way = match (data.reverses.is_some(), &data.count) {
-            (true, _) => ", backwards",
+            (true, _) if super::backwards(g, l) => ", backwards",
+            (true, _) => ", again",
             (_, Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. }) => ", downwards",
             _ => "",
         };
