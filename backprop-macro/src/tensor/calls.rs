@@ -37,8 +37,7 @@ pub enum Pass {
 impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
-        let name = path.path.segments.last().map(|s| s.ident.to_string());
-        let signature = name.and_then(|name| self.source.signature(&name));
+        let signature = self.source.callee(self.function, &path.path).map(|f| f.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
         };

@@ -72,6 +72,7 @@ pub struct Lower<'a> {
     pub sig: &'a TensorSig,
     pub errors: &'a Errors,
     pub source: &'a Source,
+    pub function: &'a syn::ItemFn,
     pub scopes: Vec<Scope>,
     pub items: Vec<TokenStream>,
 }
@@ -87,6 +88,7 @@ pub fn lower(
         sig,
         errors,
         source,
+        function,
         scopes: vec![Scope::new()],
         items: Vec::new(),
     };
