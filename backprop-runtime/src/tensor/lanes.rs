@@ -12,27 +12,52 @@ use crate::kernel::{self, Real};
 /// Accumulators of a sum, so that it vectorises.
 const BLOCK: usize = 16;
 
-/// `Σ f(i)` over `0..n`.
+/// `Σ f(a, b)` over two slices of one length.
 #[inline(always)]
-fn sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
-    let whole = n - n % BLOCK;
-    if whole == 0 {
-        return (0..n).fold(T::zero(), |sum, i| sum + f(i));
-    }
+fn sum_of<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
     let mut sums = [T::zero(); BLOCK];
-    for start in (0..whole).step_by(BLOCK) {
-        for (k, sum) in sums.iter_mut().enumerate() {
-            *sum += f(start + k);
+    let (a_blocks, b_blocks) = (a.chunks_exact(BLOCK), b.chunks_exact(BLOCK));
+    let (a_rest, b_rest) = (a_blocks.remainder(), b_blocks.remainder());
+    let mut total = T::zero();
+    if a.len() >= BLOCK {
+        for (a, b) in a_blocks.zip(b_blocks) {
+            for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+                *sum += f(a, b);
+            }
         }
+        total = sums.iter().fold(total, |a, &b| a + b);
     }
-    let first = sums.iter().fold(T::zero(), |a, &b| a + b);
-    (whole..n).fold(first, |sum, i| sum + f(i))
+    a_rest
+        .iter()
+        .zip(b_rest)
+        .fold(total, |sum, (&a, &b)| sum + f(a, b))
+}
+
+/// `Σ a`.
+#[inline(always)]
+fn sum<T: Real>(a: &[T]) -> T {
+    sum_of(
+        a,
+        a,
+        #[inline(always)]
+        |a, _| a,
+    )
 }
 
 /// The largest; NaN does not count.
 #[inline(always)]
-fn max<T: Real>(z: &[T]) -> T {
-    z.iter().fold(T::neg_infinity(), |m, &z| m.max(z))
+fn max<T: Real>(a: &[T]) -> T {
+    let mut largest = [T::neg_infinity(); BLOCK];
+    let blocks = a.chunks_exact(BLOCK);
+    let rest = blocks.remainder();
+    let larger = |m: T, a: T| if a > m { a } else { m };
+    for block in blocks {
+        for (m, &a) in largest.iter_mut().zip(block) {
+            *m = larger(*m, a);
+        }
+    }
+    let first = largest.iter().fold(T::neg_infinity(), |m, &a| larger(m, a));
+    rest.iter().fold(first, |m, &a| larger(m, a))
 }
 
 /// A lane as a slice: where it lies, or copied.
@@ -115,7 +140,7 @@ pub fn softmax<T: Real, D: Dimension>(
                 to.iter_mut()
                     .zip(z)
                     .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                let s = sum(to.len(), |i| to[i]);
+                let s = sum(to);
                 to.iter_mut().for_each(|to| *to = *to / s);
             },
         );
@@ -136,7 +161,7 @@ pub fn ln_softmax<T: Real, D: Dimension>(
                 to.iter_mut()
                     .zip(z)
                     .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                let s = sum(to.len(), |i| to[i]);
+                let s = sum(to);
                 to.iter_mut().for_each(|to| *to = kernel::ln(*to / s));
             },
         );
@@ -157,7 +182,7 @@ pub fn log_softmax<T: Real, D: Dimension>(
                 to.iter_mut()
                     .zip(z)
                     .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                let l = kernel::ln(sum(to.len(), |i| to[i]));
+                let l = kernel::ln(sum(to));
                 to.iter_mut().zip(z).for_each(|(to, &z)| *to = (z - m) - l);
             },
         );
@@ -167,7 +192,12 @@ pub fn log_softmax<T: Real, D: Dimension>(
 /// `m + ln Σ exp(z - m)` of one lane.
 #[inline(always)]
 fn log_sum_exp_of<T: Real>(z: &[T], m: T) -> T {
-    m + kernel::ln(sum(z.len(), |i| kernel::exp(z[i] - m)))
+    m + kernel::ln(sum_of(
+        z,
+        z,
+        #[inline(always)]
+        |z, _| kernel::exp(z - m),
+    ))
 }
 
 /// `m + ln Σ exp(z - m)` along an axis.
@@ -217,7 +247,12 @@ pub fn softmax_times<T: Real, D: Dimension>(
             || {
                 let m = max(z);
                 if add {
-                    let s = d / sum(z.len(), |i| kernel::exp(z[i] - m));
+                    let s = d / sum_of(
+                        z,
+                        z,
+                        #[inline(always)]
+                        |z, _| kernel::exp(z - m),
+                    );
                     to.iter_mut()
                         .zip(z)
                         .for_each(|(to, &z)| *to += kernel::exp(z - m) * s);
@@ -225,7 +260,7 @@ pub fn softmax_times<T: Real, D: Dimension>(
                     to.iter_mut()
                         .zip(z)
                         .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                    let s = d / sum(to.len(), |i| to[i]);
+                    let s = d / sum(to);
                     to.iter_mut().for_each(|to| *to = *to * s);
                 }
             },
@@ -248,25 +283,22 @@ pub fn pivoted<T: Real, D: Dimension>(
         kernel::dispatch(
             #[inline(always)]
             || {
-                let n = y.len();
-                if n == 0 {
+                let largest = max(y);
+                let pivot = y.iter().position(|&y| y == largest).unwrap_or(0);
+                let Some(&d_pivot) = d.get(pivot) else {
                     return;
-                }
-                let d = &d[..n];
-                let mut pivot = 0;
-                for (k, y_k) in y.iter().enumerate() {
-                    if *y_k > y[pivot] {
-                        pivot = k;
-                    }
-                }
-                let d_pivot = d[pivot];
-                let total = sum(n, |i| part(y[i], d[i], d_pivot));
-                let before = to[pivot];
+                };
+                let total = sum_of(
+                    y,
+                    d,
+                    #[inline(always)]
+                    |y, d| part(y, d, d_pivot),
+                );
                 if add {
-                    let rest = sum(n, |i| {
-                        let s = slope(y[i], d[i], d_pivot, total);
-                        if i == pivot { T::zero() } else { s }
-                    });
+                    let at = |y: T, d: T| slope(y, d, d_pivot, total);
+                    let rest = sum_of(&y[..pivot], &d[..pivot], &at)
+                        + sum_of(&y[pivot + 1..], &d[pivot + 1..], &at);
+                    let before = to[pivot];
                     for ((to, &y), &d) in to.iter_mut().zip(y).zip(d) {
                         *to += slope(y, d, d_pivot, total);
                     }
@@ -276,7 +308,7 @@ pub fn pivoted<T: Real, D: Dimension>(
                         *to = slope(y, d, d_pivot, total);
                     }
                     to[pivot] = T::zero();
-                    let rest = sum(n, |i| to[i]);
+                    let rest = sum(to);
                     to[pivot] = T::zero() - rest;
                 }
             },
