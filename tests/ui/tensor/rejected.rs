@@ -66,8 +66,8 @@ fn bits(a: &Array1<f64>) -> f64 {
 #[backprop]
 fn looped(a: &Array2<f64>) -> f64 {
     let mut total = 0.0;
-    for part in a.exact_chunks((1, 1)) {
-        total += part.sum();
+    for k in (0..a.nrows()).map(|k| k / 2) {
+        total += a[[k, 0]];
     }
     total
 }
@@ -107,8 +107,8 @@ fn effects(a: &Array1<f64>, mut log: Vec<usize>) -> f64 {
 
 #[backprop]
 fn sides(a: &Array1<f64>) -> f64 {
-    let y = if a.sum() > 0.0 { a.view() } else { a[0] };
-    y.sum()
+    let y = if a.sum() > 0.0 { (a[0], 1.0) } else { (a[1], 2.0) };
+    y.0 * y.1
 }
 
 #[backprop]
