@@ -37,7 +37,8 @@ pub enum Pass {
 impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
-        let signature = self.source.callee(self.function, &path.path).map(|f| f.sig);
+        let callee = self.source.callee(self.function, &path.path);
+        let signature = callee.map(|f| f.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
         };

@@ -71,8 +71,8 @@ pub struct Lower<'a> {
     pub g: Graph,
     pub sig: &'a TensorSig,
     pub errors: &'a Errors,
-    pub source: &'a Source,
     pub function: &'a syn::ItemFn,
+    pub source: &'a Source,
     pub scopes: Vec<Scope>,
     pub items: Vec<TokenStream>,
 }
@@ -87,8 +87,8 @@ pub fn lower(
         g: Graph::default(),
         sig,
         errors,
-        source,
         function,
+        source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
     };

@@ -141,7 +141,7 @@ pub fn softmax<T: Real, D: Dimension>(
                     .zip(z)
                     .for_each(|(to, &z)| *to = kernel::exp(z - m));
                 let s = sum(to);
-                to.iter_mut().for_each(|to| *to = *to / s);
+                to.iter_mut().for_each(|to| *to /= s);
             },
         );
     });
@@ -261,7 +261,7 @@ pub fn softmax_times<T: Real, D: Dimension>(
                         .zip(z)
                         .for_each(|(to, &z)| *to = kernel::exp(z - m));
                     let s = d / sum(to);
-                    to.iter_mut().for_each(|to| *to = *to * s);
+                    to.iter_mut().for_each(|to| *to *= s);
                 }
             },
         );
@@ -296,8 +296,8 @@ pub fn pivoted<T: Real, D: Dimension>(
                 );
                 if add {
                     let at = |y: T, d: T| slope(y, d, d_pivot, total);
-                    let rest = sum_of(&y[..pivot], &d[..pivot], &at)
-                        + sum_of(&y[pivot + 1..], &d[pivot + 1..], &at);
+                    let rest = sum_of(&y[..pivot], &d[..pivot], at)
+                        + sum_of(&y[pivot + 1..], &d[pivot + 1..], at);
                     let before = to[pivot];
                     for ((to, &y), &d) in to.iter_mut().zip(y).zip(d) {
                         *to += slope(y, d, d_pivot, total);
