@@ -193,7 +193,7 @@ twins!(in_place_with_two_old_neighbours, lengths 2..10, |x, one, two| {
         let (mut prev, mut older) = (u[0], x[0]);
         for i in one..n - one {
             let cur = u[i];
-            u[i] = cur + 0.25 * (u[i + one] * older - 2.0 * cur + prev * cur);
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev) + 0.125 * older;
             older = prev;
             prev = cur;
         }
@@ -207,16 +207,15 @@ twins!(in_place_with_two_old_neighbours, lengths 2..10, |x, one, two| {
 });
 
 /// What is left is used by way of what is computed from it.
-twins!(in_place_with_the_square_of_the_old_neighbour, lengths 2..10, |x, one, two| {
+twins!(in_place_with_half_of_the_old_neighbour, lengths 2..10, |x, one, two| {
     let n = x.len();
     let mut u = x.to_vec();
     for _ in 0..2 {
         let mut prev = u[0];
         for i in one..n - one {
             let cur = u[i];
-            let slope = prev * prev + 0.5 * prev;
-            u[i] = cur + 0.25 * (u[i + one] * slope - 2.0 * cur * slope);
-            prev = cur;
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev);
+            prev = 0.5 * cur - 1.0;
         }
     }
     let mut s = 0.0;
