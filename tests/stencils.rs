@@ -185,6 +185,46 @@ twins!(in_place_with_the_new_neighbour, lengths 2..10, |x, one, two| {
     s
 });
 
+/// What is left to the next iteration waits for what another was left: that is not moved.
+twins!(in_place_with_two_old_neighbours, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..2 {
+        let (mut prev, mut older) = (u[0], x[0]);
+        for i in one..n - one {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev) + 0.125 * older;
+            older = prev;
+            prev = cur;
+        }
+        u[0] = 0.5 * u[0] + prev - older;
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+/// What is left is used by way of what is computed from it.
+twins!(in_place_with_half_of_the_old_neighbour, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..2 {
+        let mut prev = u[0];
+        for i in one..n - one {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev);
+            prev = 0.5 * cur - 1.0;
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
 twins!(running_sums_in_place, lengths 1..8, |x, one, two| {
     let n = x.len();
     let mut u = x.to_vec();
