@@ -1075,7 +1075,7 @@ impl Items<'_> {
                     (#(#saved.#active,)*)
                 }
                 #function {
-                    let #saved = { #backward };
+                    let #saved: #gradient = { #backward };
                     (#(#parts,)*)
                 }
             });

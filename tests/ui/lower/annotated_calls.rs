@@ -35,11 +35,6 @@ fn rows(x: f64) -> f64 {
     t[0][0]
 }
 
-#[backprop]
-fn too_many(x: f64) -> f64 {
-    partly(x, 1.0, 2.0)
-}
-
 #[derive(Clone, Copy, Differentiable)]
 struct Spring {
     k: f64,
