@@ -223,7 +223,11 @@ fn structs(x: &[f64; 2]) -> f64 {
         state = advanced(state, 0.1 * s.k);
     }
     let (Pair(a, b), c) = crossed((x[0], Pair(x[1], s.k)), &x[0]);
-    stored(&s, x[0]) * stored(&t, s.k) + state.q * state.p[0] + state.p[1] * state.n as f64 + a * b + c
+    stored(&s, x[0]) * stored(&t, s.k)
+        + state.q * state.p[0]
+        + state.p[1] * state.n as f64
+        + a * b
+        + c
 }
 
 #[test]
@@ -487,11 +491,7 @@ fn self_is_constant_where_wrt_does_not_name_it() {
 
 #[backprop]
 fn even(x: f64, n: u32) -> f64 {
-    if n == 0 {
-        x
-    } else {
-        odd(x * 1.5, n - 1) + x
-    }
+    if n == 0 { x } else { odd(x * 1.5, n - 1) + x }
 }
 
 #[backprop]
