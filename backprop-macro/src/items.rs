@@ -1085,7 +1085,7 @@ impl Items<'_> {
                     (#(#saved.#active,)*)
                 }
                 #function {
-                    let #saved = { #backward };
+                    let #saved: #gradient = { #backward };
                     (#(#parts,)*)
                 }
             });
