@@ -85,6 +85,7 @@ fn free(g: &Graph, stmt: &Stmt, of: LoopId) -> bool {
             .all(|s| free(g, s, of)),
         Stmt::Swap(..)
         | Stmt::Push(..)
+        | Stmt::Save(..)
         | Stmt::Pop(..)
         | Stmt::Effect(..)
         | Stmt::Call(_)

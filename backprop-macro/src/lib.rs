@@ -10,6 +10,7 @@ mod access;
 mod activity;
 mod carry;
 mod check;
+mod checkpoint;
 mod collect;
 mod compile;
 mod cost;

@@ -136,7 +136,7 @@ impl Emit<'_> {
             .iter()
             .filter(|c| self.live.carried(g, c))
             .collect();
-        let mut before = TokenStream::new();
+        let mut before = self.declare_segment_tapes(l);
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));

@@ -151,7 +151,8 @@ impl TensorSig {
         if let Some(at) = &sig.abi {
             errors.reject(at, &errors::EXTERN_FN);
         }
-        if let Some(at) = &options.trace {
+        let checkpoint = options.checkpoint.as_ref().map(|c| &c.key);
+        for at in options.trace.iter().chain(checkpoint) {
             errors.reject(at, &errors::TENSOR_OPTION);
         }
         for p in &sig.generics.params {
