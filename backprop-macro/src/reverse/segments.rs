@@ -55,12 +55,15 @@ impl Reverse<'_> {
         let stmts = self.g.region(data.body).stmts.clone();
         let every = self.interval(looped, data, every);
         let (changed, unsettled) = self.arrays_of_state(looped, data);
+        let (filled, changed): (Vec<ArrayId>, Vec<ArrayId>) = changed
+            .into_iter()
+            .partition(|&a| self.filled_first(&stmts, a));
         let once: Vec<(ArrayId, ArrayId)> = unsettled
             .into_iter()
             .map(|a| (a, self.save_once(looped, data, a)))
             .collect();
         let state = self.save_states(looped, data, every, &changed);
-        let stop = self.last_stop(looped, data);
+        let end = self.last_stop(looped, data);
 
         // The loop over the segments.
         self.g.invalidate();
@@ -100,11 +103,8 @@ impl Reverse<'_> {
             outer: BTreeSet::new(),
         };
         let first = self.first(data, &state, at, every);
-        let ty = self.g.ty(first);
-        let stop_phi = self.g.bound(Node::Phi(over, 0), ty, Some(region));
-        self.g.nodes[stop_phi.0 as usize].name = Some("stop".into());
-        let bounds = bounds(data, first, stop_phi);
-        let stop_next = self.before(data, first, at);
+        let stop = self.stop(data, &state, (at, len), first, every, end);
+        let bounds = bounds(data, first, stop);
         let mut starts = Vec::new();
         for (k, carried) in data.carried.iter().enumerate() {
             let start = self.g.load(saved(&state, at, k + 1));
@@ -117,7 +117,10 @@ impl Reverse<'_> {
         }
         for (k, &a) in changed.iter().enumerate() {
             let from = saved(&state, at, 1 + data.carried.len() + k);
-            self.restore_array(a, from, &mut c);
+            self.restore_array(a, Some(from), &mut c);
+        }
+        for a in filled {
+            self.restore_array(a, None, &mut c);
         }
         for (a, held) in once {
             let zero = self.g.usize_const(0);
@@ -125,7 +128,7 @@ impl Reverse<'_> {
                 array: held,
                 path: vec![Step::Index(zero)],
             };
-            self.restore_array(a, from, &mut c);
+            self.restore_array(a, Some(from), &mut c);
         }
 
         // Forward again, and backward.
@@ -176,7 +179,6 @@ impl Reverse<'_> {
         self.g.close();
 
         // As at the end of a loop that runs backwards in one piece.
-        self.g.carry(over, stop_phi, stop, stop_next);
         let mut outs = Vec::new();
         for (k, phi, init, next) in nexts {
             outs.push((data.carried[k].init, self.g.carry(over, phi, init, next)));
@@ -238,6 +240,69 @@ impl Reverse<'_> {
             !reachable || self.order.stored_after(*a, end)
         };
         (changed, read.into_iter().filter(unsettled).collect())
+    }
+
+    /// Whether each iteration assigns all elements of an array that it reads, before it reads them: then the array is not part
+    /// of the state.
+    fn filled_first(&self, body: &[Stmt], array: ArrayId) -> bool {
+        let g = &self.g;
+        let data = g.array(array);
+        let scalars = |s: &Shape| matches!(s, Shape::Float(_) | Shape::Scalar(_));
+        let simple = match &data.shape {
+            Shape::Array(s, _) => scalars(s),
+            Shape::Vec(s) => scalars(s) && data.len.is_some() && !self.order.grows(array),
+            _ => false,
+        };
+        if !simple {
+            return false;
+        }
+        let touches = |s: &&Stmt| {
+            let mut found = false;
+            crate::access::arrays_of(g, s, &mut |a, _| found |= a == array);
+            found
+        };
+        let mut all = body.iter().filter(touches);
+        let Some(Stmt::Loop(first)) = all.next() else {
+            return false;
+        };
+        let Some((_, lo, hi)) = crate::access::positional(g, *first) else {
+            return false;
+        };
+        if !crate::exchange::fills(g, *first, array) {
+            return false;
+        }
+        let length = crate::access::length_of(g, array);
+        let whole = g.integer(lo) == Some(0) && length == Some(crate::access::extent(g, hi));
+        whole
+            || all.all(|s| match s {
+                Stmt::Loop(l) => {
+                    crate::exchange::same_positions(g, *first, *l) && self.reads_own(*l, array)
+                }
+                _ => false,
+            })
+    }
+
+    /// Whether all that a loop does with an array is to read the element at its index.
+    fn reads_own(&self, l: LoopId, array: ArrayId) -> bool {
+        let g = &self.g;
+        let Some((index, ..)) = crate::access::positional(g, l) else {
+            return false;
+        };
+        g.region(g.looped(l).body).stmts.iter().all(|s| match s {
+            Stmt::Let(id) => match g.node(*id) {
+                Node::Load(p, _) if p.array == array => {
+                    matches!(p.path.as_slice(), [Step::Index(i)]
+                        if crate::access::distance(g, *i, index) == Some(0))
+                }
+                Node::Len(p, _) => p.array != array,
+                _ => true,
+            },
+            s => {
+                let mut touched = false;
+                crate::access::arrays_of(g, s, &mut |a, _| touched |= a == array);
+                !touched
+            }
+        })
     }
 
     /// The region in which states live: the innermost around the loop that the backward pass shares.
@@ -429,13 +494,14 @@ impl Reverse<'_> {
 
     // ---- what a segment starts from ----
 
-    /// A copy of an array as it was: what happens to it has the adjoint of the array itself.
-    fn restore_array(&mut self, array: ArrayId, from: Place, c: &mut Copies) {
+    /// A copy of an array as it was, or of one that will be filled: what happens to it has the adjoint of the array itself.
+    fn restore_array(&mut self, array: ArrayId, from: Option<Place>, c: &mut Copies) {
         let data = self.g.array(array).clone();
+        let len = data.len.filter(|_| from.is_none());
+        let init = from.map_or(Init::Zeros, Init::Copy);
         let shape = owned(data.shape);
-        let copy = self
-            .g
-            .declare(&data.name, shape, Init::Copy(from), data.span);
+        let copy = self.g.declare(&data.name, shape, init, data.span);
+        self.g.array_mut(copy).len = len;
         self.g.array_mut(copy).mutated = true;
         self.note_array(array, copy, c);
         if let Some(&shadow) = self.shadows.get(&array) {
@@ -446,15 +512,7 @@ impl Reverse<'_> {
     /// The index of a segment's first iteration, or the number of iterations before it where the loop has no index.
     fn first(&mut self, data: &Loop, state: &State, at: Id, every: Id) -> Id {
         let usize_ty = self.g.usize_ty();
-        let simple = match &data.count {
-            Count::Range { lo, rev: false, .. } => {
-                matches!(self.g.types.kind(self.g.ty(*lo)), Kind::Int(n) if n == "usize")
-                    .then_some(Some(*lo))
-            }
-            Count::Forever => Some(None),
-            _ => None,
-        };
-        let Some(lo) = simple else {
+        let Some(lo) = self.counts_up(data) else {
             return self.g.load(saved(state, at, 0));
         };
         let ran = self.g.opaque_binary(quote!(*), at, every, usize_ty, false);
@@ -482,32 +540,66 @@ impl Reverse<'_> {
         }
     }
 
-    /// Where the segment before one ends that starts at `first`. The first of all has none before it, and its index may have
-    /// nothing below or above it.
-    fn before(&mut self, data: &Loop, first: Id, at: Id) -> Id {
+    /// Where a segment ends: before the one after it starts, or where the loop did.
+    fn stop(
+        &mut self,
+        data: &Loop,
+        state: &State,
+        (at, len): (Id, Id),
+        first: Id,
+        every: Id,
+        end: Id,
+    ) -> Id {
+        let usize_ty = self.g.usize_ty();
+        if self.counts_up(data).is_some() {
+            let next = self
+                .g
+                .opaque_method("saturating_add", &[first, every], usize_ty);
+            return self.g.opaque_method("min", &[next, end], usize_ty);
+        }
+        let bool_ty = self.g.bool_ty();
+        let one = self.g.usize_const(1);
+        let after = self.g.opaque_binary(quote!(+), at, one, usize_ty, false);
+        let inner = self.g.opaque_binary(quote!(<), after, len, bool_ty, true);
+        let then = self.g.open();
+        let mut next = self.g.load(saved(state, after, 0));
         let op = match &data.count {
-            Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. } => quote!(+),
+            Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. } => Some(quote!(+)),
             Count::Range {
                 inclusive: true, ..
             }
             | Count::Stepped {
                 inclusive: true, ..
-            } => quote!(-),
-            _ => return first,
+            } => Some(quote!(-)),
+            _ => None,
         };
-        let (ty, bool_ty) = (self.g.ty(first), self.g.bool_ty());
-        let zero = self.g.usize_const(0);
-        let later = self.g.opaque_binary(quote!(>), at, zero, bool_ty, true);
-        let then = self.g.open();
-        let one = self.g.integer_const(1);
-        let next = self.g.opaque_binary(op, first, one, ty, false);
+        if let Some(op) = op {
+            // There is one before it, so that this does not overflow.
+            let (one, ty) = (self.g.integer_const(1), self.g.ty(next));
+            next = self.g.opaque_binary(op, next, one, ty, false);
+        }
         self.g.close();
         let otherwise = self.g.open();
         self.g.close();
-        let branch = self.g.new_if(later, then, otherwise);
-        let out = self.g.yield_from(branch, next, first);
+        let branch = self.g.new_if(inner, then, otherwise);
+        let out = self.g.yield_from(branch, next, end);
         self.g.push(Stmt::If(branch));
         out
+    }
+
+    /// Where a loop starts whose iterations are simply counted, up from a `usize` or from nothing: `None` for the rest.
+    fn counts_up(&self, data: &Loop) -> Option<Option<Id>> {
+        match &data.count {
+            Count::Range {
+                lo,
+                rev: false,
+                inclusive: false,
+                ..
+            } => matches!(self.g.types.kind(self.g.ty(*lo)), Kind::Int(n) if n == "usize")
+                .then_some(Some(*lo)),
+            Count::Forever => Some(None),
+            _ => None,
+        }
     }
 }
 
