@@ -96,6 +96,7 @@ mod warnings;
 /// | `check` | compares the gradient with forward tangents and differences while compiling, `check(domain(x > 0.0), points = 16)` |
 /// | `custom(backward = path)` | takes the user's own rule instead of looking into the function |
 /// | `jvp`, `hvp` | add `f::jvp(args…, tangents…)`, the value and its tangent, and `f::hvp(args…, tangents…)`, the Hessian times these |
+/// | `checkpoint = n`, `checkpoint` | loops save their state every `n` iterations, or the root of their number, and run again segment by segment instead of keeping something for each iteration |
 /// | `cost(max_ratio = 3.0)` | an error if value and gradient take more operations than that many times the function's |
 /// | `allow(…)` | silences the warnings `unused_parameter`, `piecewise_constant` and `exact_comparison` |
 /// | `trace` | adds `f::trace(args…)`: each node of straight-line code with its value and gradient |
