@@ -422,8 +422,29 @@ mod calls {
     pub fn slope(x: f64, a: f64) -> f64 {
         (x * a).sin()
     }
+
+    #[backprop]
+    pub fn field(u: &[f64; 2], a: f64) -> [f64; 2] {
+        [(u[1] * a).sin(), u[0] * u[1]]
+    }
+
+    #[backprop]
+    pub fn step(u: &mut [f64; 2], a: f64) {
+        u[0] += 0.1 * (u[1] * a).sin();
+        u[1] *= u[0];
+    }
 }
-use calls::slope;
+use calls::{field, slope, step};
+
+same!(calls_with_arrays, [checkpoint = 3], (x: f64, a: f64, n: usize) {
+    let mut u = [x, 1.2];
+    for _ in 0..n {
+        let k = field(&u, a);
+        u = [u[0] + 0.1 * k[0], u[1] - 0.1 * k[1]];
+        step(&mut u, a);
+    }
+    u[0] * u[1]
+}, [(0.3, 1.2, 0), (0.3, 1.2, 1), (0.3, 1.2, 3), (0.3, 1.2, 10)]);
 
 same!(calls_of_annotated_functions, [checkpoint = 3], (x: f64, a: f64, n: usize) {
     let mut u = x;

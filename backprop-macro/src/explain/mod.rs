@@ -237,14 +237,14 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
                 }
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
                 Some(Reversal::Separate | Reversal::Segments) => {
-                    let keeps = match program.graph.looped(copy).tape.as_slice() {
+                    let kept = match program.graph.looped(copy).tape.as_slice() {
                         [] => "nothing".to_owned(),
                         tape => format!("{} an iteration", bytes(&program.graph, tape)),
                     };
                     match segments {
-                        None => format!("run backwards, keeps {keeps}"),
+                        None => format!("{}, keeps {kept}", second(&program.graph, copy)),
                         Some(&array) => format!(
-                            "saves its state {}: {}; then segment by segment, last one first, run again and backwards, keeps {keeps} of one segment",
+                            "saves its state {}: {}; then segment by segment run again and backwards, keeps {kept} of one segment",
                             every(program),
                             state(&program.graph, array)
                         ),
@@ -291,6 +291,29 @@ fn state(g: &Graph, array: ArrayId) -> String {
         return "nothing but that it ran".into();
     }
     all.join(" and ")
+}
+
+/// How the second loop runs that reverses one, after all rearrangements: `forwards` may have turned it, and `gather` have
+/// put loops in its place that go over the elements instead.
+fn second(g: &Graph, of: LoopId) -> &'static str {
+    let all = (0..g.loops.len()).map(|k| LoopId(k as u32));
+    let mut those = all.filter(|&l| g.looped(l).reverses == Some(of) && is_run(g, l));
+    match those.next() {
+        None => "run again for each element, whose terms are gathered",
+        Some(l) if backwards(g, l) => "run backwards",
+        Some(_) => "run again in the same order",
+    }
+}
+
+/// Whether a loop goes through the iterations of the one that it reverses from the last to the first.
+fn backwards(g: &Graph, l: LoopId) -> bool {
+    use crate::graph::Count::Range;
+    g.looped(l)
+        .reverses
+        .is_some_and(|of| match (&g.looped(l).count, &g.looped(of).count) {
+            (Range { rev, .. }, Range { rev: first, .. }) => rev != first,
+            _ => true,
+        })
 }
 
 fn is_run(g: &Graph, l: LoopId) -> bool {

@@ -14,6 +14,7 @@ pub(super) struct Copies {
     pub body: RegionId,
     pub nodes: HashMap<Id, Id>,
     pub arrays: HashMap<ArrayId, ArrayId>,
+    pub calls: HashMap<CallId, CallId>,
     /// The loops, for what is said of them.
     pub loops: BTreeMap<LoopId, LoopId>,
     /// Active values from outside that the copy refers to.
@@ -66,6 +67,9 @@ impl Reverse<'_> {
         let data = self.g.data(id).clone();
         let new = &mut self.g.nodes[copy.0 as usize];
         (new.name, new.span) = (data.name, data.span);
+        if let Some(shape) = self.g.whole_shape(id).cloned() {
+            self.g.set_whole_shape(copy, shape);
+        }
         if self.active(id) {
             self.activity.to_mut().add_node(copy);
         }
@@ -80,6 +84,7 @@ impl Reverse<'_> {
             Node::Cast(a, to) => Node::Cast(self.copy_of(*a, c), to.clone()),
             Node::Load(p, version) => Node::Load(self.copied_place(p, c), *version),
             Node::Len(p, version) => Node::Len(self.copied_place(p, c), *version),
+            Node::Whole(p, version) => Node::Whole(self.copied_place(p, c), *version),
             other => other.clone(),
         }
     }
@@ -115,6 +120,7 @@ impl Reverse<'_> {
             Init::List(all) => Init::List(all.iter().map(|e| self.copied_element(e, c)).collect()),
             Init::Repeat(e) => Init::Repeat(self.copied_element(e, c)),
             Init::Copy(p) => Init::Copy(self.copied_place(p, c)),
+            Init::Returned(call) => Init::Returned(c.calls[call]),
             other => other.clone(),
         };
         // The length of one that grows is found when the copy is reversed.
@@ -128,6 +134,14 @@ impl Reverse<'_> {
         new.frozen = data.frozen;
         new.like = data.like.map(|a| c.arrays.get(&a).copied().unwrap_or(a));
         self.note_array(array, copy, c);
+        if let Init::Returned(call) = data.init {
+            let results = &mut self.g.call_mut(c.calls[&call]).results;
+            for r in results {
+                if matches!(r, Returned::Array(a) if *a == array) {
+                    *r = Returned::Array(copy);
+                }
+            }
+        }
     }
 
     /// The copy of an array takes part in the gradient as the array does.
@@ -220,26 +234,7 @@ impl Reverse<'_> {
                     self.note_copy(old.out, new.out, c);
                 }
             }
-            Stmt::Call(call) => {
-                let mut data = self.g.call(*call).clone();
-                for a in &mut data.args {
-                    match a {
-                        Argument::Scalar { value, .. } => *value = self.copy_of(*value, c),
-                        Argument::Array { place, .. } => *place = self.copied_place(place, c),
-                    }
-                }
-                let id = CallId(self.g.calls.len() as u32);
-                let here = self.g.here();
-                let outs = std::mem::take(&mut data.outs);
-                self.g.calls.push(data);
-                let outs = outs
-                    .into_iter()
-                    .enumerate()
-                    .map(|(k, out)| self.copied_binding(out, Node::CallOut(id, k as u32), here, c));
-                let outs = outs.collect();
-                self.g.call_mut(id).outs = outs;
-                self.g.push(Stmt::Call(id));
-            }
+            Stmt::Call(call) => self.copied_call(*call, c),
             Stmt::Effect(..) => {}
             Stmt::Save(..)
             | Stmt::Pullback(_)
@@ -247,6 +242,49 @@ impl Reverse<'_> {
             | Stmt::ReadTape(_)
             | Stmt::ReadTapeAt(..)
             | Stmt::ReadSaved(_) => unreachable!("the primal has no backward pass"),
+        }
+    }
+
+    fn copied_call(&mut self, call: CallId, c: &mut Copies) {
+        let mut data = self.g.call(call).clone();
+        let id = CallId(self.g.calls.len() as u32);
+        c.calls.insert(call, id);
+        for a in &mut data.args {
+            match a {
+                Argument::Scalar { value } => *value = self.copy_of(*value, c),
+                Argument::Array { place, held } => {
+                    *place = self.copied_place(place, c);
+                    *held = self.copy_of(*held, c);
+                }
+            }
+        }
+        for passed in &mut data.passed {
+            self.copy_form(&mut passed.form, c);
+        }
+        let here = self.g.here();
+        let outs = std::mem::take(&mut data.outs);
+        let outs = outs.into_iter().enumerate().map(|(k, out)| {
+            let node = Node::CallOut(id, k as u32);
+            self.copied_binding(out, node, here, c)
+        });
+        data.outs = outs.collect();
+        for r in &mut data.results {
+            if let Returned::Scalar(out) = r {
+                *out = self.copy_of(*out, c);
+            }
+        }
+        self.g.calls.push(data);
+        self.g.push(Stmt::Call(id));
+    }
+
+    fn copy_form(&mut self, form: &mut Form, c: &mut Copies) {
+        match form {
+            Form::Leaf(_) | Form::Tokens(_) => {}
+            Form::Parts(_, all) => all.iter_mut().for_each(|f| self.copy_form(f, c)),
+            Form::Whole(id, parts) => {
+                *id = self.copy_of(*id, c);
+                self.copy_form(parts, c);
+            }
         }
     }
 

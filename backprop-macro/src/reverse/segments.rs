@@ -99,6 +99,7 @@ impl Reverse<'_> {
             body: data.body,
             nodes: HashMap::new(),
             arrays: HashMap::new(),
+            calls: HashMap::new(),
             loops: BTreeMap::new(),
             outer: BTreeSet::new(),
         };
