@@ -9,6 +9,7 @@ use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::{Gradient, PairKind};
 use crate::shape::Shape;
+use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,19 @@ impl CheckpointOptions {
             Some(n) => Every::Constant(n.to_token_stream()),
         };
         Some(CheckpointOptions { key, every })
+    }
+
+    /// What is known when the function runs only is no constant.
+    pub fn reject_parameters(&self, sig: &Signature, errors: &Errors) {
+        let Every::Constant(n) = &self.every else {
+            return;
+        };
+        let named = n.clone().into_iter().any(|t| {
+            matches!(t, proc_macro2::TokenTree::Ident(i) if sig.params.iter().any(|p| p.ident == i))
+        });
+        if named {
+            errors.reject(n, &errors::BAD_CHECKPOINT);
+        }
     }
 }
 
@@ -110,7 +124,7 @@ fn repeatable(g: &Graph, region: RegionId, errors: &Errors) {
                     && !is_standard(path)
                 {
                     let name = path.to_string().replace(' ', "");
-                    errors.reject_at(g.data(*id).span, &errors::CHECKPOINT_CALL, &name);
+                    errors.reject_named(path, &errors::CHECKPOINT_CALL, &name);
                 }
             }
             Stmt::If(b) => {

@@ -79,9 +79,6 @@ fn expand(
         return TokenStream::new();
     };
     let custom = options.custom.as_ref();
-    if let (Some(checkpoint), Some(_)) = (&options.checkpoint, custom) {
-        errors.reject(&checkpoint.key, &errors::CHECKPOINT_CUSTOM);
-    }
     let programs = match custom {
         Some(custom) => crate::custom::programs(custom, &sig, &options, errors),
         None => programs(&function, &sig, &options, errors, source),
@@ -163,6 +160,7 @@ pub fn programs(
         if let Some(hvp) = options.hvp.as_ref().or(options.hessian.as_ref()) {
             errors.reject(hvp, &errors::CHECKPOINT_HVP);
         }
+        checkpoint.reject_parameters(sig, errors);
         let unit = sig.has_scalar_result().then_some(Mode::Unit);
         for mode in [Mode::Upstream, Mode::Split].into_iter().chain(unit) {
             let schedule = Schedule::of(&kept(mode, None).0, &checkpoint.every);

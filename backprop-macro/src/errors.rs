@@ -114,11 +114,10 @@ messages! {
     NO_JACOBIAN: "the Jacobian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "return an array, a tuple or a `Vec`, or call `backward` once for each part of the result";
     NO_HESSIAN: "the Hessian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "take an array, a tuple or a `Vec`, name other parameters with `wrt(…)`, or use `hvp`";
     // checkpoint
-    BAD_CHECKPOINT: "malformed `checkpoint`: `{}`", "it says every how many iterations a loop saves its state: at least every one", "write `checkpoint = 100`, `checkpoint = STEPS`, or `checkpoint` alone for the square root of the number of iterations";
+    BAD_CHECKPOINT: "malformed `checkpoint`: `{}`", "it says every how many iterations a loop saves its state: a constant, at least 1", "write `checkpoint = 100`, `checkpoint = STEPS`, or `checkpoint` alone for the square root of the number of iterations";
     CHECKPOINT_NOTHING: "no loop needs `checkpoint`", "the gradient keeps nothing for the iterations of any loop", "remove the option";
     CHECKPOINT_COUNT: "how often this loop runs is not known when it starts", "`checkpoint` alone saves its state as often as the square root of that", "write `checkpoint = n`";
     CHECKPOINT_CALL: "`{}` would be called a second time", "`checkpoint` runs the loop again, and the macro cannot see that this returns the same again", "put `#[backprop]` on it, write it out, or call it before the loop";
-    CHECKPOINT_CUSTOM: "`checkpoint` beside `custom`", "the macro looks into no loop of a function with a rule", "remove one of the two";
     CHECKPOINT_HVP: "`checkpoint` beside `hvp`", "the tangent of the gradient would keep something for every iteration again", "remove one of the two, or annotate a copy of the function for each";
     // cost
     BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
