@@ -115,6 +115,7 @@ pub fn programs(
         scalars: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        order: crate::order::Order::default(),
         notes: Default::default(),
         assigned: Default::default(),
         sums: Default::default(),

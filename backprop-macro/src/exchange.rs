@@ -106,7 +106,7 @@ fn moves(primal: &Primal, region: RegionId, at: usize, l: LoopId) -> bool {
 }
 
 /// Whether a loop assigns an array's elements, each in its own iteration, and does not read it.
-fn fills(g: &Graph, l: LoopId, array: ArrayId) -> bool {
+pub fn fills(g: &Graph, l: LoopId, array: ArrayId) -> bool {
     let Some((index, ..)) = positional(g, l) else {
         return false;
     };

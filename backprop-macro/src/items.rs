@@ -598,10 +598,15 @@ impl Items<'_> {
                 }
                 _ => {
                     let value = e.place(&place);
+                    // Nothing else reads states.
+                    let value = match data.saves {
+                        Some(_) => value,
+                        None => quote!(::core::clone::Clone::clone(&#value)),
+                    };
                     Field {
                         name: name.clone(),
                         ty: self.local_type(&e, &data.shape),
-                        value: quote!(::core::clone::Clone::clone(&#value)),
+                        value,
                     }
                 }
             };

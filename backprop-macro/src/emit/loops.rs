@@ -66,10 +66,17 @@ impl Emit<'_> {
         }
         if !self.positional(l) {
             let (low, high) = (local("lo"), local("hi"));
+            // Of small signed types it may be no number of the type.
+            let small = |id: Id| {
+                let kind = self.g().types.kind(self.g().ty(id));
+                matches!(kind, Kind::Int(n) if ["i8", "i16", "i32"].contains(&n.as_str()))
+            };
+            let wide = (small(*lo) || small(*hi)).then(|| quote!(as ::core::primitive::i64));
+            let size = quote!((#high #wide - #low #wide) as usize);
             return Some(if *inclusive {
-                quote!({ let (#low, #high) = (#a, #b); if #low <= #high { (#high - #low) as usize + 1 } else { 0 } })
+                quote!({ let (#low, #high) = (#a, #b); if #low <= #high { #size + 1 } else { 0 } })
             } else {
-                quote!({ let (#low, #high) = (#a, #b); if #low < #high { (#high - #low) as usize } else { 0 } })
+                quote!({ let (#low, #high) = (#a, #b); if #low < #high { #size } else { 0 } })
             });
         }
         let b = if *inclusive { quote!((#b + 1)) } else { b };
@@ -136,7 +143,7 @@ impl Emit<'_> {
             .iter()
             .filter(|c| self.live.carried(g, c))
             .collect();
-        let mut before = TokenStream::new();
+        let mut before = self.declare_segment_tapes(l);
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));

@@ -596,6 +596,11 @@ impl<'a> Emit<'a> {
                 let (a, v) = (self.root(*a), self.value(*v));
                 quote!(#a.push(#v);)
             }
+            Stmt::Save(a, e) => {
+                let part = g.array(*a).shape.element().unwrap_or(&Shape::Unknown);
+                let (a, e) = (self.root(*a), self.element(e, part));
+                quote!(#a.push(#e);)
+            }
             Stmt::Pop(a, id) => {
                 let array = self.root(*a);
                 match id {
