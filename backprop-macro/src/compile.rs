@@ -161,6 +161,10 @@ pub fn programs(
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
+        crate::still::still(&mut program);
+        if fresh {
+            crate::meet::meet(&mut program);
+        }
         (program, saved)
     };
     let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);

@@ -31,6 +31,7 @@ mod items;
 mod keep;
 mod live;
 mod lower;
+mod meet;
 mod options;
 mod order;
 mod park;
@@ -45,6 +46,7 @@ mod simplify;
 mod source;
 mod stabilize;
 mod stable;
+mod still;
 #[cfg(test)]
 mod sweep;
 mod tensor;

@@ -632,15 +632,18 @@ impl Lower<'_> {
             (Val::MutRef(_) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
             (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
             // Part by part, so that each array keeps its place; what another part is about to overwrite is held apart.
-            (Val::Tuple(parts) | Val::Struct(_, parts), Val::Tuple(ref new) | Val::Struct(_, ref new))
-                if parts.len() == new.len() =>
-            {
+            (
+                Val::Tuple(parts) | Val::Struct(_, parts),
+                Val::Tuple(ref new) | Val::Struct(_, ref new),
+            ) if parts.len() == new.len() => {
                 let overwritten = views(&old);
                 let mut all = Vec::new();
                 for (part, new) in parts.iter().zip(new) {
                     let stays = matches!((part, new), (Val::View(a), Val::View(b)) if a.place == b.place && a.window == b.window);
                     let shared = !stays
-                        && views(new).iter().any(|v| overwritten.iter().any(|o| o.place.array == v.place.array));
+                        && views(new)
+                            .iter()
+                            .any(|v| overwritten.iter().any(|o| o.place.array == v.place.array));
                     all.push(match (stays, shared) {
                         (true, _) => None,
                         (_, true) => Some(self.held_apart(new.clone(), "held")),
