@@ -162,12 +162,11 @@ pub fn programs(
             crate::fresh::fresh(&mut program);
         }
         crate::still::still(&mut program);
-        if fresh {
-            crate::meet::meet(&mut program);
-        }
         (program, saved)
     };
-    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let mut unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let met = unit.as_mut().is_some_and(crate::meet::meet);
+    let apart = met.then(|| run(Mode::Unit).0);
     let traceable = crate::trace::possible(&primal, sig);
     if let (Some(at), false) = (&options.trace, traceable) {
         errors.reject(at, &errors::TRACE);
@@ -180,6 +179,7 @@ pub fn programs(
     let mut programs = Programs {
         primal,
         unit,
+        apart,
         upstream,
         split,
         saved,
