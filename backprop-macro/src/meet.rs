@@ -8,11 +8,11 @@
 //! what was parked, starts from what is known before the forward loop, and takes one scalar to where the gradient is computed.
 
 use crate::access::{arrays_of, positional};
+use crate::forwards::is_sum;
 use crate::gather::shift;
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
-use crate::rules::Op;
 use proc_macro2::Span;
 use quote::quote;
 use std::collections::{HashMap, HashSet};
@@ -249,21 +249,6 @@ fn reaches(g: &Graph, id: Id, of: &HashSet<Id>, bodies: &HashSet<RegionId>) -> b
         }
     }
     false
-}
-
-/// Whether a carried scalar is itself plus a term, and nothing else reads it on the way.
-fn is_sum(g: &Graph, data: &Loop, c: &Carried) -> bool {
-    let next = g.resolve(c.next);
-    let Node::Apply(Op::Add | Op::Sub, a) = g.node(next) else {
-        return false;
-    };
-    let mut uses = 0;
-    for stmt in &g.region(data.body).stmts {
-        crate::access::nodes_of(g, stmt, &mut |id| {
-            uses += usize::from(id == c.phi || id == next)
-        });
-    }
-    g.resolve(a[0]) == c.phi && g.resolve(a[1]) != c.phi && uses == 1
 }
 
 fn build(g: &mut Graph, body: RegionId, plan: &Plan, loops: [LoopId; 2]) {
