@@ -272,7 +272,7 @@ impl Emit<'_> {
             };
             (quote!(#counter), counts)
         } else if self.live.has(g, *index) {
-            let (a, b) = (self.value(*lo), self.value(*hi));
+            let (a, b) = (self.value(*lo), self.bound(*hi));
             let range = turned(if *inclusive {
                 quote!((#a)..=(#b))
             } else {
@@ -320,10 +320,24 @@ impl Emit<'_> {
         body
     }
 
+    /// The end of a range: a literal says its type, for a method may be called on the index before anything else does.
+    fn bound(&self, hi: Id) -> TokenStream {
+        let g = self.g();
+        match (g.integer(hi), g.types.kind(g.ty(hi))) {
+            (Some(n @ 0..), Kind::Int(int)) => {
+                match format!("{n}{int}").parse::<proc_macro2::Literal>() {
+                    Ok(literal) => quote!(#literal),
+                    Err(_) => self.value(hi),
+                }
+            }
+            _ => self.value(hi),
+        }
+    }
+
     /// What takes the values of a range, and the range, in the order in which it is counted.
     fn counting(&self, data: &Loop) -> Option<(TokenStream, TokenStream)> {
         let range = |lo: &Id, hi: &Id, inclusive: bool| {
-            let (lo, hi) = (self.value(*lo), self.value(*hi));
+            let (lo, hi) = (self.value(*lo), self.bound(*hi));
             if inclusive {
                 quote!((#lo)..=(#hi))
             } else {
