@@ -384,6 +384,23 @@ buffers!(two_fields 6, |x, zero| {
     s
 });
 
+// Buffers that do not outlive the step.
+buffers!(in_each_step 6, |x, zero| {
+    let mut s = 0.0;
+    for t in 0..5 {
+        let mut u = *x;
+        let mut tmp = [0.0; N];
+        for i in 1..N - 1 {
+            tmp[i] = u[i] * u[i - 1] + 0.5 * u[i + 1];
+        }
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+        s += u[t] * u[t + 1];
+    }
+    s
+});
+
 // Not a turn of buffers: what is copied from is read again.
 buffers!(read_after 6, |x, zero| {
     let mut u = *x;

@@ -35,7 +35,7 @@ impl Emit<'_> {
         }
     }
 
-    /// Whether a loop's own statements move, each its own two arrays, and nothing deeper inside does.
+    /// Whether a loop's own statements move, each two arrays of its own that outlive the step, and nothing deeper inside does.
     fn takes_turns(&self, t: LoopId) -> bool {
         let g = self.g();
         let data = g.looped(t);
@@ -55,7 +55,12 @@ impl Emit<'_> {
                     continue;
                 };
                 found = true;
-                apart &= region == data.body && seen.insert(to) && seen.insert(from);
+                let around = |a: ArrayId| {
+                    let at = g.array(a).region;
+                    at.is_some_and(|r| !g.encloses(data.body, r))
+                };
+                apart &= region == data.body && around(to) && around(from);
+                apart &= seen.insert(to) && seen.insert(from);
             }
         });
         found && apart
