@@ -187,9 +187,12 @@ pub fn programs(
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
+        crate::still::still(&mut program);
         (program, saved)
     };
-    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let mut unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let met = unit.as_mut().is_some_and(crate::meet::meet);
+    let apart = met.then(|| run(Mode::Unit).0);
     let traceable = crate::trace::possible(&primal, sig);
     if let (Some(at), false) = (&options.trace, traceable) {
         errors.reject(at, &errors::TRACE);
@@ -202,6 +205,7 @@ pub fn programs(
     let mut programs = Programs {
         primal,
         unit,
+        apart,
         upstream,
         split,
         saved,

@@ -123,6 +123,7 @@ pub fn programs(
     let (upstream, split) = (empty(), empty());
     let mut programs = Programs {
         unit: sig.has_scalar_result().then(empty),
+        apart: None,
         primal,
         upstream,
         split,

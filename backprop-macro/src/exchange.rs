@@ -140,7 +140,8 @@ fn alike(g: &Graph, a: ArrayId, b: ArrayId) -> bool {
     shapes && local(a) && local(b) && a.region == b.region
 }
 
-fn returned(out: &Output, array: ArrayId) -> bool {
+/// Whether a result is made of an array.
+pub fn returned(out: &Output, array: ArrayId) -> bool {
     match out {
         Output::Scalar(_) => false,
         Output::Array(p) => p.array == array,

@@ -76,7 +76,7 @@ fn turnable(g: &Graph, l: LoopId) -> bool {
 }
 
 /// Whether a carried scalar is a sum over the iterations, read by nothing in between.
-fn is_sum(g: &Graph, data: &Loop, c: &Carried) -> bool {
+pub fn is_sum(g: &Graph, data: &Loop, c: &Carried) -> bool {
     let next = g.resolve(c.next);
     let sum = matches!(g.node(next), Node::Apply(Op::Add | Op::Sub, a)
         if g.resolve(a[0]) == c.phi && g.resolve(a[1]) != c.phi);

@@ -32,6 +32,7 @@ mod items;
 mod keep;
 mod live;
 mod lower;
+mod meet;
 mod options;
 mod order;
 mod park;
@@ -46,6 +47,7 @@ mod simplify;
 mod source;
 mod stabilize;
 mod stable;
+mod still;
 #[cfg(test)]
 mod sweep;
 mod tensor;

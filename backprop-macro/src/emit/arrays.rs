@@ -10,6 +10,7 @@ use quote::{ToTokens, quote};
 
 impl Emit<'_> {
     pub(super) fn root(&self, array: ArrayId) -> TokenStream {
+        let array = self.acts_for(array);
         let data = self.g().array(array);
         if let (Some(saved), Some(field)) = (&self.saved, self.saved_arrays.get(&array)) {
             return self.field(saved, field);

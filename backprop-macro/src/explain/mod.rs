@@ -39,7 +39,7 @@ pub type Line<'a> = &'a dyn Fn(Span) -> usize;
 
 /// The documentation of a function's derivatives.
 pub fn explain(p: &Programs, sig: &Signature, line: Line) -> String {
-    let program = p.unit.as_ref().unwrap_or(&p.upstream);
+    let program = p.described();
     let name = sig.ident.unraw().to_string();
     let mut out = String::new();
     formulas(&mut out, p, program, sig, &name);
