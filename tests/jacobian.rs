@@ -166,6 +166,7 @@ mod jacobian {
         (p.x.hypot(p.y) * scale, p.y.atan2(p.x))
     }
 
+    #[derive(Clone, Differentiable)]
     struct Camera {
         focal: f64,
     }
@@ -174,6 +175,11 @@ mod jacobian {
         #[backprop(jacobian)]
         fn project(&self, p: [f64; 3], shift: f64) -> [f64; 2] {
             [self.focal * p[0] / p[2] + shift, self.focal * p[1] / p[2]]
+        }
+
+        #[backprop(jacobian, wrt(self, p))]
+        fn scaled(&self, p: [f64; 2]) -> [f64; 2] {
+            [self.focal * p[0], self.focal * self.focal * p[1]]
         }
 
         #[backprop(jacobian, associated)]
@@ -210,6 +216,10 @@ mod jacobian {
         assert_eq!(y, [1.0, 1.5]);
         assert_eq!(dp, [[0.5, 0.0, -0.125], [0.0, 0.5, -0.375]]);
         assert_eq!(dshift, [1.0, 0.0]);
+        // With respect to `self`, whose gradient stands first.
+        let (_, (camera, dp)) = Camera { focal: 2.0 }.scaled_jacobian([3.0, 5.0]);
+        assert_eq!(camera.map(|c| c.focal), [3.0, 20.0]);
+        assert_eq!(dp, [[2.0, 0.0], [0.0, 4.0]]);
         assert_eq!(Camera::doubled_jacobian(3.0), ([6.0, 9.0], ([2.0, 6.0],)));
     }
 

@@ -13,6 +13,8 @@
 //! BACKPROP_RANDOM_SEED=7                                       others
 //! BACKPROP_RANDOM_FEATURES=-while_loop,-data_index             without parts of the language (see features.rs)
 //! BACKPROP_RANDOM_FEATURES=if_stmt,assign                      with these parts only
+//! BACKPROP_RANDOM_OPTION='checkpoint = 3'                      under this option; with REJECTED=report, as it has nothing
+//!                                                              to do in a program that keeps nothing
 //! BACKPROP_RANDOM_REJECTED=report                              compile errors are counted and shown, but do not fail
 //! BACKPROP_RANDOM_ONLY=17                                      program 17 of this seed, printed and run
 //! BACKPROP_RANDOM_FILE=p.rs                                    one function from a file: the signature as printed,

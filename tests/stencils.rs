@@ -185,6 +185,46 @@ twins!(in_place_with_the_new_neighbour, lengths 2..10, |x, one, two| {
     s
 });
 
+/// What is left to the next iteration waits for what another was left: that is not moved.
+twins!(in_place_with_two_old_neighbours, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..2 {
+        let (mut prev, mut older) = (u[0], x[0]);
+        for i in one..n - one {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev) + 0.125 * older;
+            older = prev;
+            prev = cur;
+        }
+        u[0] = 0.5 * u[0] + prev - older;
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
+/// What is left is used by way of what is computed from it.
+twins!(in_place_with_half_of_the_old_neighbour, lengths 2..10, |x, one, two| {
+    let n = x.len();
+    let mut u = x.to_vec();
+    for _ in 0..2 {
+        let mut prev = u[0];
+        for i in one..n - one {
+            let cur = u[i];
+            u[i] = cur + 0.25 * (u[i + one] - 2.0 * cur + prev);
+            prev = 0.5 * cur - 1.0;
+        }
+    }
+    let mut s = 0.0;
+    for i in 0..n {
+        s += u[i] * u[i];
+    }
+    s
+});
+
 twins!(running_sums_in_place, lengths 1..8, |x, one, two| {
     let n = x.len();
     let mut u = x.to_vec();
@@ -210,6 +250,34 @@ twins!(a_product_of_some, lengths 3..9, |x, one, two| {
     let mut p = x[0] + x[two];
     for i in one..x.len() - one {
         p *= x[i] + 2.0;
+    }
+    p
+});
+
+// The two chains meet in the middle; beside the elements' gradients there is a sum that takes both.
+twins!(a_polynomial, lengths 1..9, |x, one, two| {
+    let t = 0.5 + 0.25 * x[0];
+    let mut p = 0.0;
+    for i in 0..x.len() {
+        p = p * t + x[i + one - one];
+    }
+    p
+});
+
+// Not so where the backward chain starts from what the forward one ends with.
+twins!(a_product_and_what_becomes_of_it, lengths 1..8, |x, one, two| {
+    let mut p = 1.5;
+    for i in 0..x.len() {
+        p *= x[i + one - one];
+    }
+    p.sin()
+});
+
+// Nor where it reads what the forward chain has left.
+twins!(squares_of_a_chain, lengths 1..8, |x, one, two| {
+    let mut p = 0.5;
+    for i in 0..x.len() {
+        p = p * p + x[i + one - one];
     }
     p
 });
@@ -312,6 +380,67 @@ buffers!(growth_2 2 growth_3 3 growth_4 4 growth_5 5 growth_9 9, |x, zero| {
     s
 });
 
+// Steps two by two: none, one, an even and an odd number of them.
+macro_rules! steps {
+    ($($name:ident $count:literal)*) => {$(
+        buffers!($name 6, |x, zero| {
+            let mut u = *x;
+            let mut tmp = [0.0; N];
+            for _ in 0..$count {
+                for i in 1..N - 1 {
+                    tmp[i] = u[i] * u[i - 1] + 0.5 * u[i + 1];
+                }
+                for i in 1..N - 1 {
+                    u[i] = tmp[i + zero];
+                }
+            }
+            u[0] * u[1] + u[2] * u[3] + u[4] * u[5]
+        });
+    )*};
+}
+steps!(no_steps 0 one_step 1 four_steps 4 five_steps 5);
+buffers!(two_fields 6, |x, zero| {
+    let (mut u, mut v) = (*x, [0.25; N]);
+    let (mut a, mut b) = ([0.0; N], [1.0; N]);
+    for t in 0..5 {
+        for i in 1..N - 1 {
+            a[i] = u[i] * v[i + 1] + 0.1 * u[i - 1];
+        }
+        for i in 0..N - 1 {
+            b[i] = v[i] * v[i] + u[i + 1] * u[t];
+        }
+        for i in 1..N - 1 {
+            u[i] = a[i + zero];
+        }
+        for i in 0..N - 1 {
+            v[i] = b[i + zero];
+        }
+        v[N - 1] += u[2];
+    }
+    let mut s = 0.0;
+    for i in 0..N {
+        s += u[i] * v[i];
+    }
+    s
+});
+
+// Buffers that do not outlive the step.
+buffers!(in_each_step 6, |x, zero| {
+    let mut s = 0.0;
+    for t in 0..5 {
+        let mut u = *x;
+        let mut tmp = [0.0; N];
+        for i in 1..N - 1 {
+            tmp[i] = u[i] * u[i - 1] + 0.5 * u[i + 1];
+        }
+        for i in 1..N - 1 {
+            u[i] = tmp[i + zero];
+        }
+        s += u[t] * u[t + 1];
+    }
+    s
+});
+
 // Not a turn of buffers: what is copied from is read again.
 buffers!(read_after 6, |x, zero| {
     let mut u = *x;
@@ -355,3 +484,79 @@ buffers!(the_whole_buffer 5, |x, zero| {
     }
     u[0] + u[1] * u[4]
 });
+
+/// Every pair adds to both of its elements: to the one that stays while the inner loop runs, and to the one that moves.
+mod pairs {
+    use super::*;
+
+    #[backprop(wrt(r))]
+    fn energy(r: &[[f64; 2]], m: &[f64]) -> f64 {
+        let mut e = 0.0;
+        for i in 0..r.len() {
+            for j in i + 1..r.len() {
+                let (x, y) = (r[i][0] - r[j][0], r[i][1] - r[j][1]);
+                e -= m[i] * m[j] / (x * x + y * y + 0.1).sqrt();
+            }
+        }
+        e
+    }
+
+    /// The gradient, each body by itself: what its inner loop leaves aside must not be missing, nor be there where there is none.
+    fn pulls(r: &[[f64; 2]], m: &[f64]) -> Vec<f64> {
+        let mut out = Vec::new();
+        for i in 0..r.len() {
+            let mut d = [0.0; 2];
+            for j in (0..r.len()).filter(|j| *j != i) {
+                let (x, y) = (r[i][0] - r[j][0], r[i][1] - r[j][1]);
+                let s = x * x + y * y + 0.1;
+                let f = m[i] * m[j] / (s * s.sqrt());
+                d = [d[0] + f * x, d[1] + f * y];
+            }
+            out.extend(d);
+        }
+        out
+    }
+
+    #[test]
+    fn pairs() {
+        for n in 0..8 {
+            let r: Vec<[f64; 2]> = (0..n)
+                .map(|i| [numbers(n, 3)[i], numbers(n, 4)[i]])
+                .collect();
+            let m = numbers(n, 5);
+            let expected = pulls(&r, &m);
+            let mut d = vec![[f64::NAN; 2]; n];
+            let y = energy::value_and_gradient_into(&r, &m, &mut d);
+            assert_eq!(y.to_bits(), energy(&r, &m).to_bits());
+            same("into", n, d.as_flattened(), &expected);
+            let (y, saved) = energy::forward(&r, &m);
+            assert_eq!(y.to_bits(), energy(&r, &m).to_bits());
+            same(
+                "backward",
+                n,
+                energy::backward(&saved, 1.0).r.as_flattened(),
+                &expected,
+            );
+            let mut d = vec![[0.0; 2]; n];
+            energy::accumulate(&r, &m, 1.0, &mut d);
+            same("accumulate", n, d.as_flattened(), &expected);
+        }
+    }
+
+    /// An element that no iteration touches need not exist.
+    #[backprop(wrt(x))]
+    fn beyond(x: &[f64], at: usize) -> f64 {
+        let mut s = 0.0;
+        for j in 1..x.len() {
+            s += x[at] / (1.0 + x[j] * x[j]);
+        }
+        s
+    }
+
+    #[test]
+    fn elements_beyond() {
+        assert_eq!(beyond::gradient(&[2.0], 7).x, [0.0]);
+        let d = beyond::gradient(&[2.0, 1.0, 3.0], 1).x;
+        same("gradient", 3, &d, &[0.0, 0.1, -0.06]);
+    }
+}

@@ -19,6 +19,7 @@ fn rejections() {
         "check",
         "custom",
         "cost",
+        "checkpoint",
         "warnings",
         "hygiene",
     ] {

@@ -78,6 +78,10 @@ pub fn scan(
                 touch(y.array);
             }
             Stmt::Push(a, _) => touch(*a),
+            Stmt::Save(a, e) => {
+                touch(*a);
+                parts_of_element(e).iter().for_each(|p| touch(p.array));
+            }
             Stmt::Pop(a, id) => {
                 touch(*a);
                 b.others.extend(id);
@@ -173,21 +177,21 @@ pub fn distance(g: &Graph, id: Id, index: Id) -> Option<i128> {
 
 /// The parts of other arrays that an array starts from.
 pub fn parts_of(init: &Init) -> Vec<&Place> {
-    fn element<'a>(e: &'a Element, out: &mut Vec<&'a Place>) {
-        match e {
-            Element::Scalar(_) => {}
-            Element::Part(p) => out.push(p),
-            Element::Tuple(all) => all.iter().for_each(|e| element(e, out)),
-        }
-    }
-    let mut out = Vec::new();
     match init {
-        Init::Copy(p) => out.push(p),
-        Init::List(all) => all.iter().for_each(|e| element(e, &mut out)),
-        Init::Repeat(e) => element(e, &mut out),
-        Init::Given(_) | Init::Zeros | Init::Empty | Init::Returned(_) => {}
+        Init::Copy(p) => vec![p],
+        Init::List(all) => all.iter().flat_map(parts_of_element).collect(),
+        Init::Repeat(e) => parts_of_element(e),
+        Init::Given(_) | Init::Zeros | Init::Empty | Init::Returned(_) => Vec::new(),
     }
-    out
+}
+
+/// The parts of arrays that an element is made of.
+pub fn parts_of_element(e: &Element) -> Vec<&Place> {
+    match e {
+        Element::Scalar(_) => Vec::new(),
+        Element::Part(p) => vec![p],
+        Element::Tuple(all) => all.iter().flat_map(parts_of_element).collect(),
+    }
 }
 
 /// Calls `f` with every array that a statement touches, nested statements included, and whether it only reads it.
@@ -214,6 +218,10 @@ pub fn arrays_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(ArrayId, bool)) {
             f(b.array, false);
         }
         Stmt::Push(a, _) | Stmt::Pop(a, _) => f(*a, false),
+        Stmt::Save(a, e) => {
+            f(*a, false);
+            parts_of_element(e).iter().for_each(|p| f(p.array, true));
+        }
         Stmt::Call(c) | Stmt::Pullback(c) => {
             let call = g.call(*c);
             for a in &call.args {
@@ -243,6 +251,15 @@ pub fn arrays_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(ArrayId, bool)) {
     }
 }
 
+/// Calls `f` with the scalars that an element is made of.
+pub fn scalars(g: &Graph, e: &Element, f: &mut dyn FnMut(Id)) {
+    match e {
+        Element::Scalar(id) => f(g.resolve(*id)),
+        Element::Part(_) => {}
+        Element::Tuple(all) => all.iter().for_each(|e| scalars(g, e, f)),
+    }
+}
+
 /// Calls `f` with every node that a statement refers to, nested statements included.
 pub fn nodes_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(Id)) {
     let place = |p: &Place, f: &mut dyn FnMut(Id)| p.indices().for_each(|i| f(g.resolve(i)));
@@ -257,13 +274,6 @@ pub fn nodes_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(Id)) {
             let data = g.array(*a);
             data.len.into_iter().for_each(|l| f(g.resolve(l)));
             parts_of(&data.init).into_iter().for_each(|p| place(p, f));
-            fn scalars(g: &Graph, e: &Element, f: &mut dyn FnMut(Id)) {
-                match e {
-                    Element::Scalar(id) => f(g.resolve(*id)),
-                    Element::Part(_) => {}
-                    Element::Tuple(all) => all.iter().for_each(|e| scalars(g, e, f)),
-                }
-            }
             match &data.init {
                 Init::List(all) => all.iter().for_each(|e| scalars(g, e, f)),
                 Init::Repeat(e) => scalars(g, e, f),
@@ -286,6 +296,10 @@ pub fn nodes_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(Id)) {
             place(b, f);
         }
         Stmt::Push(_, v) => f(g.resolve(*v)),
+        Stmt::Save(_, e) => {
+            scalars(g, e, f);
+            parts_of_element(e).into_iter().for_each(|p| place(p, f));
+        }
         Stmt::Effect(_, args) => args.iter().for_each(|a| f(g.resolve(*a))),
         Stmt::ReadTapeAt(_, at) => f(g.resolve(*at)),
         Stmt::Call(c) | Stmt::Pullback(c) => {

@@ -28,9 +28,18 @@ impl Activity {
             .copied()
             .unwrap_or(false)
     }
-    /// How many nodes the primal has.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
+    /// A node made later is active.
+    pub fn add_node(&mut self, id: Id) {
+        let k = id.0 as usize;
+        self.nodes.resize(self.nodes.len().max(k + 1), false);
+        self.nodes[k] = true;
+    }
+
+    /// An array made later is active.
+    pub fn add_array(&mut self, id: ArrayId) {
+        let k = id.0 as usize;
+        self.arrays.resize(self.arrays.len().max(k + 1), false);
+        self.arrays[k] = true;
     }
     pub fn array(&self, id: ArrayId) -> bool {
         self.arrays.get(id.0 as usize).copied().unwrap_or(false)

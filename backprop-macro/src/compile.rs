@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::carry::Which;
+use crate::checkpoint::Schedule;
 use crate::errors::{self, Errors};
 use crate::exchange::exchange;
 use crate::explain;
@@ -10,12 +11,13 @@ use crate::keep;
 use crate::lower;
 use crate::options::Options;
 use crate::order::Order;
-use crate::reverse::{Mode, reverse};
+use crate::reverse::{Mode, reverse, scheduled};
 use crate::signature::Signature;
 use crate::source::Source;
 use crate::tensor;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use std::collections::BTreeMap;
 
 /// Nesting of brackets beyond which the parser might exhaust the compiler's stack.
 const MAX_NESTING: usize = 200;
@@ -142,14 +144,38 @@ pub fn programs(
     // What `forward` hands over stays where it is.
     let mut moving = primal.clone();
     exchange(&mut moving);
-    let run = |mode| {
-        let primal = match mode {
-            Mode::Unit | Mode::Upstream => &moving,
-            Mode::Split | Mode::Trace => &primal,
-        };
-        let mut program = reverse(primal, &activity, sig, mode);
-        let order = Order::of(&primal.graph, primal.body);
+    let of = |mode| match mode {
+        Mode::Unit | Mode::Upstream => &moving,
+        Mode::Split | Mode::Trace => &primal,
+    };
+    let kept = |mode, schedule: Option<&Schedule>| {
+        let mut program = scheduled(of(mode), &activity, sig, mode, schedule);
+        let order = std::mem::take(&mut program.order);
         let saved = keep::keep(&mut program, &order, params);
+        crate::checkpoint::trim(&mut program);
+        (program, saved)
+    };
+    let mut schedules = BTreeMap::new();
+    if let Some(checkpoint) = &options.checkpoint {
+        if let Some(hvp) = options.hvp.as_ref().or(options.hessian.as_ref()) {
+            errors.reject(hvp, &errors::CHECKPOINT_HVP);
+        }
+        checkpoint.reject_parameters(sig, errors);
+        let unit = sig.has_scalar_result().then_some(Mode::Unit);
+        for mode in [Mode::Upstream, Mode::Split].into_iter().chain(unit) {
+            let schedule = Schedule::of(&kept(mode, None).0, &checkpoint.every);
+            schedule.check(&of(mode).graph, errors);
+            schedules.insert(mode, schedule);
+        }
+        if schedules.values().all(|s| s.loops.is_empty()) {
+            errors.reject(&checkpoint.key, &errors::CHECKPOINT_NOTHING);
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+    }
+    let run = |mode| {
+        let (mut program, saved) = kept(mode, schedules.get(&mode));
         crate::forwards::forwards(&mut program);
         let fresh = mode == Mode::Unit;
         crate::carry::carry(&mut program, Which::Summing, fresh);
@@ -161,9 +187,12 @@ pub fn programs(
         if mode == Mode::Unit {
             crate::fresh::fresh(&mut program);
         }
+        crate::still::still(&mut program);
         (program, saved)
     };
-    let unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let mut unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);
+    let met = unit.as_mut().is_some_and(crate::meet::meet);
+    let apart = met.then(|| run(Mode::Unit).0);
     let traceable = crate::trace::possible(&primal, sig);
     if let (Some(at), false) = (&options.trace, traceable) {
         errors.reject(at, &errors::TRACE);
@@ -176,6 +205,7 @@ pub fn programs(
     let mut programs = Programs {
         primal,
         unit,
+        apart,
         upstream,
         split,
         saved,

@@ -57,7 +57,7 @@ impl CostOptions {
 /// Rejects a gradient that costs too much.
 pub fn check(options: &CostOptions, programs: &Programs, errors: &Errors) {
     let plain = crate::check::plain(&programs.primal);
-    let whole = programs.unit.as_ref().unwrap_or(&programs.upstream);
+    let whole = programs.described();
     let function = Tally::of(&plain);
     let both = Tally::of(whole);
     if function.total == 0.0 || both.total <= options.ratio * function.total {

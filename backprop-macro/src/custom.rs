@@ -115,6 +115,7 @@ pub fn programs(
         scalars: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        order: crate::order::Order::default(),
         notes: Default::default(),
         assigned: Default::default(),
         sums: Default::default(),
@@ -122,6 +123,7 @@ pub fn programs(
     let (upstream, split) = (empty(), empty());
     let mut programs = Programs {
         unit: sig.has_scalar_result().then(empty),
+        apart: None,
         primal,
         upstream,
         split,

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `checkpoint`, `cost(…)`, `custom(…)` and `allow(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `checkpoint = n`, `cost(…)`, `custom(…)` or `allow(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -115,6 +115,12 @@ messages! {
     JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
     NO_JACOBIAN: "the Jacobian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "return an array, a tuple or a `Vec`, or call `backward` once for each part of the result";
     NO_HESSIAN: "the Hessian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "take an array, a tuple or a `Vec`, name other parameters with `wrt(…)`, or use `hvp`";
+    // checkpoint
+    BAD_CHECKPOINT: "malformed `checkpoint`: `{}`", "it says every how many iterations a loop saves its state: a constant, at least 1", "write `checkpoint = 100`, `checkpoint = STEPS`, or `checkpoint` alone for the square root of the number of iterations";
+    CHECKPOINT_NOTHING: "no loop needs `checkpoint`", "the gradient keeps nothing for the iterations of any loop", "remove the option";
+    CHECKPOINT_COUNT: "how often this loop runs is not known when it starts", "`checkpoint` alone saves its state as often as the square root of that", "write `checkpoint = n`";
+    CHECKPOINT_CALL: "`{}` would be called a second time", "`checkpoint` runs the loop again, and the macro cannot see that this returns the same again", "put `#[backprop]` on it, write it out, or call it before the loop";
+    CHECKPOINT_HVP: "`checkpoint` beside `hvp`", "the tangent of the gradient would keep something for every iteration again", "remove one of the two, or annotate a copy of the function for each";
     // cost
     BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
     COST: "{}", "the bound is exceeded", "see the places below, or raise `max_ratio`";

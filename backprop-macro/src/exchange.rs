@@ -106,7 +106,7 @@ fn moves(primal: &Primal, region: RegionId, at: usize, l: LoopId) -> bool {
 }
 
 /// Whether a loop assigns an array's elements, each in its own iteration, and does not read it.
-fn fills(g: &Graph, l: LoopId, array: ArrayId) -> bool {
+pub fn fills(g: &Graph, l: LoopId, array: ArrayId) -> bool {
     let Some((index, ..)) = positional(g, l) else {
         return false;
     };
@@ -140,7 +140,8 @@ fn alike(g: &Graph, a: ArrayId, b: ArrayId) -> bool {
     shapes && local(a) && local(b) && a.region == b.region
 }
 
-fn returned(out: &Output, array: ArrayId) -> bool {
+/// Whether a result is made of an array.
+pub fn returned(out: &Output, array: ArrayId) -> bool {
     match out {
         Output::Scalar(_) => false,
         Output::Array(p) => p.array == array,

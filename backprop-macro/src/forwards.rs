@@ -21,6 +21,35 @@ pub fn forwards(p: &mut Gradient) {
             *rev = false;
         }
     }
+    for k in 0..p.graph.loops.len() {
+        let l = LoopId(k as u32);
+        if segments_turnable(&p.graph, l)
+            && let Count::Range { rev, .. } = &mut p.graph.looped_mut(l).count
+        {
+            *rev = false;
+        }
+    }
+}
+
+/// Whether a loop over segments may count up: the loop inside of it that runs backwards does, and goes on with its sums.
+fn segments_turnable(g: &Graph, over: LoopId) -> bool {
+    let data = g.looped(over);
+    let back = g.region(data.body).stmts.iter().find_map(|s| match s {
+        Stmt::Loop(l) if g.looped(*l).reverses.is_some() => Some(g.looped(*l)),
+        _ => None,
+    });
+    let Some(back) = back.filter(|_| data.segments.is_some()) else {
+        return false;
+    };
+    // One that counts up because the other counts down has not been turned.
+    let up = |l: &Loop| matches!(l.count, Count::Range { rev: false, .. });
+    let turned = up(back) && back.reverses.is_some_and(|l| up(g.looped(l)));
+    let goes_on = |c: &Carried| {
+        let next = g.resolve(c.next);
+        let mut all = back.carried.iter();
+        all.any(|k| g.resolve(k.init) == c.phi && k.out == next)
+    };
+    turned && data.carried.len() == back.carried.len() && data.carried.iter().all(goes_on)
 }
 
 fn turnable(g: &Graph, l: LoopId) -> bool {
@@ -47,7 +76,7 @@ fn turnable(g: &Graph, l: LoopId) -> bool {
 }
 
 /// Whether a carried scalar is a sum over the iterations, read by nothing in between.
-fn is_sum(g: &Graph, data: &Loop, c: &Carried) -> bool {
+pub fn is_sum(g: &Graph, data: &Loop, c: &Carried) -> bool {
     let next = g.resolve(c.next);
     let sum = matches!(g.node(next), Node::Apply(Op::Add | Op::Sub, a)
         if g.resolve(a[0]) == c.phi && g.resolve(a[1]) != c.phi);
@@ -85,6 +114,7 @@ fn free(g: &Graph, stmt: &Stmt, of: LoopId) -> bool {
             .all(|s| free(g, s, of)),
         Stmt::Swap(..)
         | Stmt::Push(..)
+        | Stmt::Save(..)
         | Stmt::Pop(..)
         | Stmt::Effect(..)
         | Stmt::Call(_)

@@ -276,6 +276,11 @@ impl Uses {
                 Stmt::Push(a, _) | Stmt::Pop(a, _) => {
                     self.spoiled.insert(*a);
                 }
+                Stmt::Save(a, e) => {
+                    let parts = crate::access::parts_of_element(e);
+                    self.spoiled.extend(parts.into_iter().map(|p| p.array));
+                    self.spoiled.insert(*a);
+                }
                 Stmt::Let(id) => {
                     if let Node::Load(p, _) = g.node(*id) {
                         self.spoiled.insert(p.array);

@@ -207,6 +207,8 @@ pub struct ArrayData {
     pub shadow: bool,
     /// The array whose lengths it has, where those are known at run time only.
     pub like: Option<ArrayId>,
+    /// The checkpointed loop whose states it holds; its `len` is every how many iterations one is saved.
+    pub saves: Option<LoopId>,
     pub span: Span,
 }
 
@@ -232,6 +234,8 @@ pub enum Stmt {
     Clear(Place),
     Swap(Place, Place),
     Push(ArrayId, Id),
+    /// Appends to what a checkpointed loop saves: a copy of its state.
+    Save(ArrayId, Element),
     /// Removes the last element and binds it to the node, where there is one.
     Pop(ArrayId, Option<Id>),
     If(IfId),
@@ -271,6 +275,8 @@ pub struct If {
     pub then: RegionId,
     pub otherwise: RegionId,
     pub slots: Vec<Slot>,
+    /// Runs in the backward pass, for the sake of what it computes on the way.
+    pub rerun: bool,
 }
 
 /// How a loop counts.
@@ -323,6 +329,10 @@ pub struct Loop {
     pub reverses: Option<LoopId>,
     /// Loops after this one read its tape too.
     pub shared: bool,
+    /// Set on the loop over the segments of a checkpointed loop, last segment first: the loop that it reverses.
+    pub segments: Option<LoopId>,
+    /// Runs in the backward pass, for the sake of what it computes on the way.
+    pub rerun: bool,
     /// Copies elements of one array to another, and nothing reads those of the first before they are stored to again.
     pub moves: bool,
     pub span: Span,
@@ -852,13 +862,19 @@ impl Graph {
     /// Constant Rust, kept as it is.
     pub fn opaque(&mut self, opaque: Opaque, args: &[Id], ty: Ty) -> Id {
         let args: Vec<Id> = args.iter().map(|&a| self.resolve(a)).collect();
+        let index = self.opaque_index(opaque);
+        self.compute(Node::Opaque(index, args), ty)
+    }
+
+    /// The number under which a piece of constant Rust is known.
+    pub fn opaque_index(&mut self, opaque: Opaque) -> u32 {
         let key = format!("{} {}", opaque.key, opaque.discrete);
         let next = self.opaques.len() as u32;
         let index = *self.opaque_keys.entry(key).or_insert(next);
         if index == next {
             self.opaques.push(Rc::new(opaque));
         }
-        self.compute(Node::Opaque(index, args), ty)
+        index
     }
 
     /// `a op b` on constants.
@@ -1040,6 +1056,7 @@ impl Graph {
             frozen: false,
             shadow: false,
             like: None,
+            saves: None,
             span,
         });
         id
@@ -1132,6 +1149,7 @@ impl Graph {
             then,
             otherwise,
             slots: Vec::new(),
+            rerun: false,
         });
         id
     }
@@ -1174,6 +1192,8 @@ impl Graph {
             tape: Vec::new(),
             reverses: None,
             shared: false,
+            segments: None,
+            rerun: false,
             moves: false,
             span,
         });

@@ -28,6 +28,8 @@ pub struct Programs {
     pub primal: Primal,
     /// With the upstream gradient 1; only for scalar results.
     pub unit: Option<Gradient>,
+    /// The same before its loops met, where any did: a forward pass and a backward pass, as people read them.
+    pub apart: Option<Gradient>,
     pub upstream: Gradient,
     pub split: Gradient,
     pub saved: Saved,
@@ -51,6 +53,14 @@ pub struct Programs {
     pub graph: bool,
     /// What `stable` rewrote, and where.
     pub stable: Vec<(proc_macro2::Span, crate::stabilize::Form)>,
+}
+
+impl Programs {
+    /// The program of value and gradient, as it is described.
+    pub fn described(&self) -> &Gradient {
+        let whole = self.apart.as_ref().or(self.unit.as_ref());
+        whole.unwrap_or(&self.upstream)
+    }
 }
 
 /// One field of the residuals.
@@ -598,10 +608,15 @@ impl Items<'_> {
                 }
                 _ => {
                     let value = e.place(&place);
+                    // Nothing else reads states.
+                    let value = match data.saves {
+                        Some(_) => value,
+                        None => quote!(::core::clone::Clone::clone(&#value)),
+                    };
                     Field {
                         name: name.clone(),
                         ty: self.local_type(&e, &data.shape),
-                        value: quote!(::core::clone::Clone::clone(&#value)),
+                        value,
                     }
                 }
             };
@@ -1085,7 +1100,7 @@ impl Items<'_> {
                     (#(#saved.#active,)*)
                 }
                 #function {
-                    let #saved = { #backward };
+                    let #saved: #gradient = { #backward };
                     (#(#parts,)*)
                 }
             });

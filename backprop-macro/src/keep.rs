@@ -426,6 +426,7 @@ impl Keep<'_> {
                     place(b, out);
                 }
                 Stmt::Push(_, v) => id(*v, out),
+                Stmt::Save(_, e) => element_uses(g, e, out),
                 Stmt::If(b) => {
                     let data = g.branch(*b);
                     id(data.cond, out);

@@ -10,6 +10,7 @@ mod access;
 mod activity;
 mod carry;
 mod check;
+mod checkpoint;
 mod collect;
 mod compile;
 mod cost;
@@ -31,6 +32,7 @@ mod items;
 mod keep;
 mod live;
 mod lower;
+mod meet;
 mod options;
 mod order;
 mod park;
@@ -45,6 +47,7 @@ mod simplify;
 mod source;
 mod stabilize;
 mod stable;
+mod still;
 #[cfg(test)]
 mod sweep;
 mod tensor;
@@ -96,6 +99,7 @@ mod warnings;
 /// | `custom(backward = path)` | takes the user's own rule instead of looking into the function |
 /// | `jacobian`, `hessian` | add `f::jacobian(args…)`, the value and the derivative of every float of the result, and `f::hessian(args…)`, the second derivatives for each pair of parameters |
 /// | `jvp`, `hvp` | add `f::jvp(args…, tangents…)`, the value and its tangent, and `f::hvp(args…, tangents…)`, the Hessian times these |
+/// | `checkpoint = n`, `checkpoint` | loops save their state every `n` iterations, or the root of their number, and run again segment by segment instead of keeping something for each iteration |
 /// | `cost(max_ratio = 3.0)` | an error if value and gradient take more operations than that many times the function's |
 /// | `allow(…)` | silences the warnings `unused_parameter`, `piecewise_constant` and `exact_comparison` |
 /// | `trace` | adds `f::trace(args…)`: each node of straight-line code with its value and gradient |

@@ -142,7 +142,7 @@ impl Live {
             Stmt::Store { place, .. } | Stmt::Clear(place) => self.has_array(place.array),
             Stmt::Copy { to, .. } => self.has_array(to.array),
             Stmt::Swap(a, b) => self.has_array(a.array) || self.has_array(b.array),
-            Stmt::Push(a, _) | Stmt::Pop(a, _) => self.has_array(*a),
+            Stmt::Push(a, _) | Stmt::Pop(a, _) | Stmt::Save(a, _) => self.has_array(*a),
             Stmt::If(b) => self.branch(g, *b),
             Stmt::Loop(l) => self.looped(g, *l),
             Stmt::Pullback(c) => self.pullback(g, *c),
@@ -172,6 +172,7 @@ impl Live {
         data.slots.iter().any(|s| self.has(g, s.out))
             || self.any_in(g, data.then)
             || self.any_in(g, data.otherwise)
+            || data.rerun && self.chooses(g, b)
     }
 
     /// Whether a carried scalar is needed.
@@ -182,9 +183,32 @@ impl Live {
     fn looped(&self, g: &Graph, l: LoopId) -> bool {
         let data = g.looped(l);
         data.shared
+            || data.rerun && self.computes(g, l)
             || data.carried.iter().any(|c| self.has(g, c.out))
             || data.end.is_some_and(|e| self.has(g, e))
             || self.any_in(g, data.body)
+    }
+
+    /// Whether anything that a branch computes on the way is needed.
+    fn chooses(&self, g: &Graph, b: IfId) -> bool {
+        let data = g.branch(b);
+        self.any_value(g, data.then) || self.any_value(g, data.otherwise)
+    }
+
+    /// Whether anything that a loop computes on the way is needed.
+    fn computes(&self, g: &Graph, l: LoopId) -> bool {
+        let data = g.looped(l);
+        data.carried.iter().any(|c| self.nodes.contains(&c.phi)) || self.any_value(g, data.body)
+    }
+
+    fn any_value(&self, g: &Graph, region: RegionId) -> bool {
+        g.region(region).stmts.iter().any(|s| match s {
+            Stmt::Let(id) => self.has(g, *id),
+            Stmt::If(b) => self.chooses(g, *b),
+            Stmt::Loop(l) => self.computes(g, *l),
+            Stmt::Declare(_) => false,
+            s => self.stmt(g, s),
+        })
     }
 
     fn pullback(&self, g: &Graph, c: CallId) -> bool {
@@ -230,6 +254,7 @@ impl Live {
                     self.place(g, b);
                 }
                 Stmt::Push(_, v) => self.node(g, *v),
+                Stmt::Save(_, e) => self.element(g, e),
                 Stmt::If(b) => {
                     let data = g.branch(*b);
                     self.node(g, data.cond);

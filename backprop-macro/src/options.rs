@@ -4,6 +4,7 @@
 //! argument is an error at its own tokens.
 
 use crate::check::CheckOptions;
+use crate::checkpoint::CheckpointOptions;
 use crate::cost::CostOptions;
 use crate::custom::Custom;
 use crate::errors::{self, Errors};
@@ -34,6 +35,8 @@ pub struct Options {
     pub hessian: Option<Ident>,
     /// Check the gradient.
     pub check: Option<CheckOptions>,
+    /// Loops save their state now and then, instead of something for every iteration.
+    pub checkpoint: Option<CheckpointOptions>,
     /// The user's own rule instead of the compiler's.
     pub custom: Option<Custom>,
     /// What value and gradient may cost.
@@ -58,6 +61,7 @@ enum Value {
     Names(Vec<Ident>),
     Name(Ident),
     Group(TokenStream),
+    Expr(Box<syn::Expr>),
     Other(TokenStream),
 }
 
@@ -94,6 +98,10 @@ impl Parse for Argument {
             }
         } else if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
+            if key == "checkpoint" {
+                let value = Value::Expr(Box::new(input.parse()?));
+                return Ok(Argument { key, value });
+            }
             if input.peek(syn::Ident) {
                 Value::Name(input.parse()?)
             } else {
@@ -143,6 +151,15 @@ impl Options {
                 ("hvp", Value::Flag) => options.hvp = Some(key),
                 ("jacobian", Value::Flag) => options.jacobian = Some(key),
                 ("hessian", Value::Flag) => options.hessian = Some(key),
+                ("checkpoint", Value::Flag) => {
+                    options.checkpoint = CheckpointOptions::read(key, None, errors);
+                }
+                ("checkpoint", Value::Expr(n)) => {
+                    options.checkpoint = CheckpointOptions::read(key, Some(&n), errors);
+                }
+                ("checkpoint", _) => {
+                    errors.reject(&key, &errors::BAD_CHECKPOINT);
+                }
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
                 ("check", Value::Group(tokens)) => {
                     options.check = Some(CheckOptions::parse(key, tokens, errors));

@@ -4,6 +4,7 @@ use crate::graph::{Argument, ArrayId, Element, Graph, IfId, Init, LoopId, Node, 
 use std::collections::{BTreeSet, HashMap};
 
 /// Positions of statements in program order.
+#[derive(Default)]
 pub struct Order {
     stores: HashMap<ArrayId, Vec<usize>>,
     grown: BTreeSet<ArrayId>,
@@ -15,16 +16,17 @@ pub struct Order {
 
 impl Order {
     pub fn of(g: &Graph, body: RegionId) -> Order {
-        let mut o = Order {
-            stores: HashMap::new(),
-            grown: BTreeSet::new(),
-            loops: HashMap::new(),
-            ifs: HashMap::new(),
-            lets: HashMap::new(),
-            next: 0,
-        };
+        let mut o = Order::default();
         o.region(g, body);
         o
+    }
+
+    /// Notes statements that run after everything noted so far: the body of a loop, as far as it is there.
+    pub fn append(&mut self, g: &Graph, looped: LoopId) {
+        let at = self.next;
+        self.next += 1;
+        self.region(g, g.looped(looped).body);
+        self.loops.insert(looped, (at, self.next));
     }
 
     fn region(&mut self, g: &Graph, region: RegionId) {
@@ -124,6 +126,7 @@ impl Order {
                 Stmt::Copy { from, .. } => {
                     out.insert(from.array);
                 }
+                Stmt::Save(_, e) => parts(e, out),
                 Stmt::Declare(a) => match &g.array(*a).init {
                     Init::Copy(p) => {
                         out.insert(p.array);
@@ -165,7 +168,7 @@ fn stored(stmt: &Stmt) -> Vec<ArrayId> {
         Stmt::Store { place, .. } | Stmt::Clear(place) => vec![place.array],
         Stmt::Copy { to, .. } => vec![to.array],
         Stmt::Swap(a, b) => vec![a.array, b.array],
-        Stmt::Push(a, _) | Stmt::Pop(a, _) => vec![*a],
+        Stmt::Push(a, _) | Stmt::Pop(a, _) | Stmt::Save(a, _) => vec![*a],
         _ => Vec::new(),
     }
 }

@@ -102,6 +102,8 @@ impl Signature {
         if let Some(names) = &options.wrt {
             for name in names {
                 match params.iter().find(|p| p.ident.unraw() == name.unraw()) {
+                    // Rejected already.
+                    None if name == "self" && receiver.is_some() => {}
                     None => {
                         errors.reject(name, &errors::UNKNOWN_WRT);
                     }

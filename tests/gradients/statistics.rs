@@ -275,3 +275,31 @@ fn student_t_nll() {
     check!(student_t_nll(&[0.1, -0.3, 2.5], 0.2, -0.4, 4.0) = 2.569489983012063, { x: [-0.2766533576355018, -1.2211110425881633, 1.6226171138546723], mu: -0.12485271363100743, log_s: -1.3702402189233782, nu: 0.2076179692369904 });
     check!(student_t_nll(&[0.193, -0.139, 2.185], 0.276, -0.222, 3.43) = 1.671781225400804, { x: [-0.16659301144527025, -0.7749157707024997, 1.446977380761891], mu: -0.5054685986141211, log_s: -0.09769708466594476, nu: 0.07615651044690588 });
 }
+
+/// The adjoint of `c` is a sum over the loop of what the loop has summed, times something: only where that is the same in
+/// each iteration is it that sum times the factor.
+#[backprop]
+fn sums_with_a_factor_that_varies(x: &[f64], c: f64) -> f64 {
+    let (mut s, mut t) = (0.0, 0.0);
+    for v in x {
+        let e = (v - c).exp();
+        s += e;
+        t += v * e;
+    }
+    s * t
+}
+
+#[test]
+fn a_factor_that_varies_is_not_taken_out_of_a_sum() {
+    let x = [0.3, -1.1, 2.0];
+    let (y, g) = sums_with_a_factor_that_varies::value_and_gradient(&x, 0.4);
+    let e = x.map(|v| (v - 0.4).exp());
+    let s: f64 = e.iter().sum();
+    let t: f64 = x.iter().zip(e).map(|(v, e)| v * e).sum();
+    // Both sums are those at 0, times exp(-c).
+    approx::assert_relative_eq!(g.c, -2.0 * y, max_relative = 1e-14);
+    for (k, (v, e)) in x.iter().zip(e).enumerate() {
+        let want = e * t + s * e * (1.0 + v);
+        approx::assert_relative_eq!(g.x[k], want, max_relative = 1e-14);
+    }
+}

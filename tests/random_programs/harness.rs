@@ -174,6 +174,9 @@ impl Project {
                 let _ = fs::remove_file(old.path());
             }
         }
+        // The option under test, for what it does not reject.
+        let option = std::env::var("BACKPROP_RANDOM_OPTION");
+        let option = option.map_or(String::new(), |o| format!("({o})"));
         for chunk in 0..chunks {
             let mut file = Source::default();
             let alive = self
@@ -188,7 +191,7 @@ impl Project {
             file.text.push_str("}\n\n");
             for &job in &alive {
                 file.push(
-                    &format!("#[backprop]\n{}\n", jobs[job].text),
+                    &format!("#[backprop{option}]\n{}\n", jobs[job].text),
                     job,
                     Part::Annotated,
                 );

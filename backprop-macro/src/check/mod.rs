@@ -192,6 +192,7 @@ pub fn plain(primal: &Primal) -> Gradient {
         writes: Vec::new(),
         pairs: Vec::new(),
         trace: Vec::new(),
+        order: crate::order::Order::default(),
         notes: Default::default(),
         assigned: Default::default(),
         sums: Default::default(),

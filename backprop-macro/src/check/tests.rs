@@ -1,5 +1,7 @@
 //! Tests of the check itself: it accepts every function of the test suite, and what is broken does not pass.
 
+mod checkpoints;
+
 use super::points::{self, Random};
 use super::{CheckOptions, Verdict, check};
 use crate::activity::Activity;

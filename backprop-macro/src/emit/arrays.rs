@@ -10,6 +10,7 @@ use quote::{ToTokens, quote};
 
 impl Emit<'_> {
     pub(super) fn root(&self, array: ArrayId) -> TokenStream {
+        let array = self.acts_for(array);
         let data = self.g().array(array);
         if let (Some(saved), Some(field)) = (&self.saved, self.saved_arrays.get(&array)) {
             return self.field(saved, field);
@@ -227,8 +228,11 @@ impl Emit<'_> {
             Element::Scalar(id) => self.value(*id),
             Element::Part(p) => {
                 let whole = self.whole(p);
-                if self.g().shape_at(p).is_fixed() {
+                let shape = self.g().shape_at(p);
+                if shape.is_fixed() {
                     whole
+                } else if matches!(shape, Shape::Slice(_)) {
+                    quote!(#whole.to_vec())
                 } else {
                     quote!(::core::clone::Clone::clone(&#whole))
                 }
@@ -242,6 +246,14 @@ impl Emit<'_> {
                 construct(shape, all)
             }
         }
+    }
+
+    /// How many states a checkpointed loop saves, where that is known before it runs.
+    fn state_count(&self, array: ArrayId) -> Option<TokenStream> {
+        let data = self.g().array(array);
+        let (l, every) = (data.saves?, self.value(data.len?));
+        let trips = self.trips_in(l, data.region?)?;
+        Some(quote!(::core::primitive::usize::div_ceil(#trips, #every)))
     }
 
     pub(super) fn declare(&self, array: ArrayId) -> TokenStream {
@@ -294,7 +306,10 @@ impl Emit<'_> {
                     _ => quote!(::core::clone::Clone::clone(&#whole)),
                 }
             }
-            Init::Empty => quote!(::std::vec::Vec::new()),
+            Init::Empty => match self.state_count(array) {
+                Some(n) => quote!(::std::vec::Vec::with_capacity(#n)),
+                None => quote!(::std::vec::Vec::new()),
+            },
         };
         let ty = self.array_type(&data.shape);
         if self.turning.contains(&array) {

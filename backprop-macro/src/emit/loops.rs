@@ -1,4 +1,4 @@
-//! Loops: how they count, what they carry, and buffers that take turns.
+//! Loops: how they count, and what they carry.
 
 use super::Emit;
 use crate::graph::*;
@@ -66,10 +66,17 @@ impl Emit<'_> {
         }
         if !self.positional(l) {
             let (low, high) = (local("lo"), local("hi"));
+            // Of small signed types it may be no number of the type.
+            let small = |id: Id| {
+                let kind = self.g().types.kind(self.g().ty(id));
+                matches!(kind, Kind::Int(n) if ["i8", "i16", "i32"].contains(&n.as_str()))
+            };
+            let wide = (small(*lo) || small(*hi)).then(|| quote!(as ::core::primitive::i64));
+            let size = quote!((#high #wide - #low #wide) as usize);
             return Some(if *inclusive {
-                quote!({ let (#low, #high) = (#a, #b); if #low <= #high { (#high - #low) as usize + 1 } else { 0 } })
+                quote!({ let (#low, #high) = (#a, #b); if #low <= #high { #size + 1 } else { 0 } })
             } else {
-                quote!({ let (#low, #high) = (#a, #b); if #low < #high { (#high - #low) as usize } else { 0 } })
+                quote!({ let (#low, #high) = (#a, #b); if #low < #high { #size } else { 0 } })
             });
         }
         let b = if *inclusive { quote!((#b + 1)) } else { b };
@@ -136,7 +143,7 @@ impl Emit<'_> {
             .iter()
             .filter(|c| self.live.carried(g, c))
             .collect();
-        let mut before = TokenStream::new();
+        let mut before = self.declare_segment_tapes(l);
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));
@@ -162,8 +169,9 @@ impl Emit<'_> {
         let hoists = self.hoists(l);
         let tracked = self.tracks.borrow().len();
         let tracks = self.take_tracks(l);
-        let by_counter =
-            self.counted(l) && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty());
+        let in_pairs = self.in_pairs(l);
+        let by_counter = self.counted(l)
+            && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty() || in_pairs);
         let (n, counter) = (self.trips(l), self.counter(l));
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
@@ -172,19 +180,11 @@ impl Emit<'_> {
         self.hoisted
             .borrow_mut()
             .extend(hoists.into_iter().map(|h| h.0));
-        let mut body = self.region(data.body);
-        if !data.tape.is_empty() && data.reverses.is_none() {
-            let values: Vec<TokenStream> = data.tape.iter().map(|id| self.value(*id)).collect();
-            let value = self.tape_element(l, &values);
-            body.extend(if self.counted(l) {
-                let track = self.track(l);
-                quote!(#track[#counter] = #value;)
-            } else {
-                let (tape, cursor) = (self.tape_name(l), self.cursor(l));
-                quote!(#tape.push(#value); #cursor += 1;)
-            });
-        }
-        body.extend(self.carry_on(&carried));
+        let mut body = self.iteration(l, &carried);
+        let second = self
+            .alternating
+            .contains(&l)
+            .then(|| self.iteration(l, &carried));
         self.hoisted.borrow_mut().truncate(mark);
         self.tracks.borrow_mut().truncate(tracked);
         let end = data
@@ -230,8 +230,16 @@ impl Emit<'_> {
             }
         }
         if !by_counter {
-            let header = self.header(data);
-            return quote!(#before #header { #body } #after);
+            let run = match (second, self.counting(data)) {
+                (Some(second), Some((step, range))) => {
+                    self.two_by_two(l, &step, &range, [&body, &second])
+                }
+                _ => {
+                    let header = self.header(data);
+                    quote!(#header { #body })
+                }
+            };
+            return quote!(#before #run #after);
         }
         let count = self.trip_count(l);
         before.extend(quote!(let #n = #count;));
@@ -261,14 +269,15 @@ impl Emit<'_> {
             }
         };
         let counts = turned(quote!(0..#n));
-        let mut run = if self.positional(l) {
+        let mut lead = TokenStream::new();
+        let (step, range) = if self.positional(l) {
             let low = self.value(*lo);
-            let at = if g.integer(*lo) == Some(0) {
-                quote!(#counter)
+            lead = if g.integer(*lo) == Some(0) {
+                quote!(let #name = #counter;)
             } else {
-                quote!(#low + #counter)
+                quote!(let #name = #low + #counter;)
             };
-            quote!(for #counter in #counts { let #name = #at; #body })
+            (quote!(#counter), counts)
         } else if self.live.has(g, *index) {
             let (a, b) = (self.value(*lo), self.bound(*hi));
             let range = turned(if *inclusive {
@@ -276,9 +285,20 @@ impl Emit<'_> {
             } else {
                 quote!((#a)..(#b))
             });
-            quote!(for (#counter, #name) in ::core::iter::Iterator::zip(#counts, #range) { #body })
+            (
+                quote!((#counter, #name)),
+                quote!(::core::iter::Iterator::zip(#counts, #range)),
+            )
         } else {
-            quote!(for #counter in #counts { #body })
+            (quote!(#counter), counts)
+        };
+        let mut run = match second {
+            Some(second) => {
+                let bodies = [&quote!(#lead #body), &quote!(#lead #second)];
+                self.two_by_two(l, &step, &range, bodies)
+            }
+            None if in_pairs => self.run_in_pairs(l, &quote!(#lead #body)),
+            None => quote!(for #step in #range { #lead #body }),
         };
         if sliced {
             // An empty loop takes no slices: they might not exist.
@@ -287,26 +307,24 @@ impl Emit<'_> {
         quote!(#before #run #after)
     }
 
-    /// A loop that moves: its arrays change places, but for the elements that it leaves out.
-    pub(super) fn exchange(&self, l: LoopId) -> TokenStream {
-        let (Some((to, from)), Some((_, lo, hi))) = (
-            crate::exchange::copied(self.g(), l),
-            crate::access::positional(self.g(), l),
-        ) else {
-            return TokenStream::new();
-        };
-        let length = crate::access::length_of(self.g(), to);
-        let (a, b) = (self.root(to), self.root(from));
-        let below = (self.g().integer(lo) != Some(0)).then(|| {
-            let lo = self.value(lo);
-            quote!(#a[..#lo].swap_with_slice(&mut #b[..#lo]);)
-        });
-        let above = (length != Some(crate::access::extent(self.g(), hi))).then(|| {
-            let hi = self.value(hi);
-            quote!(#a[#hi..].swap_with_slice(&mut #b[#hi..]);)
-        });
-        let (lo, hi) = (self.value(lo), self.value(hi));
-        quote!(if #lo < #hi { ::core::mem::swap(&mut #a, &mut #b); #below #above })
+    /// One iteration: the statements, what is kept, what is carried on.
+    fn iteration(&self, l: LoopId, carried: &[&Carried]) -> TokenStream {
+        let data = self.g().looped(l);
+        let counter = self.counter(l);
+        let mut body = self.region(data.body);
+        if !data.tape.is_empty() && data.reverses.is_none() {
+            let values: Vec<TokenStream> = data.tape.iter().map(|id| self.value(*id)).collect();
+            let value = self.tape_element(l, &values);
+            body.extend(if self.counted(l) {
+                let track = self.track(l);
+                quote!(#track[#counter] = #value;)
+            } else {
+                let (tape, cursor) = (self.tape_name(l), self.cursor(l));
+                quote!(#tape.push(#value); #cursor += 1;)
+            });
+        }
+        body.extend(self.carry_on(carried));
+        body
     }
 
     /// The end of a range: a literal says its type, for a method may be called on the index before anything else does.
@@ -323,7 +341,8 @@ impl Emit<'_> {
         }
     }
 
-    pub(super) fn header(&self, data: &Loop) -> TokenStream {
+    /// What takes the values of a range, and the range, in the order in which it is counted.
+    fn counting(&self, data: &Loop) -> Option<(TokenStream, TokenStream)> {
         let range = |lo: &Id, hi: &Id, inclusive: bool| {
             let (lo, hi) = (self.value(*lo), self.bound(*hi));
             if inclusive {
@@ -332,7 +351,7 @@ impl Emit<'_> {
                 quote!((#lo)..(#hi))
             }
         };
-        match &data.count {
+        Some(match &data.count {
             Count::Range {
                 index,
                 lo,
@@ -342,9 +361,9 @@ impl Emit<'_> {
             } => {
                 let (index, range) = (self.name(*index), range(lo, hi, *inclusive));
                 if *rev {
-                    quote!(for #index in ::core::iter::Iterator::rev(#range))
+                    (quote!(#index), quote!(::core::iter::Iterator::rev(#range)))
                 } else {
-                    quote!(for #index in #range)
+                    (quote!(#index), range)
                 }
             }
             Count::Stepped {
@@ -365,13 +384,25 @@ impl Emit<'_> {
                 } else {
                     range
                 };
-                quote!(for #index in ::core::iter::Iterator::step_by(#range, #step))
+                (
+                    quote!(#index),
+                    quote!(::core::iter::Iterator::step_by(#range, #step)),
+                )
             }
-            Count::Forever => quote!(loop),
+            Count::Forever | Count::Replay(_) => return None,
+        })
+    }
+
+    fn header(&self, data: &Loop) -> TokenStream {
+        match &data.count {
             Count::Replay(of) => {
                 let end = self.g().looped(*of).end.map(|e| self.value(e));
                 quote!(for _ in 0..#end)
             }
+            _ => match self.counting(data) {
+                Some((step, range)) => quote!(for #step in #range),
+                None => quote!(loop),
+            },
         }
     }
 }

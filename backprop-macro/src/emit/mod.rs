@@ -22,9 +22,11 @@ mod arrays;
 mod calls;
 mod loops;
 mod nest;
+mod pairs;
 mod slices;
 mod tapes;
 mod tidy;
+mod turns;
 
 /// Spells one program.
 pub struct Emit<'a> {
@@ -49,6 +51,10 @@ pub struct Emit<'a> {
     bodies: HashMap<RegionId, LoopId>,
     /// Fixed arrays that change places with others: they are used through references.
     turning: HashSet<ArrayId>,
+    /// Loops whose steps are spelt two by two, as arrays take turns in them.
+    alternating: HashSet<LoopId>,
+    /// In the second of two steps: the array whose place each has taken.
+    acting: RefCell<HashMap<ArrayId, ArrayId>>,
     /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
     tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
@@ -90,6 +96,8 @@ impl<'a> Emit<'a> {
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
             turning: HashSet::new(),
+            alternating: HashSet::new(),
+            acting: RefCell::default(),
             tracks: RefCell::default(),
             hoisted: RefCell::default(),
             nested,
@@ -102,13 +110,7 @@ impl<'a> Emit<'a> {
                 e.tapes.entry(home).or_default().push(LoopId(k as u32));
             }
         }
-        for (k, l) in p.graph.loops.iter().enumerate() {
-            if l.moves
-                && let Some((to, from)) = crate::exchange::copied(&p.graph, LoopId(k as u32))
-            {
-                e.turning.extend([to, from]);
-            }
-        }
+        e.find_turns();
         e.find_direct(p.body);
         e.find_in_place();
         e
@@ -595,6 +597,11 @@ impl<'a> Emit<'a> {
             Stmt::Push(a, v) => {
                 let (a, v) = (self.root(*a), self.value(*v));
                 quote!(#a.push(#v);)
+            }
+            Stmt::Save(a, e) => {
+                let part = g.array(*a).shape.element().unwrap_or(&Shape::Unknown);
+                let (a, e) = (self.root(*a), self.element(e, part));
+                quote!(#a.push(#e);)
             }
             Stmt::Pop(a, id) => {
                 let array = self.root(*a);

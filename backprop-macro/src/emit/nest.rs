@@ -188,6 +188,7 @@ impl Uses {
                 }
                 Stmt::Clear(p) => self.place(g, p, region),
                 Stmt::Push(_, v) => self.used(g, *v, region, true),
+                Stmt::Save(_, e) => self.element(g, e, region),
                 Stmt::If(b) => {
                     let data = g.branch(*b);
                     self.used(g, data.cond, region, true);

@@ -358,6 +358,21 @@ impl Emit<'_> {
                         });
                     }
                 }
+                Stmt::Save(a, e) => {
+                    let parts = crate::access::parts_of_element(e).into_iter();
+                    let parts = parts.map(|p| (p.clone(), false));
+                    let own = Place {
+                        array: *a,
+                        path: Vec::new(),
+                    };
+                    for (place, store) in parts.chain([(own, true)]) {
+                        out.push(Access {
+                            place,
+                            store,
+                            always: false,
+                        });
+                    }
+                }
                 Stmt::Push(a, _) | Stmt::Pop(a, _) => {
                     out.push(Access {
                         place: Place {

@@ -62,6 +62,10 @@ impl Emit<'_> {
             let (tape, cursor) = (self.tape_name(l), self.cursor(l));
             let zero = self.tape_zero(l);
             let nest = self.nest(l, region);
+            if self.is_segment(region) {
+                out.extend(self.reuse_tape(l, region));
+                continue;
+            }
             let init = if let Some(n) = self.stack_size(l, region) {
                 let n = proc_macro2::Literal::usize_unsuffixed(n);
                 quote!([#zero; #n])
@@ -74,6 +78,47 @@ impl Emit<'_> {
             out.extend(quote!(let mut #tape = #init; let mut #cursor = 0usize;));
         }
         out
+    }
+
+    /// Whether a region is the body of a loop over the segments of a checkpointed loop.
+    fn is_segment(&self, region: RegionId) -> bool {
+        let over = self.bodies.get(&region);
+        over.is_some_and(|l| self.g().looped(*l).segments.is_some())
+    }
+
+    /// The tapes of a segment, declared outside of the loop over the segments: each segment uses those of the one before.
+    pub(super) fn declare_segment_tapes(&self, over: LoopId) -> TokenStream {
+        let data = self.g().looped(over);
+        let mut out = TokenStream::new();
+        if data.segments.is_some() {
+            for &l in self.tapes.get(&data.body).into_iter().flatten() {
+                let (tape, cursor) = (self.tape_name(l), self.cursor(l));
+                out.extend(
+                    quote!(let mut #tape = ::std::vec::Vec::new(); let mut #cursor = 0usize;),
+                );
+            }
+        }
+        out
+    }
+
+    /// Makes room on a segment's tape; one that is pushed starts anew.
+    fn reuse_tape(&self, l: LoopId, region: RegionId) -> TokenStream {
+        let (tape, cursor) = (self.tape_name(l), self.cursor(l));
+        match self.counts(&self.nest(l, region), region) {
+            Some(counts) => {
+                let total = counts.into_iter().reduce(|a, b| quote!(#a * #b));
+                let (n, zero) = (local("n"), self.tape_zero(l));
+                quote! {
+                    let #n = #total;
+                    if #tape.len() < #n {
+                        #tape.reserve_exact(#n - #tape.len());
+                        #tape.resize(#n, #zero);
+                    }
+                }
+            }
+            None if self.counted(l) => TokenStream::new(),
+            None => quote!(#tape.clear(); #cursor = 0;),
+        }
     }
 
     pub(super) fn contains_loop(&self, stmt: &Stmt, l: LoopId) -> bool {

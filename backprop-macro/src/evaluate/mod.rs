@@ -836,6 +836,13 @@ impl Machine<'_, '_> {
                     _ => return unknown("an array that is out of scope"),
                 }
             }
+            Stmt::Save(a, e) => {
+                let value = self.element(e)?;
+                match self.arrays[a.0 as usize].as_mut() {
+                    Some(Value::List(all)) => all.push(value),
+                    _ => return unknown("an array that is out of scope"),
+                }
+            }
             Stmt::Pop(a, id) => {
                 let last = match self.arrays[a.0 as usize].as_mut() {
                     Some(Value::List(all)) => all.pop(),

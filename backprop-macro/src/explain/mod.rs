@@ -12,7 +12,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Graph, Id, LoopId, Node, Stmt};
+use crate::checkpoint::Every;
+use crate::graph::{ArrayId, Graph, Id, LoopId, Node, Stmt};
 use crate::items::Programs;
 use crate::reverse::{Gradient, Reversal};
 use crate::rules::Op;
@@ -38,7 +39,7 @@ pub type Line<'a> = &'a dyn Fn(Span) -> usize;
 
 /// The documentation of a function's derivatives.
 pub fn explain(p: &Programs, sig: &Signature, line: Line) -> String {
-    let program = p.unit.as_ref().unwrap_or(&p.upstream);
+    let program = p.described();
     let name = sig.ident.unraw().to_string();
     let mut out = String::new();
     formulas(&mut out, p, program, sig, &name);
@@ -225,25 +226,71 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
         .filter(|(k, _)| is_run(&p.primal.graph, LoopId(*k as u32)))
         .map(|(k, l)| {
             let id = LoopId(k as u32);
-            let how = match program.notes.loops.get(&id) {
+            // Of a checkpointed loop a copy is reversed.
+            let copy = program.notes.copies.get(&id).copied().unwrap_or(id);
+            let segments = program.notes.states.get(&id);
+            let how = program.notes.loops.get(&id);
+            let how = match how.or_else(|| program.notes.loops.get(&copy)) {
                 None => "needs no backward pass".to_owned(),
                 Some(Reversal::Overwritten) => {
                     "only the last overwrite counts, keeps its index".to_owned()
                 }
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
-                Some(Reversal::Separate) => {
-                    let tape = &program.graph.looped(id).tape;
-                    let kept = match tape.as_slice() {
+                Some(Reversal::Separate | Reversal::Segments) => {
+                    let kept = match program.graph.looped(copy).tape.as_slice() {
                         [] => "nothing".to_owned(),
                         tape => format!("{} an iteration", bytes(&program.graph, tape)),
                     };
-                    format!("{}, keeps {kept}", second(&program.graph, id))
+                    match segments {
+                        None => format!("{}, keeps {kept}", second(&program.graph, copy)),
+                        Some(&array) => format!(
+                            "saves its state {}: {}; then segment by segment run again and backwards, keeps {kept} of one segment",
+                            every(program),
+                            state(&program.graph, array)
+                        ),
+                    }
                 }
             };
             format!("loop at line {}: {how}", line(l.span))
         })
         .collect();
     list(out, "Loops", &all);
+}
+
+/// `every 100 iterations`
+fn every(p: &Gradient) -> String {
+    match &p.notes.every {
+        Some(Every::Number(1)) => "every iteration".into(),
+        Some(Every::Number(n)) => format!("every {n} iterations"),
+        Some(Every::Constant(n)) => format!("every `{}` iterations", formula::tokens(n)),
+        Some(Every::Root) | None => {
+            "as often as the square root of the number of its iterations".into()
+        }
+    }
+}
+
+/// What a checkpointed loop saves at a time: `24 bytes (x, y, z)`, arrays by their names.
+fn state(g: &Graph, array: ArrayId) -> String {
+    let saved = g
+        .regions
+        .iter()
+        .flat_map(|r| &r.stmts)
+        .find_map(|s| match s {
+            Stmt::Save(a, e) if *a == array => Some(e),
+            _ => None,
+        });
+    let (mut scalars, mut arrays) = (Vec::new(), Vec::new());
+    if let Some(e) = saved {
+        crate::access::scalars(g, e, &mut |id| scalars.push(id));
+        let parts = crate::access::parts_of_element(e).into_iter();
+        arrays.extend(parts.map(|p| format!("a copy of `{}`", g.array(p.array).name)));
+    }
+    let scalars = (!scalars.is_empty()).then(|| bytes(g, &scalars));
+    let all: Vec<String> = scalars.into_iter().chain(arrays).collect();
+    if all.is_empty() {
+        return "nothing but that it ran".into();
+    }
+    all.join(" and ")
 }
 
 /// How the second loop runs that reverses one, after all rearrangements: `forwards` may have turned it, and `gather` have
@@ -380,7 +427,9 @@ fn kept(out: &mut String, p: &Programs, sig: &Signature, line: Line) {
         all.push(bytes(g, &scalars));
     }
     for (k, l) in g.loops.iter().enumerate() {
-        if !l.tape.is_empty() && is_run(g, LoopId(k as u32)) {
+        // The tape of a segment is gone when the segment is.
+        let copied = p.split.notes.copies.values().any(|c| c.0 as usize == k);
+        if !l.tape.is_empty() && !copied && is_run(g, LoopId(k as u32)) {
             all.push(format!(
                 "{} for each iteration of the loop at line {}",
                 bytes(g, &l.tape),
@@ -390,6 +439,15 @@ fn kept(out: &mut String, p: &Programs, sig: &Signature, line: Line) {
     }
     for &a in &p.saved.arrays {
         let array = g.array(a);
+        if let Some(l) = p.split.notes.states.iter().find(|s| *s.1 == a).map(|s| s.0) {
+            let at = line(g.looped(*l).span);
+            let what = state(g, a);
+            all.push(format!(
+                "of the loop at line {at}, {}: {what}",
+                every(&p.split)
+            ));
+            continue;
+        }
         let borrowed = array.param.is_some_and(|k| sig.params[k as usize].by_ref);
         all.push(format!(
             "`{}`, {}",

@@ -286,6 +286,7 @@ impl<'a> Steps<'a> {
                     let text = format!("push {} to {}", self.formula(*v).text(), g.array(*a).name);
                     self.words(indent, text);
                 }
+                Stmt::Save(..) => self.words(indent, "save the state".into()),
                 Stmt::Pop(a, id) => {
                     let of = g.array(*a).name.to_string();
                     match id {

@@ -206,11 +206,11 @@ impl Items<'_> {
             (&generics.where_clause, self.turbofish(), self.mention());
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));
         let pass_self = sig.receiver.as_ref().map(|_| quote!(self,));
-        let params = sig.params.iter().map(|p| {
+        let written = sig.params.iter().filter(|p| !p.is_self());
+        let params = written.clone().map(|p| {
             let (ident, ty) = (&p.ident, &p.ty);
             quote!(#ident: #ty)
         });
-        let names = sig.params.iter().map(|p| &p.ident);
         // What is in place of the result where there is none: the parameters that the function changes.
         let changed: Vec<_> = (sig.params.iter())
             .filter(|p| sig.returns_nothing && p.in_out && p.shape.has_floats())
@@ -224,9 +224,9 @@ impl Items<'_> {
                 quote!((#(#all,)*))
             }
         };
-        let names2 = names.clone().map(|ident| {
-            let param = sig.params.iter().find(|p| p.ident == *ident);
-            match param.is_some_and(|p| p.in_out) {
+        let names = written.map(|p| {
+            let ident = &p.ident;
+            match p.in_out {
                 // Lent, for its length is asked afterwards.
                 true => quote!(&mut *#ident),
                 false => quote!(#ident),
@@ -283,7 +283,7 @@ impl Items<'_> {
             #allow
             #vis fn #function #generics (#receiver #(#params),*) -> (#output, #ty) #clause {
                 #mention
-                let (#y, #saved) = Self::#forward #turbofish (#pass_self #(#names2),*);
+                let (#y, #saved) = Self::#forward #turbofish (#pass_self #(#names),*);
                 let mut #upstream: #incoming = #zeros;
                 let mut #rows: #rows_type = #all;
                 (#y, #value)

@@ -18,6 +18,7 @@ use syn::punctuated::Punctuated;
 impl Lower<'_> {
     pub(super) fn call(&mut self, x: &syn::ExprCall) -> Result<Val> {
         let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let expected = self.expected.take();
         let func = strip(&x.func);
         let syn::Expr::Path(path) = func else {
             let f = self.operand(func)?;
@@ -45,12 +46,14 @@ impl Lower<'_> {
                 callee: known.beside(&of),
                 name: name.unwrap_or_default(),
                 known: Some(known),
+                expected: None,
             };
             return self.annotated(target, given, x);
         }
         let known = self.known(&path.path);
         let plain = known.is_none() && self.source.unannotated(&path.path);
         let given = self.given(&args, &known.as_ref(), 0, plain)?;
+        self.expected = expected;
         self.call_path(path, known, given, x)
     }
 
@@ -72,7 +75,13 @@ impl Lower<'_> {
             given.push(if place {
                 self.behind(e).map(|to| Given::Place(to, (*e).clone()))
             } else {
-                let by_ref = matches!(strip(e), syn::Expr::Reference(_));
+                let by_ref = match strip(e) {
+                    syn::Expr::Path(p) => {
+                        let mut params = self.sig.params.iter();
+                        params.any(|q| q.is_borrowed() && p.path.is_ident(&q.ident))
+                    }
+                    e => matches!(e, syn::Expr::Reference(_)),
+                };
                 self.operand(e).map(|val| Given::Value(val, by_ref))
             });
         }
@@ -506,6 +515,7 @@ impl Lower<'_> {
         given: Vec<Given>,
         at: impl ToTokens,
     ) -> Result<Val> {
+        let expected = self.expected.take();
         let name = p
             .path
             .segments
@@ -572,6 +582,7 @@ impl Lower<'_> {
             path: func,
             name,
             known,
+            expected,
         };
         self.annotated(target, given, &at)
     }

@@ -143,6 +143,8 @@ pub(super) struct Target {
     pub callee: Callee,
     pub name: String,
     pub known: Option<Known>,
+    /// The type that the user wrote for the result.
+    pub expected: Option<syn::Type>,
 }
 
 /// A call in the making.
@@ -255,6 +257,7 @@ impl Lower<'_> {
             callee: known.beside(of),
             name: name.to_owned(),
             known: Some(known),
+            expected: None,
         };
         self.annotated(target, given, x)
     }
@@ -362,6 +365,10 @@ impl Lower<'_> {
                     let val = self.fetch(&to, &expr)?;
                     let val = match val {
                         Val::MutRef(var) => self.read(var),
+                        // A part of an array is copied out, and back.
+                        Val::View(view) if view.window.is_some() => {
+                            Val::View(self.copied(&view, "part"))
+                        }
                         val => val,
                     };
                     self.match_shape(&val, shape.as_ref(), known, &mut generic);
@@ -382,7 +389,11 @@ impl Lower<'_> {
             passed[k].pass = Pass::Mut(form);
             changed.push((to, expr, before, after));
         }
-        let (val, returns) = match (nothing, known.and_then(|k| k.output.clone())) {
+        let output = match known {
+            Some(k) => k.output.clone(),
+            None => target.expected.clone(),
+        };
+        let (val, returns) = match (nothing, output) {
             (true, _) => (Val::Unit, None),
             (false, Some(ty)) => {
                 let shape = self.shape_there(&ty, known);
@@ -433,7 +444,10 @@ impl Lower<'_> {
         for (to, expr, before, after) in changed {
             match (before, after) {
                 (Val::View(place), Val::View(after)) => {
-                    self.g.copy(place.place, after.place, false);
+                    self.g.copy(place.place.clone(), after.place, false);
+                    if matches!(&to, Destination::View(v) if v.window.is_some()) {
+                        self.put(to, Val::View(place), &expr, &expr)?;
+                    }
                 }
                 (_, after) => self.put(to, after, &expr, &expr)?,
             }
@@ -551,6 +565,11 @@ impl Lower<'_> {
                 window: None,
                 ..
             }) => {
+                let held = self.g.whole(&place);
+                Argument::Array { place, held }
+            }
+            Val::View(view) => {
+                let View { place, .. } = self.copied(&view, "part");
                 let held = self.g.whole(&place);
                 Argument::Array { place, held }
             }

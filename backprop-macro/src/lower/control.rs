@@ -344,6 +344,7 @@ impl Lower<'_> {
             | Stmt::Clear(_)
             | Stmt::Swap(..)
             | Stmt::Push(..)
+            | Stmt::Save(..)
             | Stmt::Pop(..) => true,
             Stmt::If(i) => {
                 self.stores(self.g.branch(*i).then) || self.stores(self.g.branch(*i).otherwise)

@@ -148,6 +148,9 @@ impl Lower<'_> {
         let Some(init) = &local.init else {
             return self.declare_later(pat);
         };
+        if let (syn::Expr::Call(_), Some(ty)) = (super::call::strip(&init.expr), ty) {
+            self.expected = Some(ty.clone());
+        }
         let val = self.expr(&init.expr)?;
         if self.dead {
             return Ok(());

@@ -127,6 +127,8 @@ pub struct Lower<'a> {
     borrowed: Vec<(Val, usize, Option<Id>)>,
     in_out: Vec<InOut>,
     items: Vec<TokenStream>,
+    /// The type that the user wrote for the value of the call that is lowered next.
+    expected: Option<syn::Type>,
     /// Tells, where it can be known, that a function called is not annotated.
     source: &'a File,
 }
@@ -163,6 +165,7 @@ pub fn lower(
         borrowed: Vec::new(),
         in_out: Vec::new(),
         items: Vec::new(),
+        expected: None,
         source,
     };
     let body = l.g.open();

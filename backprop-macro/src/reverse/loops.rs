@@ -1,5 +1,6 @@
 //! Loops: fused with the forward pass where iterations are independent, in a loop of their own otherwise.
 
+use super::segments::Segment;
 use super::{Frame, Pair, PairKind, Reversal, Reverse};
 use crate::graph::*;
 use crate::rules::Op;
@@ -57,9 +58,19 @@ impl Reverse<'_> {
             .collect();
         loop {
             let snapshot = self.snapshot();
-            let failed = self.separate_loop(looped, &data, &slots, &constant);
+            let every = self.checkpointed(looped);
+            let (failed, how) = match &every {
+                Some(every) => (
+                    self.segmented_loop(looped, &data, &slots, &constant, every),
+                    Reversal::Segments,
+                ),
+                None => (
+                    self.separate_loop(looped, &data, &slots, &constant, None),
+                    Reversal::Separate,
+                ),
+            };
             if failed.is_empty() {
-                self.notes.loops.insert(looped, Reversal::Separate);
+                self.notes.loops.insert(looped, how);
                 return;
             }
             self.restore(snapshot);
@@ -229,13 +240,15 @@ impl Reverse<'_> {
         sums
     }
 
-    /// The loop that runs backwards; the slots whose adjoint turned out not to be constant, if any.
+    /// The loop that runs backwards; the slots whose adjoint turned out not to be constant, if any. Of the copy of a `segment`
+    /// sums that the whole loop knows are left to be added for the whole loop.
     pub(super) fn separate_loop(
         &mut self,
         looped: LoopId,
         data: &Loop,
         slots: &[(usize, Option<Id>)],
         constant: &[usize],
+        mut segment: Option<&mut Segment>,
     ) -> Vec<usize> {
         self.g.invalidate();
         let stmts = self.g.region(data.body).stmts.clone();
@@ -293,7 +306,8 @@ impl Reverse<'_> {
             nexts.push((*k, *phi, *init, next));
         }
         let mut left = self.frames.pop().map(|f| f.adjoint).unwrap_or_default();
-        let known = self.known_sums(data, back, &mut left);
+        let whole = segment.as_ref().map(|s| &s.whole);
+        let known = self.known_sums(data, whole, back, &mut left);
         let sums = self.accumulators(back, left);
         self.g.close();
         if !failed.is_empty() {
@@ -323,6 +337,15 @@ impl Reverse<'_> {
         for (n, out) in outs {
             self.add(n, out);
         }
+        match &mut segment {
+            Some(segment) => segment.known.extend(known),
+            None => self.add_known(known),
+        }
+        Vec::new()
+    }
+
+    /// Adds sums that a loop has summed already, each given by its factors.
+    pub(super) fn add_known(&mut self, known: Vec<(Id, Vec<Id>)>) {
         for (n, factors) in known {
             let sum = factors
                 .into_iter()
@@ -331,18 +354,19 @@ impl Reverse<'_> {
                 self.add(n, sum);
             }
         }
-        Vec::new()
     }
 
     /// Sums over a loop that the loop has summed already, but for a factor: they are taken out of `left`. Each is returned
-    /// as its factors, the last of them what the loop has summed.
+    /// as its factors, the last of them what the loop has summed. Of the copy of a segment it is what the `whole` loop has.
     fn known_sums(
         &mut self,
         data: &Loop,
+        whole: Option<&Loop>,
         back: RegionId,
         left: &mut BTreeMap<Id, Id>,
     ) -> Vec<(Id, Vec<Id>)> {
-        if !matches!(data.count, Count::Range { .. }) || data.again.is_some() {
+        let whole = whole.unwrap_or(data);
+        if !matches!(whole.count, Count::Range { .. }) || whole.again.is_some() {
             return Vec::new();
         }
         let mut known = Vec::new();
@@ -359,7 +383,7 @@ impl Reverse<'_> {
                 !self.g.data(self.g.resolve(id)).region.is_some_and(inside)
             };
             let found = product.into_iter().find_map(|(factor, term)| {
-                let total = self.total(data, term)?;
+                let total = self.total(data, whole, term)?;
                 factor.is_none_or(fixed).then_some((factor, total))
             });
             let Some((factor, total)) = found else {
@@ -373,15 +397,16 @@ impl Reverse<'_> {
     }
 
     /// The scalar in which a loop sums a term over all of its iterations, from zero.
-    fn total(&self, data: &Loop, term: Id) -> Option<Id> {
+    fn total(&self, data: &Loop, whole: &Loop, term: Id) -> Option<Id> {
         let term = self.g.resolve(term);
-        let sums = data.carried.iter().find(|c| {
+        let mut all = data.carried.iter().zip(&whole.carried);
+        let sums = all.find(|(c, w)| {
             let next = self.g.node(self.g.resolve(c.next));
-            self.g.constant(c.init) == Some(0.0)
+            self.g.constant(w.init) == Some(0.0)
                 && matches!(next, Node::Apply(Op::Add, a)
                     if self.g.resolve(a[0]) == c.phi && self.g.resolve(a[1]) == term)
         });
-        sums.map(|c| c.out)
+        sums.map(|(_, w)| w.out)
     }
 
     pub(super) fn reversed_count(&mut self, looped: LoopId, data: &Loop) -> Count {

@@ -7,6 +7,7 @@
 //! backwards, and whose adjoint is known before it runs, is *fused*: each iteration runs forward and backward at once.
 
 use crate::activity::Activity;
+use crate::checkpoint::{Every, Schedule};
 use crate::collect::Sums;
 use crate::graph::{
     ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step, Stmt,
@@ -18,6 +19,7 @@ use crate::shape::Shape;
 use crate::signature::{Signature, local};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 mod branches;
@@ -26,10 +28,12 @@ mod fuse;
 mod loops;
 mod masked;
 mod overwrite;
+mod rerun;
+mod segments;
 mod shadows;
 
 /// Which backward pass is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Mode {
     /// In one function with the forward pass, for a scalar result: the upstream gradient is 1.
     Unit,
@@ -88,6 +92,8 @@ pub struct Gradient {
     pub assigned: std::collections::BTreeSet<ArrayId>,
     /// For `Trace`: nodes of the primal and their adjoints, in the order of the primal.
     pub trace: Vec<(Id, Id)>,
+    /// When the primal's statements run, and their copies in the backward pass.
+    pub order: Order,
     pub notes: Notes,
 }
 
@@ -96,6 +102,11 @@ pub struct Gradient {
 pub struct Notes {
     /// How each loop of the primal is reversed.
     pub loops: BTreeMap<LoopId, Reversal>,
+    /// The loops that are checkpointed: where their states are, and their copies in the backward pass.
+    pub states: BTreeMap<LoopId, ArrayId>,
+    pub copies: BTreeMap<LoopId, LoopId>,
+    /// Every how many iterations they save one.
+    pub every: Option<Every>,
     /// The idioms of `stable` that were recognised.
     pub idioms: std::collections::BTreeSet<&'static str>,
 }
@@ -109,6 +120,8 @@ pub enum Reversal {
     Fused,
     /// A loop of its own runs backwards.
     Separate,
+    /// The same, segment by segment, each of which runs forward again first.
+    Segments,
 }
 
 struct Frame {
@@ -120,8 +133,11 @@ struct Frame {
 
 struct Reverse<'a> {
     g: Graph,
-    activity: &'a Activity,
+    activity: Cow<'a, Activity>,
+    /// How many nodes the primal has.
+    primal_nodes: usize,
     order: Order,
+    schedule: Option<&'a Schedule>,
     frames: Vec<Frame>,
     shadows: HashMap<ArrayId, ArrayId>,
     pairs: Vec<Pair>,
@@ -162,15 +178,29 @@ pub fn alone(primal: &Primal) -> Gradient {
         sums: Sums::default(),
         assigned: std::collections::BTreeSet::new(),
         trace: Vec::new(),
+        order: Order::default(),
         notes: Notes::default(),
     }
 }
 
 /// The backward pass of a function.
 pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode) -> Gradient {
+    scheduled(primal, activity, sig, mode, None)
+}
+
+/// The backward pass of a function, some of whose loops may be checkpointed.
+pub fn scheduled(
+    primal: &Primal,
+    activity: &Activity,
+    sig: &Signature,
+    mode: Mode,
+    schedule: Option<&Schedule>,
+) -> Gradient {
     let mut r = Reverse {
         g: primal.graph.clone(),
-        activity,
+        activity: Cow::Borrowed(activity),
+        primal_nodes: primal.graph.nodes.len(),
+        schedule,
         order: Order::of(&primal.graph, primal.body),
         frames: Vec::new(),
         shadows: HashMap::new(),
@@ -232,6 +262,8 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
     );
     // In the order of evaluation: parameters, then statements.
     trace.sort_by_key(|(id, _)| (r.order.position(*id), *id));
+    let mut notes = r.notes;
+    notes.every = schedule.map(|s| s.every.clone());
     Gradient {
         graph: r.g,
         body: primal.body,
@@ -244,7 +276,8 @@ pub fn reverse(primal: &Primal, activity: &Activity, sig: &Signature, mode: Mode
         sums: r.sums,
         assigned: std::collections::BTreeSet::new(),
         trace,
-        notes: r.notes,
+        order: r.order,
+        notes,
     }
 }
 
@@ -458,7 +491,7 @@ impl Reverse<'_> {
     /// An adjoint is called after the user's variable whose adjoint it is.
     fn name_adjoint(&mut self, y: Id, dy: Id) {
         let dy = self.g.resolve(dy);
-        let ours = dy.0 as usize >= self.activity.len() && self.g.data(dy).name.is_none();
+        let ours = dy.0 as usize >= self.primal_nodes && self.g.data(dy).name.is_none();
         if let (true, Some(name)) = (ours, &self.g.data(y).name) {
             let name = format!("d_{name}");
             self.g.nodes[dy.0 as usize].name = Some(name.as_str().into());
