@@ -189,6 +189,21 @@ same!(loops_in_loops, [checkpoint = 3], (x: f64, n: usize) {
     u
 }, [(0.3, 0), (0.3, 1), (0.3, 2), (0.3, 3), (0.3, 4), (0.3, 11), (1.3, 17)]);
 
+same!(a_branch_that_yields_to_nobody, [checkpoint = 3], (x: f64, y: f64, a0: &[f64; 4], n: usize) {
+    let mut a = *a0;
+    let mut count = 0;
+    while count < 3 && n > 3 {
+        count += 1;
+        'block: {
+            a[count] += a[count - 1] * y.tanh().tanh();
+            if (y.cos() + 1.5).log10() >= x {
+                break 'block;
+            }
+        }
+    }
+    x * a[1] * a[2] + a[n % 4] * 1.22
+}, [(-0.7, 1.25, &[0.1, -0.2, 1.4, -0.7], 5), (0.5, 1.25, &[0.1, -0.2, 1.4, -0.7], 4)]);
+
 same!(two_loops, [checkpoint = 3], (x: f64, n: usize) {
     let mut u = x;
     for _ in 0..n { u = u.sin() * 1.3; }

@@ -175,7 +175,7 @@ impl Project {
             }
         }
         // The option under test, for what it does not reject.
-        let option = std::env::var("BACKPROP_RANDOM_OPTION");
+        let option = env::var("BACKPROP_RANDOM_OPTION");
         let option = option.map_or(String::new(), |o| format!("({o})"));
         for chunk in 0..chunks {
             let mut file = Source::default();

@@ -62,6 +62,16 @@ impl Reverse<'_> {
         copy
     }
 
+    /// Whether a node can be copied: it comes from outside, or what computes it has been copied.
+    fn is_there(&self, id: Id, c: &Copies) -> bool {
+        let id = self.g.resolve(id);
+        c.nodes.contains_key(&id)
+            || match self.g.data(id).region {
+                Some(region) => !self.g.encloses(c.body, region),
+                None => self.g.operands(id).iter().all(|&o| self.is_there(o, c)),
+            }
+    }
+
     /// The copy of a node is called like it, and takes part in the gradient as it does.
     fn note_copy(&mut self, id: Id, copy: Id, c: &mut Copies) {
         let data = self.g.data(id).clone();
@@ -302,9 +312,17 @@ impl Reverse<'_> {
         let copy = self.g.new_if(cond, then, otherwise);
         self.g.branch_mut(copy).rerun = true;
         let here = self.g.here();
-        for (k, s) in data.slots.iter().enumerate() {
+        // What a branch yields to nobody may be computed no more.
+        let there = |r: &Self, c: &Copies, s: &Slot| {
+            [s.then, s.otherwise].iter().all(|&id| r.is_there(id, c))
+        };
+        for s in &data.slots {
+            if !there(self, c, s) {
+                continue;
+            }
             let (then, otherwise) = (self.copy_of(s.then, c), self.copy_of(s.otherwise, c));
-            let out = self.copied_binding(s.out, Node::IfOut(copy, k as u32), here, c);
+            let k = self.g.branch(copy).slots.len() as u32;
+            let out = self.copied_binding(s.out, Node::IfOut(copy, k), here, c);
             self.g.branch_mut(copy).slots.push(Slot {
                 out,
                 then,
