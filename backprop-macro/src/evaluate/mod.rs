@@ -786,6 +786,8 @@ impl Machine<'_, '_> {
         let e = self.e;
         let g = &e.p.graph;
         match stmt {
+            // What a call is given: the call is what cannot be known.
+            Stmt::Let(id) if matches!(g.node(*id), Node::Whole(..)) => {}
             Stmt::Let(id) => {
                 // Written by the user and able to panic, but used by nothing: it may be unknown.
                 let value = match self.compute(*id) {
