@@ -32,6 +32,7 @@ pub mod map;
 pub mod product;
 mod real;
 pub mod sum;
+mod vector;
 
 pub use dispatch::dispatch;
 pub use elementary::{exp, exp_m1, flush, ln, ln_1p, sigmoid, softplus, tanh};
