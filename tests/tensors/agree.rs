@@ -60,6 +60,23 @@ macro_rules! agrees {
             assert_eq!(again, value);
             assert_eq!(*with, gradient);
         }
+        // A step of gradient descent: the same value, and the parameters moved along the gradient.
+        for _ in 0..2 {
+            agrees!(@borrow $args);
+            $(let mut $w = ($w.clone(), $w.clone());)*
+            let again = {
+                $(let $w = &mut $w.0;)*
+                agrees!(@pass ($f::descend_with) (&mut workspace, 0.25,) $args)
+            };
+            assert_eq!(again, value);
+            $({
+                let expected = &$w.1 - 0.25 * &gradient.$w;
+                let error = (&$w.0 - &expected).mapv(f64::abs).sum();
+                $crate::agree::close(error, 0.0, 1e-13, "a step of gradient descent");
+            })*
+        }
     }};
+    (@borrow ($($x:ident),*)) => { $(let $x = &$x;)* };
+    (@pass ($($f:tt)*) ($($first:tt)*) ($($x:ident),*)) => { $($f)*($($first)* $($x),*) };
     (@call ($($f:tt)*) ($($first:tt)*) ($($x:ident),*)) => { $($f)*($($first)* $(&$x),*) };
 }

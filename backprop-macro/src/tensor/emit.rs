@@ -37,6 +37,21 @@ pub struct Line {
     pub again: Again,
 }
 
+/// Where the parameters' adjoints are.
+#[derive(Clone, Copy)]
+pub enum Into<'a> {
+    /// In the caller's buffers.
+    Buffers,
+    /// In the parameters themselves; that of the others, in the workspace.
+    Parameters(&'a BTreeSet<V>),
+}
+
+/// The adjoints that have a place, and where those of parameters have theirs.
+struct Started<'a> {
+    all: BTreeSet<V>,
+    into: Into<'a>,
+}
+
 /// What a name holds, for the residuals.
 #[derive(Clone, Debug)]
 pub enum Held {
@@ -485,12 +500,20 @@ impl<'a> Emit<'a> {
     }
 
     /// Makes room for an adjoint, unless it is the caller's buffer.
-    fn start(&self, v: V, started: &mut BTreeSet<V>) -> TokenStream {
+    fn start(&self, v: V, started: &mut Started) -> TokenStream {
         let (at, _) = base(self.g, v);
-        if !started.insert(at) || matches!(self.g.value(at).op, Op::Param(_)) {
+        if !started.all.insert(at) {
             return TokenStream::new();
         }
         let (d, n) = (adjoint(at), self.dim_of(at));
+        match (&self.g.value(at).op, started.into) {
+            (Op::Param(_), Into::Buffers) => return TokenStream::new(),
+            (Op::Param(k), Into::Parameters(these)) if these.contains(&at) => {
+                let parameter = scalar_buffer(*k);
+                return quote!(let #d = &mut *#parameter;);
+            }
+            _ => {}
+        }
         let slot = self.slot(&d, self.g.rank(at));
         quote!(let #d = ::backprop::tensor::fit(#slot, &#n);)
     }
@@ -525,16 +548,25 @@ impl<'a> Emit<'a> {
     }
 
     /// The backward pass; `unit` where the upstream gradient is 1, `results` how each result's is reached.
-    pub fn backward(&self, steps: &[Step], unit: bool, results: &[TokenStream]) -> TokenStream {
+    pub fn backward(
+        &self,
+        steps: &[Step],
+        unit: bool,
+        results: &[TokenStream],
+        into: Into,
+    ) -> TokenStream {
         let mut out = TokenStream::new();
-        let mut started = BTreeSet::new();
+        let mut started = Started {
+            all: BTreeSet::new(),
+            into,
+        };
         for step in steps {
             if let Step::Seed { of, result, .. } = step
                 && self.only_seeded(*of, steps)
             {
                 // Nothing is added to it: it is read where it is.
                 let (d, n, from) = (adjoint(*of), self.dim_of(*of), &results[*result]);
-                started.insert(*of);
+                started.all.insert(*of);
                 out.extend(quote!(let #d = ::backprop::tensor::seeded(&#from, &#n);));
                 continue;
             }
@@ -559,24 +591,61 @@ impl<'a> Emit<'a> {
     /// Whether a tensor's adjoint is its upstream gradient and nothing else.
     fn only_seeded(&self, v: V, steps: &[Step]) -> bool {
         let computed = !matches!(self.g.value(v).op, Op::Param(_) | Op::View(..));
-        let written = |o: V| base(self.g, o).0 == v;
-        let seeds = |s: &&Step| matches!(s, Step::Seed { of, .. } if written(*of));
+        let mut writes = steps.iter().filter(|s| self.writes(s, v));
         computed
             && self.g.is_tensor(v)
-            && steps.iter().filter(seeds).count() == 1
-            && !steps.iter().any(|s| match s {
-                Step::Zero(o) | Step::Clear(o) => written(*o),
-                Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
-                Step::Linear { of, position, .. } => self
-                    .g
-                    .value(*of)
-                    .op
-                    .operands()
-                    .get(*position)
-                    .is_some_and(|o| written(*o)),
-                Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
-                Step::Seed { .. } => false,
+            && matches!(
+                (writes.next(), writes.next()),
+                (Some(Step::Seed { .. }), None)
+            )
+    }
+
+    /// Whether a step writes to the adjoint of a value, or adds to it.
+    fn writes(&self, step: &Step, v: V) -> bool {
+        let written = |o: V| base(self.g, o).0 == v;
+        match step {
+            Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),
+            Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
+            Step::Linear { of, position, .. } => {
+                let operands = self.g.value(*of).op.operands();
+                operands.get(*position).is_some_and(|o| written(*o))
+            }
+            Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
+        }
+    }
+
+    /// The parameters that a backward pass may add their gradients to: once it has begun to, nothing reads them any more.
+    pub fn in_place(&self, lines: &[Line], steps: &[Step]) -> BTreeSet<V> {
+        let mut started = Started {
+            all: BTreeSet::new(),
+            into: Into::Buffers,
+        };
+        let reached = vec![TokenStream::new(); steps.len()];
+        let reads: Vec<BTreeSet<String>> = steps
+            .iter()
+            .map(|s| mentioned(&self.step(s, true, &reached, &mut started)))
+            .collect();
+        let whole = |(k, value): (usize, &Value)| match value.op {
+            Op::Param(p) if value.active && self.g.is_tensor(V(k as u32)) => {
+                Some((V(k as u32), &self.sig.params[p].ident))
+            }
+            _ => None,
+        };
+        let params = self.g.values.iter().enumerate().filter_map(whole);
+        params
+            .filter(|(v, ident)| {
+                // Its own names, and those of what may borrow from it.
+                let mut names = BTreeSet::from([ident.to_string(), tensor_name(*v).to_string()]);
+                for line in lines.iter().filter(|l| l.again == Again::Pure) {
+                    if !mentioned(&line.tokens).is_disjoint(&names) {
+                        names.extend(line.names.iter().cloned());
+                    }
+                }
+                let first = steps.iter().position(|s| self.writes(s, *v));
+                first.is_none_or(|first| reads[first..].iter().all(|r| r.is_disjoint(&names)))
             })
+            .map(|(v, _)| v)
+            .collect()
     }
 
     fn step(
@@ -584,7 +653,7 @@ impl<'a> Emit<'a> {
         step: &Step,
         unit: bool,
         results: &[TokenStream],
-        started: &mut BTreeSet<V>,
+        started: &mut Started,
     ) -> TokenStream {
         match step {
             Step::Zero(v) => {
@@ -701,7 +770,7 @@ impl<'a> Emit<'a> {
         v: V,
         upstream: &Upstream,
         targets: &[(V, bool)],
-        started: &mut BTreeSet<V>,
+        started: &mut Started,
     ) -> TokenStream {
         let Some(code) = self.codes.get(&v) else {
             return TokenStream::new();
@@ -806,7 +875,9 @@ impl<'a> Emit<'a> {
                 let p = format_ident!("__p{}_{}", v.0, k, span = Span::mixed_site());
                 let temporary = format_ident!("__b{}_{}", v.0, o.0, span = Span::mixed_site());
                 let slot = self.slot(&temporary, rank);
-                starts.extend(quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n);));
+                starts.extend(
+                    quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n, #add);),
+                );
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));
             }
@@ -872,7 +943,7 @@ pub fn field(name: &Ident) -> Ident {
     )
 }
 
-/// The caller's buffer for a float's gradient.
+/// The caller's buffer for a float's gradient, or the parameter that a step of gradient descent moves.
 pub fn scalar_buffer(k: usize) -> Ident {
     format_ident!("__out{}", k, span = Span::mixed_site())
 }

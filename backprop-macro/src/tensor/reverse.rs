@@ -62,8 +62,8 @@ struct Reverse<'a> {
     uses: std::collections::HashMap<V, usize>,
 }
 
-/// The steps; `fresh` where the parameters' buffers hold nothing yet.
-pub fn reverse(g: &Graph, result: &Val, fresh: bool) -> Vec<Step> {
+/// The steps; `fresh` says of which parameters the adjoint holds nothing yet.
+pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> {
     let mut r = Reverse {
         g,
         steps: Vec::new(),
@@ -72,8 +72,9 @@ pub fn reverse(g: &Graph, result: &Val, fresh: bool) -> Vec<Step> {
         uses: uses(g, result),
     };
     for (k, value) in g.values.iter().enumerate() {
-        if !fresh && matches!(value.op, Op::Param(_)) && g.is_tensor(V(k as u32)) {
-            r.started.insert(V(k as u32));
+        let v = V(k as u32);
+        if matches!(value.op, Op::Param(_)) && g.is_tensor(v) && !fresh(v) {
+            r.started.insert(v);
         }
     }
     let mut results = Vec::new();
