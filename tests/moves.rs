@@ -3,7 +3,11 @@
 
 #![allow(clippy::all, clippy::pedantic, unused)] // Differentiated as users write them.
 
+#[path = "support/differences.rs"]
+mod differences;
+
 use backprop::{Differentiable, backprop};
+use differences::slope;
 
 #[derive(Clone, Copy, Debug, PartialEq, Differentiable)]
 struct Cell {
@@ -383,13 +387,6 @@ fn given_away(s: &mut Big, k: f64) -> f64 {
     };
     std::mem::swap(s, &mut m);
     s.v[0] * m.v[1] + m.u
-}
-
-/// Finite differences of a scalar function, good to some nine digits.
-fn slope(f: impl Fn(f64) -> f64, x: f64) -> f64 {
-    let h = 1e-4;
-    let d = |h: f64| (f(x + h) - f(x - h)) / (2.0 * h);
-    (4.0 * d(h / 2.0) - d(h)) / 3.0
 }
 
 /// Value bit-equal, both passes as the fused one, the gradient as differences have it.

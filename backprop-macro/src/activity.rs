@@ -245,6 +245,9 @@ impl Activity {
                     errors.reject_at(g.data(*value).span, &errors::CONSTANT_FIELD, "");
                 }
                 Stmt::Declare(array) => {
+                    if self.array(*array) && !self.laid_out(g, *array) {
+                        errors.reject_at(g.array(*array).span, &errors::ROWS_INSIDE, "");
+                    }
                     let data = g.array(*array);
                     let part = data.shape.element().unwrap_or(&Shape::Unknown);
                     match &data.init {
@@ -262,12 +265,23 @@ impl Activity {
                     self.check(g, g.branch(*b).otherwise, errors);
                 }
                 Stmt::Loop(l) => self.check(g, g.looped(*l).body, errors),
+
                 _ => {}
             }
         }
     }
 
     /// What goes to a constant field of an array's element must not be active.
+    /// Whether the backward pass knows the lengths of an array: it does not see what a loop or branch made.
+    fn laid_out(&self, g: &Graph, array: ArrayId) -> bool {
+        let outer = |a: ArrayId| {
+            let region = g.array(a).region;
+            g.array(a).param.is_some() || region.is_some_and(|r| g.region(r).parent.is_none())
+        };
+        let grows = matches!(g.array(array).init, Init::Empty);
+        g.plain_layout(array) || grows || outer(array) || outer(g.original(array))
+    }
+
     fn check_element(&self, g: &Graph, e: &Element, shape: &Shape, errors: &Errors) {
         match e {
             Element::Scalar(id) if constant(shape) && self.node(g, *id) => {

@@ -70,6 +70,9 @@ messages! {
     ASSIGN: "this cannot be assigned to here", "the macro models variables, elements of arrays and fields of tuples", "assign to one of these";
     PATTERN: "this pattern is not supported", "the macro models names, tuples, literals, ranges and `_`", "use these";
     BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
+    LENGTH: "the length of this array is not known to the macro", "no type that says it stands beside the call", "write it, `std::array::from_fn::<_, 3, _>(…)`, or give the variable a type: `let v: [f64; 3] = …;`";
+    ROWS_INSIDE: "rows of unknown lengths are made inside a loop or branch", "the backward pass must know how long each is, and does not see them any more", "make the rows before the loop, or give them a fixed length: `[f64; 3]`";
+    ROWS_MADE: "elements like these cannot be made one by one", "room for them is made first: the length of rows must be known, and structs must be `Copy`", "use rows of a fixed length, `[f64; 3]`, derive `Copy`, or keep the numbers in one `Vec`";
     LOOP_VALUE: "a variable stands for something else when this loop repeats", "only numbers and the contents of arrays may change from one iteration to the next", "keep the bounds of a range in integers, and copy into the array that the variable had before the loop";
     EXPRESSION: "this expression is not supported in a differentiated function", "the macro does not know its gradient", "use arithmetic, `if`, `match`, loops, arrays and methods of the float types";
     EXIT_INSIDE: "this leaves in the middle of an expression", "what is evaluated before and after it must be told apart", "bind it first: `let v = match … { … };`";

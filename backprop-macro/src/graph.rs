@@ -900,6 +900,21 @@ impl Graph {
 
     // ---- arrays ----
 
+    /// Whether zeros like an array can be made from its shape and its length alone.
+    pub fn plain_layout(&self, array: ArrayId) -> bool {
+        let data = self.array(array);
+        let rows = data.shape.element().is_some_and(|s| !s.is_fixed());
+        data.shape.is_fixed() || data.len.is_some() && !rows
+    }
+
+    /// The array of which one is a copy, or a copy of a copy: it has the same lengths.
+    pub fn original(&self, array: ArrayId) -> ArrayId {
+        match &self.array(array).init {
+            Init::Copy(p) if p.path.is_empty() => self.original(p.array),
+            _ => array,
+        }
+    }
+
     pub fn new_array(&mut self, name: &str, shape: Shape, init: Init, span: Span) -> ArrayId {
         let id = ArrayId(self.arrays.len() as u32);
         let region = (!matches!(init, Init::Given(_))).then(|| self.here());

@@ -538,8 +538,8 @@ fn arrays_read(g: &Graph, region: RegionId, live: &Live, out: &mut BTreeSet<Arra
                 if let Init::Copy(p) = &g.array(*a).init {
                     out.insert(p.array);
                 }
-                if let (Some(like), None) = (g.array(*a).like, g.array(*a).len)
-                    && !g.array(*a).shape.is_fixed()
+                if let Some(like) = g.array(*a).like
+                    && !g.plain_layout(*a)
                 {
                     out.insert(like);
                 }

@@ -123,6 +123,11 @@ impl Types {
         matches!(self.kind(ty), Kind::AnyInt | Kind::Int(_))
     }
 
+    /// Whether the type is known to be `bool`.
+    pub fn is_bool(&self, ty: Ty) -> bool {
+        matches!(self.kind(ty), Kind::Bool)
+    }
+
     /// The float type, after defaulting as rustc does.
     pub fn float(&self, ty: Ty) -> FloatTy {
         match self.kind(ty) {

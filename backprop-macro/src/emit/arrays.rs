@@ -357,7 +357,10 @@ impl Emit<'_> {
                     (_, Shape::Slice(_)) => (quote!(#b.to_vec()), quote!(#whole = #row)),
                     _ => {
                         let b = self.whole(from);
-                        (quote!(::core::clone::Clone::clone(&#b)), quote!(#whole = #row))
+                        (
+                            quote!(::core::clone::Clone::clone(&#b)),
+                            quote!(#whole = #row),
+                        )
                     }
                 };
                 quote!({ let #row = #copied; #into; })

@@ -270,7 +270,7 @@ impl Emit<'_> {
             };
             quote!(for #counter in #counts { let #name = #at; #body })
         } else if self.live.has(g, *index) {
-            let (a, b) = (self.value(*lo), self.value(*hi));
+            let (a, b) = (self.value(*lo), self.bound(*hi));
             let range = turned(if *inclusive {
                 quote!((#a)..=(#b))
             } else {
@@ -309,9 +309,23 @@ impl Emit<'_> {
         quote!(if #lo < #hi { ::core::mem::swap(&mut #a, &mut #b); #below #above })
     }
 
+    /// The end of a range: a literal says its type, for a method may be called on the index before anything else does.
+    fn bound(&self, hi: Id) -> TokenStream {
+        let g = self.g();
+        match (g.integer(hi), g.types.kind(g.ty(hi))) {
+            (Some(n @ 0..), Kind::Int(int)) => {
+                match format!("{n}{int}").parse::<proc_macro2::Literal>() {
+                    Ok(literal) => quote!(#literal),
+                    Err(_) => self.value(hi),
+                }
+            }
+            _ => self.value(hi),
+        }
+    }
+
     pub(super) fn header(&self, data: &Loop) -> TokenStream {
         let range = |lo: &Id, hi: &Id, inclusive: bool| {
-            let (lo, hi) = (self.value(*lo), self.value(*hi));
+            let (lo, hi) = (self.value(*lo), self.bound(*hi));
             if inclusive {
                 quote!((#lo)..=(#hi))
             } else {

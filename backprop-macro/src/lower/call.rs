@@ -337,8 +337,9 @@ impl Lower<'_> {
                     _ => None,
                 });
                 let Some(n) = turbofish else {
-                    return self.reject(x, &errors::UNKNOWN_CALL);
+                    return self.reject(&x.func, &errors::LENGTH);
                 };
+                let n = bare(n);
                 let len = match syn::parse2::<syn::LitInt>(n.clone())
                     .ok()
                     .and_then(|l| l.base10_parse().ok())
@@ -355,7 +356,7 @@ impl Lower<'_> {
                         self.g.opaque_tokens(t, ty)
                     }
                 };
-                self.tabulate(count, Some(len), |l, k| {
+                self.tabulate(count, Some(len), x, |l, k| {
                     l.apply_at(&f, vec![Val::Num(k)], x)
                 })
                 .map(Some)
@@ -806,4 +807,15 @@ pub fn fill(tokens: &TokenStream, operands: &[TokenStream]) -> TokenStream {
             other => quote!(#other),
         })
         .collect()
+}
+
+/// A generic argument without the braces around it.
+fn bare(n: TokenStream) -> TokenStream {
+    match syn::parse2::<syn::ExprBlock>(n.clone()) {
+        Ok(b) => match b.block.stmts.as_slice() {
+            [syn::Stmt::Expr(e, None)] => e.to_token_stream(),
+            _ => n,
+        },
+        Err(_) => n,
+    }
 }

@@ -36,6 +36,8 @@ pub struct Target {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TargetKind {
     Break,
+    /// Of a loop that the user does not see: one of several that an iterator stands for.
+    Hidden,
     Continue,
     Block,
     Function,
@@ -526,7 +528,9 @@ impl Lower<'_> {
         body: impl FnOnce(&mut Self, Option<Id>) -> Result<()>,
     ) -> Result<Val> {
         let outer_exits = std::mem::take(&mut self.exits);
-        let target = self.push_target(TargetKind::Break, label.clone());
+        let (no_break, no_continue) = std::mem::take(&mut self.hidden);
+        let kind = |hidden: bool, kind| if hidden { TargetKind::Hidden } else { kind };
+        let target = self.push_target(kind(no_break, TargetKind::Break), label.clone());
         self.g.invalidate();
         let region = self.g.open();
         self.frames.push(Frame::default());
@@ -546,7 +550,7 @@ impl Lower<'_> {
                 saved
             })
             .collect();
-        let inner = self.push_target(TargetKind::Continue, label);
+        let inner = self.push_target(kind(no_continue, TargetKind::Continue), label);
         let done = self.scoped(|l| body(l, index));
         let mut leaving = std::mem::take(&mut self.exits);
         let continued = leaving.remove(&inner);

@@ -3,7 +3,7 @@
 use super::control::TargetKind;
 use super::place::Destination;
 use super::value::{Closure, RangeVal, Val, View};
-use super::{Lower, Scope};
+use super::{Lower, Scope, lengths};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Element, Id, Init, Node, Opaque, OpaqueForm, Place, Stmt};
 use crate::rules::Op;
@@ -817,12 +817,43 @@ impl Lower<'_> {
     }
 
     fn assign(&mut self, x: &syn::ExprAssign) -> Result<Val> {
-        let val = self.expr(&x.right)?;
+        let val = match &*x.right {
+            // The array that is assigned to says how long the new one is.
+            syn::Expr::Call(c) if lengths::takes_a_length(c) => {
+                let to = self.target(&x.left)?;
+                let mut call = c.clone();
+                if let Some(len) = self.length_at(&to) {
+                    lengths::spell(&mut call, &len);
+                }
+                self.expr(&syn::Expr::Call(call))?
+            }
+            right => self.expr(right)?,
+        };
         if self.dead {
             return Ok(Val::Uninit);
         }
         self.assign_to(&x.left, val, &x.right)?;
         Ok(Val::Unit)
+    }
+
+    /// The fixed length of the array at a place.
+    fn length_at(&mut self, to: &Destination) -> Option<TokenStream> {
+        let shape = match to {
+            Destination::Place(place) => self.g.shape_at(place),
+            Destination::View(view) => self.view_shape(view),
+            Destination::Var(var, path) => {
+                let mut val = self.read(*var);
+                for &k in path {
+                    val = val.parts()?.get(k as usize)?.clone();
+                }
+                let Val::View(view) = val else { return None };
+                self.view_shape(&view)
+            }
+        };
+        match shape {
+            Shape::Array(_, n) => Some(n.to_token_stream()),
+            _ => None,
+        }
     }
 
     /// Assignment to a place, or destructuring.
@@ -901,7 +932,7 @@ impl Lower<'_> {
         Ok(fresh_view(array))
     }
 
-    fn array_element(&mut self, val: Val) -> Result<(Element, Shape)> {
+    pub(super) fn array_element(&mut self, val: Val) -> Result<(Element, Shape)> {
         Ok(match val {
             Val::View(view) => {
                 let view = if view.window.is_some() {

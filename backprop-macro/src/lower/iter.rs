@@ -37,8 +37,22 @@ enum Source {
 enum Stage {
     Map(Val),
     Filter(Val),
+    /// Ends the loop at the first item that does not fit.
+    TakeWhile(Val),
+    /// Each item is iterated over in turn.
+    Flatten,
     Enumerate,
     Scan(Val, super::VarId),
+}
+
+/// What the stages of one loop share.
+#[derive(Clone)]
+struct Run {
+    /// One for each `enumerate` still to come.
+    counters: Vec<super::VarId>,
+    /// Where the loop is left to.
+    end: usize,
+    label: Option<String>,
 }
 
 impl Lower<'_> {
@@ -63,8 +77,29 @@ impl Lower<'_> {
             Val::Iter(iter) => Ok(iter),
             Val::Range(range) => self.range_iter_at(&range, at),
             Val::View(view) => Ok(Rc::new(self.view_iter(&view))),
+            Val::Num(id) if !self.g.is_float(id) => Ok(Rc::new(self.constant_iter(id))),
             Val::Poison => Err(Rejected),
             _ => self.reject(at, &errors::NOT_ITERABLE),
+        }
+    }
+
+    /// The elements of a constant array, such as a table.
+    pub(super) fn constant_iter(&mut self, table: Id) -> Iter {
+        let ty = self.g.usize_ty();
+        let len = Opaque {
+            key: "method len".into(),
+            form: OpaqueForm::Method(quote!(len)),
+            discrete: false,
+        };
+        let len = self.g.opaque(len, &[table], ty);
+        let at: At = Rc::new(move |l, k| Ok(l.constant_index(table, k)));
+        Iter {
+            source: Source::Positions {
+                len,
+                rev: false,
+                at,
+            },
+            stages: Vec::new(),
         }
     }
 
@@ -137,15 +172,7 @@ impl Lower<'_> {
                 let view = view.clone();
                 let at: At = Rc::new(move |l, k| {
                     let place = l.element_place(&view, k);
-                    Ok(if l.g.shape_at(&place).is_array() {
-                        Val::View(View {
-                            place,
-                            window: None,
-                            by_ref: true,
-                        })
-                    } else {
-                        Val::Elem(place)
-                    })
+                    Ok(l.reference_to(place))
                 });
                 Ok(Iter {
                     source: Source::Positions {
@@ -156,7 +183,7 @@ impl Lower<'_> {
                     stages: Vec::new(),
                 })
             }
-            ("windows" | "chunks" | "chunks_exact", [e]) => {
+            ("windows" | "chunks" | "chunks_exact" | "chunks_mut" | "chunks_exact_mut", [e]) => {
                 let size = self.scalar(e)?;
                 let ty = self.g.ty(size);
                 self.g.types.learn(ty, Kind::Int("usize".into()));
@@ -179,7 +206,7 @@ impl Lower<'_> {
                             Rc::new(move |l, k| Ok(Val::View(l.subview(&view, k, size)))),
                         )
                     }
-                    "chunks" => {
+                    "chunks" | "chunks_mut" => {
                         let count = self.usize_function(
                             quote!(::core::primitive::usize::div_ceil),
                             len,
@@ -215,7 +242,7 @@ impl Lower<'_> {
         }
     }
 
-    fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
+    pub(super) fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
         match (self.g.integer(a), self.g.integer(b)) {
             (_, Some(0)) => a,
             (Some(x), Some(y)) => self.g.usize_const((x - y).max(0) as usize),
@@ -263,14 +290,18 @@ impl Lower<'_> {
         body: impl FnOnce(&mut Self, Val) -> Result<()>,
     ) -> Result<()> {
         let source = iter.source.clone();
-        let counter = iter
-            .stages
-            .iter()
-            .any(|s| matches!(s, Stage::Enumerate))
-            .then(|| {
-                let zero = self.g.usize_const(0);
-                self.new_var("count".into(), Val::Num(zero), true)
-            });
+        let enumerated = iter.stages.iter().filter(|s| matches!(s, Stage::Enumerate));
+        let run = Run {
+            counters: enumerated
+                .map(|_| {
+                    let zero = self.g.usize_const(0);
+                    self.new_var("count".into(), Val::Num(zero), true)
+                })
+                .collect(),
+            end: self.targets.len(),
+            label: label.clone(),
+        };
+        self.hidden.1 |= iter.stages.iter().any(|s| matches!(s, Stage::Flatten));
         let at = match &source {
             Source::Positions { at, .. } => Some(at.clone()),
             Source::Range { .. } => None,
@@ -334,7 +365,7 @@ impl Lower<'_> {
                     Some(at) => at(l, index)?,
                     None => Val::Num(index),
                 };
-                l.staged(&iter.stages, item, counter, body)
+                l.staged(&iter.stages, item, run, body)
             },
         )?;
         Ok(())
@@ -344,7 +375,7 @@ impl Lower<'_> {
         &mut self,
         stages: &[Stage],
         item: Val,
-        counter: Option<super::VarId>,
+        mut run: Run,
         body: impl FnOnce(&mut Self, Val) -> Result<()>,
     ) -> Result<()> {
         let Some((stage, rest)) = stages.split_first() else {
@@ -354,18 +385,16 @@ impl Lower<'_> {
         match stage {
             Stage::Map(f) => {
                 let item = self.apply_fn(f, vec![item], &at)?;
-                self.staged(rest, item, counter, body)
+                self.staged(rest, item, run, body)
             }
             Stage::Enumerate => {
-                let Some(counter) = counter else {
-                    return Err(Rejected);
-                };
+                let counter = run.counters.remove(0);
                 let n = self.read(counter);
                 let id = self.num(n.clone(), &at)?;
                 let one = self.g.usize_const(1);
                 let next = self.usize_op(quote!(+), id, one);
                 self.write(counter, Val::Num(next));
-                self.staged(rest, Val::Tuple(vec![n, item]), Some(counter), body)
+                self.staged(rest, Val::Tuple(vec![n, item]), run, body)
             }
             Stage::Filter(f) => {
                 let keep = self.apply_fn(f, vec![item.clone()], &at)?;
@@ -375,17 +404,49 @@ impl Lower<'_> {
                     keep,
                     |l| {
                         // The branch is one level deeper; the stages after it go on inside.
-                        l.staged_boxed(&rest, item, counter, Box::new(body))?;
+                        l.staged_boxed(&rest, item, run, Box::new(body))?;
                         Ok(Val::Unit)
                     },
                     |_| Ok(Val::Unit),
                 )?;
                 Ok(())
             }
+            Stage::TakeWhile(f) => {
+                let goes_on = self.apply_fn(f, vec![item.clone()], &at)?;
+                let goes_on = self.num(goes_on, &at)?;
+                let (rest, end) = (rest.to_vec(), run.end);
+                self.branch(
+                    goes_on,
+                    |l| {
+                        l.staged_boxed(&rest, item, run, Box::new(body))?;
+                        Ok(Val::Unit)
+                    },
+                    |l| {
+                        l.leave(end, None)?;
+                        Ok(Val::Uninit)
+                    },
+                )?;
+                Ok(())
+            }
+            Stage::Flatten => {
+                let unknown: syn::Expr = syn::parse_quote!(_);
+                let inner = self.iter_of(item, &unknown)?;
+                let rest = rest.to_vec();
+                let span = self.g.span.unwrap_or_else(Span::call_site);
+                // `break` means the outermost of these loops, `continue` the innermost.
+                self.hidden.0 = true;
+                self.hidden.1 = rest.iter().any(|s| matches!(s, Stage::Flatten));
+                self.each_boxed(
+                    &inner,
+                    run.label.clone(),
+                    span,
+                    Box::new(move |l, item| l.staged_boxed(&rest, item, run, Box::new(body))),
+                )
+            }
             Stage::Scan(f, state) => {
                 match self.apply_fn(f, vec![Val::MutRef(*state), item], &at)? {
                     Val::Opt(some, val) if self.g.opaque_text(some).as_deref() == Some("true") => {
-                        self.staged(rest, *val, counter, body)
+                        self.staged(rest, *val, run, body)
                     }
                     _ => self.reject(&at, &errors::NOT_ITERABLE),
                 }
@@ -393,15 +454,24 @@ impl Lower<'_> {
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn staged_boxed<'b>(
+    fn staged_boxed(
         &mut self,
         stages: &[Stage],
         item: Val,
-        counter: Option<super::VarId>,
-        body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + 'b>,
+        run: Run,
+        body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + '_>,
     ) -> Result<()> {
-        self.staged(stages, item, counter, body)
+        self.staged(stages, item, run, body)
+    }
+
+    fn each_boxed(
+        &mut self,
+        iter: &Rc<Iter>,
+        label: Option<String>,
+        span: Span,
+        body: Box<dyn FnOnce(&mut Self, Val) -> Result<()> + '_>,
+    ) -> Result<()> {
+        self.each(iter, label, span, "k", body)
     }
 
     pub(super) fn apply_fn(
@@ -553,6 +623,19 @@ impl Lower<'_> {
             ("filter", [f]) => {
                 let f = self.operand(f)?;
                 stage(Stage::Filter(f))
+            }
+            ("take_while", [f]) => {
+                let f = self.operand(f)?;
+                stage(Stage::TakeWhile(f))
+            }
+            ("flatten", []) => stage(Stage::Flatten),
+            ("flat_map", [f]) => {
+                let f = self.operand(f)?;
+                let stages = [&iter.stages[..], &[Stage::Map(f), Stage::Flatten]].concat();
+                Ok(Val::Iter(Rc::new(Iter {
+                    source: iter.source.clone(),
+                    stages,
+                })))
             }
             ("scan", [init, f]) => {
                 let init = self.operand(init)?;
@@ -781,8 +864,8 @@ impl Lower<'_> {
                 let all = name == "all";
                 let init = self.g.bool_const(all);
                 let found = self.new_var(name.into(), Val::Num(init), true);
+                let end = self.targets.len();
                 self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    let target = l.targets.len() - 2;
                     let hit = l.apply(&f, vec![item], x)?;
                     let hit = l.num(hit, x)?;
                     let stop = if all { l.g.not(hit) } else { hit };
@@ -791,7 +874,7 @@ impl Lower<'_> {
                         |l| {
                             let v = l.g.bool_const(!all);
                             l.write(found, Val::Num(v));
-                            l.leave(target, None)?;
+                            l.leave(end, None)?;
                             Ok(Val::Uninit)
                         },
                         |_| Ok(Val::Unit),
@@ -799,6 +882,66 @@ impl Lower<'_> {
                     Ok(())
                 })?;
                 Ok(self.read(found))
+            }
+            ("position", [f]) => {
+                let f = self.operand(f)?;
+                let (no, zero) = (self.g.bool_const(false), self.g.usize_const(0));
+                let found = self.new_var("found".into(), Val::Num(no), true);
+                let at = self.new_var("position".into(), Val::Num(zero), true);
+                let end = self.targets.len();
+                self.each(&iter, None, x.method.span(), "k", |l, item| {
+                    let hit = l.apply(&f, vec![item], x)?;
+                    let hit = l.num(hit, x)?;
+                    l.branch(
+                        hit,
+                        |l| {
+                            let yes = l.g.bool_const(true);
+                            l.write(found, Val::Num(yes));
+                            l.leave(end, None)?;
+                            Ok(Val::Uninit)
+                        },
+                        |l| {
+                            let (k, one) = (l.read(at), l.g.usize_const(1));
+                            let k = l.num(k, x)?;
+                            let next = l.usize_op(quote!(+), k, one);
+                            l.write(at, Val::Num(next));
+                            Ok(Val::Unit)
+                        },
+                    )?;
+                    Ok(())
+                })?;
+                let (found, at) = (self.read(found), self.read(at));
+                let (found, at) = (self.num(found, x)?, self.num(at, x)?);
+                Ok(Val::Opt(found, Box::new(Val::Num(at))))
+            }
+            // The first item is the state that the others are folded into.
+            ("reduce", [f]) => {
+                let f = self.operand(f)?;
+                let (len, item_at) = self.positioned(&iter, x)?;
+                let (zero, one) = (self.g.usize_const(0), self.g.usize_const(1));
+                let ty = self.g.bool_ty();
+                let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
+                let rest = self.saturating_sub(len, one);
+                let val = self.branch(
+                    some,
+                    |l| {
+                        let first = item_at(l, zero)?;
+                        let first = l.num(first, x)?;
+                        let acc = l.new_var("reduced".into(), Val::Num(first), true);
+                        l.positions(rest, false, |l, k| {
+                            let k = l.usize_op(quote!(+), k, one);
+                            let item = item_at(l, k)?;
+                            let old = l.read(acc);
+                            let new = l.apply(&f, vec![old, item], x)?;
+                            let new = l.num(new, x)?;
+                            l.write(acc, Val::Num(new));
+                            Ok(())
+                        })?;
+                        Ok(l.read(acc))
+                    },
+                    |_| Ok(Val::Uninit),
+                )?;
+                Ok(Val::Opt(some, Box::new(val)))
             }
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
         }
@@ -808,7 +951,7 @@ impl Lower<'_> {
         if iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))
             && let Ok((len, at)) = self.positioned(iter, x)
         {
-            return self.tabulate(len, None, |l, k| at(l, k));
+            return self.tabulate(len, None, x, |l, k| at(l, k));
         }
         let ty = self.g.types.fresh(Kind::Unknown);
         let array = self.g.declare(

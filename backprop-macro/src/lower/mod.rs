@@ -8,10 +8,13 @@ mod call;
 mod control;
 mod expr;
 mod iter;
+mod lengths;
 mod method;
 mod pattern;
 mod place;
+mod slices;
 mod structs;
+mod tabulate;
 mod value;
 
 pub use call::fill;
@@ -111,6 +114,8 @@ pub struct Lower<'a> {
     depth: usize,
     inlined: usize,
     /// Arrays that a variable stands for: binding them again copies.
+    /// The next loop is part of one that the user sees: `break`, or `continue`, does not mean it.
+    hidden: (bool, bool),
     named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
@@ -144,6 +149,7 @@ pub fn lower(
         dead: false,
         depth: 0,
         inlined: 0,
+        hidden: (false, false),
         named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
@@ -154,7 +160,7 @@ pub fn lower(
     let body = l.g.open();
     let params = l.params();
     l.scopes.push(Scope::new());
-    let result = l.function_body(&function.block);
+    let result = l.function_body(&lengths::spelled(function, &sig.names).block);
     let output = match result {
         Ok(_) if sig.returns_nothing => l.changed(),
         Ok(val) => l.output(val, &sig.output, &function.sig.output),

@@ -55,6 +55,12 @@ impl Lower<'_> {
 
     /// As [`Lower::element`], with the bounds of a window checked.
     pub(super) fn checked_element(&mut self, view: &View, index: Id) -> Val {
+        self.check_window(view, index);
+        self.element(view, index)
+    }
+
+    /// Panics where an index is beyond a window; the array's own bounds are Rust's to check.
+    pub(super) fn check_window(&mut self, view: &View, index: Id) {
         if let Some((_, len)) = view.window {
             let ty = self.g.ty(index);
             self.g.types.learn(ty, Kind::Int("usize".into()));
@@ -65,7 +71,6 @@ impl Lower<'_> {
                 &[inside],
             );
         }
-        self.element(view, index)
     }
 
     /// What stands at a place.
@@ -103,6 +108,18 @@ impl Lower<'_> {
                 Val::Num(id)
             }
         }
+    }
+
+    /// `&mut` to what stands at a place.
+    pub(super) fn reference_to(&self, place: Place) -> Val {
+        if self.g.shape_at(&place).is_array() {
+            return Val::View(View {
+                place,
+                window: None,
+                by_ref: true,
+            });
+        }
+        Val::Elem(place)
     }
 
     pub(super) fn subview(&mut self, view: &View, lo: Id, len: Id) -> View {
@@ -632,15 +649,18 @@ impl Lower<'_> {
             (Val::MutRef(_) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
             (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
             // Part by part, so that each array keeps its place; what another part is about to overwrite is held apart.
-            (Val::Tuple(parts) | Val::Struct(_, parts), Val::Tuple(ref new) | Val::Struct(_, ref new))
-                if parts.len() == new.len() =>
-            {
+            (
+                Val::Tuple(parts) | Val::Struct(_, parts),
+                Val::Tuple(ref new) | Val::Struct(_, ref new),
+            ) if parts.len() == new.len() => {
                 let overwritten = views(&old);
                 let mut all = Vec::new();
                 for (part, new) in parts.iter().zip(new) {
                     let stays = matches!((part, new), (Val::View(a), Val::View(b)) if a.place == b.place && a.window == b.window);
                     let shared = !stays
-                        && views(new).iter().any(|v| overwritten.iter().any(|o| o.place.array == v.place.array));
+                        && views(new)
+                            .iter()
+                            .any(|v| overwritten.iter().any(|o| o.place.array == v.place.array));
                     all.push(match (stays, shared) {
                         (true, _) => None,
                         (_, true) => Some(self.held_apart(new.clone(), "held")),

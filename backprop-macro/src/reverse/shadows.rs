@@ -62,7 +62,10 @@ impl Reverse<'_> {
         let s = self.g.array_mut(shadow);
         s.shadow = true;
         s.len = data.len;
-        s.like = Some(array);
+        // Rows of unknown lengths are read off an array that is still there.
+        let plain = self.g.plain_layout(shadow);
+        let like = if plain { array } else { self.g.original(array) };
+        self.g.array_mut(shadow).like = Some(like);
         self.shadows.insert(array, shadow);
         shadow
     }
@@ -120,8 +123,12 @@ impl Reverse<'_> {
     /// The adjoint of a place; a constant part of an element has none.
     pub(super) fn shadow(&self, place: &Place) -> Option<Place> {
         let array = *self.shadows.get(&place.array)?;
-        if matches!(self.g.shape_at(place), Shape::Constant(_)) {
-            return None;
+        match self.g.shape_at(place) {
+            Shape::Constant(_) => return None,
+            Shape::Scalar(ty) if self.g.types.is_int(ty) || self.g.types.is_bool(ty) => {
+                return None;
+            }
+            _ => {}
         }
         Some(Place {
             array,
