@@ -39,13 +39,24 @@ pub(super) fn dots_of<'a, T: Real>(
         || {
             // Copies: what is written cannot be one of them.
             let (alpha, beta) = (alpha, beta);
-            for (index, y) in y.iter_mut().enumerate() {
-                let term = alpha * dot_slices(row(index), x);
-                *y = if beta == T::zero() {
-                    term
-                } else {
-                    term + beta * *y
-                };
+            // Four at a time, whose last additions run side by side.
+            let (fours, rest) = y.as_chunks_mut::<4>();
+            let first = 4 * fours.len();
+            for (number, four) in fours.iter_mut().enumerate() {
+                let sums = dots_with(
+                    from_fn::<_, 4, _>(
+                        #[inline(always)]
+                        |r| row(4 * number + r),
+                    ),
+                    x,
+                );
+                for (y, sum) in four.iter_mut().zip(sums) {
+                    store(alpha * sum, beta, y);
+                }
+            }
+            for (index, y) in rest.iter_mut().enumerate() {
+                let [sum] = dots_with([row(first + index)], x);
+                store(alpha * sum, beta, y);
             }
         },
     );
@@ -152,12 +163,18 @@ fn multiple<T: Real>(factor: T, y: &[T], beta: T, c: &mut [T]) {
         );
     }
     for (c, &y) in rest.iter_mut().zip(rest_of_y) {
-        *c = if beta == T::zero() {
-            factor * y
-        } else {
-            factor * y + beta * *c
-        };
+        store(factor * y, beta, c);
     }
+}
+
+/// `y = term + β y`, without reading `y` where β is 0.
+#[inline(always)]
+fn store<T: Real>(term: T, beta: T, y: &mut T) {
+    *y = if beta == T::zero() {
+        term
+    } else {
+        term + beta * *y
+    };
 }
 
 /// `β y`, or zeros without reading `y`.
@@ -173,24 +190,37 @@ fn scaled<T: Real>(beta: T, y: &[T; BLOCK]) -> [T; BLOCK] {
     }
 }
 
-/// The sum of the products of the elements of slices of one length.
+/// For each row the sum of the products of its elements and those of `x`, which is as long.
 #[inline(always)]
-fn dot_slices<T: Real>(x: &[T], y: &[T]) -> T {
-    let ((x, rest_of_x), (y, rest_of_y)) = (x.as_chunks::<BLOCK>(), y.as_chunks::<BLOCK>());
-    let mut sums = [T::zero(); BLOCK];
-    for (x, y) in x.iter().zip(y) {
-        sums = from_fn(
-            #[inline(always)]
-            |position| sums[position] + x[position] * y[position],
-        );
-    }
-    let quarter: [T; BLOCK / 4] = from_fn(
+fn dots_with<T: Real, const ROWS: usize>(rows: [&[T]; ROWS], x: &[T]) -> [T; ROWS] {
+    let (x, rest_of_x) = x.as_chunks::<BLOCK>();
+    let quarters: [[T; BLOCK / 4]; ROWS] = from_fn(
         #[inline(always)]
-        |p| (sums[p] + sums[p + BLOCK / 2]) + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4]),
+        |r| {
+            let mut sums = [T::zero(); BLOCK];
+            for (x, y) in x.iter().zip(rows[r].as_chunks::<BLOCK>().0) {
+                sums = from_fn(
+                    #[inline(always)]
+                    |p| sums[p] + x[p] * y[p],
+                );
+            }
+            from_fn(
+                #[inline(always)]
+                |p| {
+                    (sums[p] + sums[p + BLOCK / 2])
+                        + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4])
+                },
+            )
+        },
     );
-    let mut sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
-    for (&x, &y) in rest_of_x.iter().zip(rest_of_y) {
-        sum += x * y;
+    let mut sums = quarters.map(
+        #[inline(always)]
+        |q| (q[0] + q[2]) + (q[1] + q[3]),
+    );
+    for (sum, row) in sums.iter_mut().zip(rows) {
+        for (&x, &y) in rest_of_x.iter().zip(row.as_chunks::<BLOCK>().1) {
+            *sum += x * y;
+        }
     }
-    sum
+    sums
 }
