@@ -194,25 +194,21 @@ fn scaled<T: Real>(beta: T, y: &[T; BLOCK]) -> [T; BLOCK] {
 #[inline(always)]
 fn dots_with<T: Real, const ROWS: usize>(rows: [&[T]; ROWS], x: &[T]) -> [T; ROWS] {
     let (x, rest_of_x) = x.as_chunks::<BLOCK>();
-    let quarters: [[T; BLOCK / 4]; ROWS] = from_fn(
-        #[inline(always)]
-        |r| {
-            let mut sums = [T::zero(); BLOCK];
-            for (x, y) in x.iter().zip(rows[r].as_chunks::<BLOCK>().0) {
-                sums = from_fn(
-                    #[inline(always)]
-                    |p| sums[p] + x[p] * y[p],
-                );
-            }
-            from_fn(
+    // A loop: the closure of a `from_fn` as long as this would be a function of its own, and not be vectorised.
+    let mut quarters = [[T::zero(); BLOCK / 4]; ROWS];
+    for (quarters, row) in quarters.iter_mut().zip(rows) {
+        let mut sums = [T::zero(); BLOCK];
+        for (x, y) in x.iter().zip(row.as_chunks::<BLOCK>().0) {
+            sums = from_fn(
                 #[inline(always)]
-                |p| {
-                    (sums[p] + sums[p + BLOCK / 2])
-                        + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4])
-                },
-            )
-        },
-    );
+                |p| sums[p] + x[p] * y[p],
+            );
+        }
+        *quarters = from_fn(
+            #[inline(always)]
+            |p| (sums[p] + sums[p + BLOCK / 2]) + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4]),
+        );
+    }
     let mut sums = quarters.map(
         #[inline(always)]
         |q| (q[0] + q[2]) + (q[1] + q[3]),
