@@ -109,6 +109,62 @@ fn deferred_functions_are_differentiated() {
     assert!(deferred::generic::gradient([1.0, 2.0], &0.5).y > 1.9);
 }
 
+/// Methods that read `self`, which the user spells out: a struct, a tuple struct, parts and elements of these.
+mod methods {
+    use backprop::backprop;
+
+    struct Spring {
+        k: f64,
+        rest: Rest,
+        modes: Vec<f64>,
+        n: i32,
+    }
+
+    struct Rest(f64, [f64; 2]);
+
+    impl Spring {
+        #[backprop(check(
+            self = Spring { k: 3.0, rest: Rest(0.5, [0.0, -1.0]), modes: vec![1.0, 0.25], n: 2 },
+            points = 8,
+            at(x = 1.5),
+            value = 4.4375,
+            gradient(x = 7.0)
+        ))]
+        fn energy(&self, x: f64) -> f64 {
+            let d = x - self.rest.0;
+            let mut e = 0.5 * self.k * d.powi(self.n);
+            for k in 0..self.modes.len() {
+                e += self.modes[k] * (x * x + self.rest.1[k]);
+            }
+            e + x * 0.25
+        }
+    }
+
+    struct Scale(f64);
+
+    impl Scale {
+        #[backprop(check(self = Self(2.0), domain(x > 0.0)))]
+        fn apply(&self, x: f64) -> f64 {
+            x.ln() * self.0
+        }
+    }
+
+    #[test]
+    fn they_are_differentiated() {
+        let spring = Spring {
+            k: 3.0,
+            rest: Rest(0.5, [0.0, -1.0]),
+            modes: vec![1.0, 0.25],
+            n: 2,
+        };
+        assert_eq!(
+            spring.energy_value_and_gradient(1.5),
+            (spring.energy(1.5), (7.0,))
+        );
+        assert_eq!(Scale(2.0).apply_gradient(4.0), (0.5,));
+    }
+}
+
 /// `detach` stops a gradient, wherever its path comes from; a function of that name of the user's is the user's.
 mod detached {
     use super::own_detach as own;

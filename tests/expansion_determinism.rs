@@ -1,6 +1,10 @@
 //! The same source expands to the same tokens in every process: nothing depends on hashing, addresses or time.
 
-use std::path::{Path, PathBuf};
+#[path = "support/macro_library.rs"]
+mod macro_library;
+
+use macro_library::macro_library;
+use std::path::Path;
 use std::process::Command;
 
 /// Functions that go through every stage: branches, loops, arrays, tapes, calls, many names.
@@ -63,32 +67,6 @@ fn two_processes_expand_alike() {
         .unwrap();
     let said = format!("loop at line {line}: run backwards, keeps ");
     assert!(first.contains(&said), "{said}");
-}
-
-/// The compiled macro, which stands beside the compiled test.
-fn macro_library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let compiled = test
-        .parent()
-        .unwrap()
-        .read_dir()
-        .unwrap()
-        .filter_map(|f| Some(f.ok()?.path()));
-    let name = |p: &PathBuf| {
-        p.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let library = |p: &PathBuf| {
-        name(p).contains("backprop_macro-")
-            && p.extension()
-                .is_some_and(|e| e == std::env::consts::DLL_EXTENSION)
-    };
-    let newest = compiled
-        .filter(library)
-        .max_by_key(|p| p.metadata().and_then(|m| m.modified()).ok());
-    newest.expect("the macro was compiled for this test")
 }
 
 /// The source after macro expansion, with what the compiler says of it.

@@ -10,7 +10,7 @@ use backprop::{Differentiable, backprop};
 use differences::slope;
 
 #[derive(Clone, Copy, Debug, PartialEq, Differentiable)]
-struct Cell {
+struct Item {
     u: f64,
     f: [f64; 2],
 }
@@ -21,15 +21,21 @@ struct Big {
     v: Vec<f64>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Differentiable)]
+struct Outer {
+    c: Item,
+    t: (f64, [f64; 2]),
+}
+
 #[allow(non_upper_case_globals)]
 const lower: f64 = 3.0;
 
 #[backprop]
-fn relax(cells: &mut [Cell], k: f64) -> f64 {
+fn relax(cells: &mut [Item], k: f64) -> f64 {
     for i in 0..3 {
         cells.swap(0, 1);
         let c = cells[1];
-        cells[0] = Cell {
+        cells[0] = Item {
             u: c.u * 0.5 * k,
             ..cells[0]
         };
@@ -116,7 +122,7 @@ fn tuple_move(x: f64, k: f64) -> f64 {
 }
 
 #[backprop]
-fn struct_copy(c: Cell, k: f64) -> f64 {
+fn struct_copy(c: Item, k: f64) -> f64 {
     let mut d = c;
     d.f[0] *= k;
     let mut e = d;
@@ -131,7 +137,7 @@ fn struct_copy(c: Cell, k: f64) -> f64 {
 #[backprop]
 fn fold_struct(xs: &[f64], k: f64) -> f64 {
     let r = xs.iter().fold(
-        Cell {
+        Item {
             u: k,
             f: [0.0, 1.0],
         },
@@ -148,14 +154,14 @@ fn fold_struct(xs: &[f64], k: f64) -> f64 {
 
 #[backprop]
 fn while_replace(x: f64, k: f64) -> f64 {
-    let mut cur = Cell { u: x, f: [x, k] };
-    let mut prev = Cell {
+    let mut cur = Item { u: x, f: [x, k] };
+    let mut prev = Item {
         u: 0.0,
         f: [1.0, k],
     };
     let mut n = 0;
     while n < 4 {
-        let next = Cell {
+        let next = Item {
             u: cur.u * k + prev.u,
             f: [prev.f[1], cur.f[0] * k],
         };
@@ -168,8 +174,8 @@ fn while_replace(x: f64, k: f64) -> f64 {
 
 #[backprop]
 fn assign_struct(x: f64, k: f64) -> f64 {
-    let mut a = Cell { u: x, f: [x, k] };
-    let mut b = Cell {
+    let mut a = Item { u: x, f: [x, k] };
+    let mut b = Item {
         u: k,
         f: [k * k, 1.0],
     };
@@ -222,7 +228,7 @@ fn of_a_constant(x: f64, k: f64) -> f64 {
 
 #[backprop]
 fn brk(x: f64, k: f64) -> f64 {
-    let mut c = Cell { u: x, f: [x, k] };
+    let mut c = Item { u: x, f: [x, k] };
     let mut n = 0;
     let d = loop {
         c.f[n % 2] *= k;
@@ -237,8 +243,8 @@ fn brk(x: f64, k: f64) -> f64 {
 }
 
 #[backprop]
-fn early(x: f64, k: f64) -> Cell {
-    let mut c = Cell { u: x, f: [x, k] };
+fn early(x: f64, k: f64) -> Item {
+    let mut c = Item { u: x, f: [x, k] };
     if x > 1.0 {
         return c;
     }
@@ -246,7 +252,7 @@ fn early(x: f64, k: f64) -> Cell {
     for i in 0..3 {
         c.f[1] += k;
         if c.f[1] > 3.0 {
-            return Cell { u: k, f: c.f };
+            return Item { u: k, f: c.f };
         }
     }
     c
@@ -292,8 +298,8 @@ fn pairs(x: f64, k: f64) -> f64 {
 
 #[backprop]
 fn iffy(x: f64, k: f64) -> f64 {
-    let a = Cell { u: x, f: [x, k] };
-    let b = Cell { u: k, f: [k, 2.0] };
+    let a = Item { u: x, f: [x, k] };
+    let b = Item { u: k, f: [k, 2.0] };
     let mut c = if x > k { a } else { b };
     c.f[0] *= k;
     let d = match c.f[0] > 1.0 {
@@ -339,14 +345,14 @@ fn closure_mut(x: f64, k: f64) -> f64 {
 }
 
 #[backprop]
-fn exchanged(cells: &mut [Cell], k: f64) -> f64 {
+fn exchanged(cells: &mut [Item], k: f64) -> f64 {
     cells.swap(0, 1);
     cells[0].u + 10.0 * cells[1].f[0] * cells[0].f[0] * k
 }
 
 #[backprop]
-fn replaced(cells: &mut [Cell], k: f64) -> f64 {
-    let new = Cell { u: k, f: [k, 2.0] };
+fn replaced(cells: &mut [Item], k: f64) -> f64 {
+    let new = Item { u: k, f: [k, 2.0] };
     let old = std::mem::replace(&mut cells[0], new);
     old.f[0] * cells[0].f[0] + old.u
 }
@@ -389,6 +395,99 @@ fn given_away(s: &mut Big, k: f64) -> f64 {
     s.v[0] * m.v[1] + m.u
 }
 
+#[backprop]
+fn whole_out_of_a_reference(p: &mut Item, k: f64) -> f64 {
+    let mut q = *p;
+    q.f[0] *= k;
+    p.f[0] + q.f[0] * p.u
+}
+
+#[backprop]
+fn part_out_of_a_reference(p: &mut Item, k: f64) -> f64 {
+    let mut f = p.f;
+    f[0] *= k;
+    p.f[0] * f[0]
+}
+
+#[backprop]
+fn out_of_a_shared_reference(p: &Item, k: f64) -> f64 {
+    let mut f = p.f;
+    f[0] *= k;
+    let mut q = *p;
+    q.f[1] += k;
+    p.f[0] * f[0] + q.f[1] * p.f[1]
+}
+
+#[backprop]
+fn out_of_a_tuple(t: &(f64, [f64; 2]), k: f64) -> f64 {
+    let mut f = t.1;
+    let mut s = *t;
+    s.1[0] = k;
+    f[1] *= k;
+    t.1[0] * f[1] + s.1[0] * t.1[1]
+}
+
+#[backprop]
+fn through_a_reference(p: &mut Item, k: f64) -> f64 {
+    p.f[0] *= k;
+    p.u += p.f[0];
+    p.u * p.f[0]
+}
+
+#[backprop]
+fn nested_parts(o: &Outer, k: f64) -> f64 {
+    let mut c = o.c;
+    c.f[0] = k;
+    let mut t = o.t;
+    t.1[1] *= k;
+    let r = &o.c;
+    let mut z = *r;
+    z.f[1] = k * k;
+    c.f[0] * o.c.f[0] + t.1[1] * o.t.1[1] + z.f[1] * r.f[1]
+}
+
+#[backprop]
+fn a_reference_and_its_copy(o: &mut Outer, k: f64) -> f64 {
+    let c = &o.c;
+    let d = *c;
+    o.c.f[0] *= k;
+    o.c.u = d.f[0] * k;
+    o.t.1[0] += d.u * k;
+    let old = o.t;
+    o.t.1[1] = 7.0;
+    old.1[1] * o.t.1[0] * o.c.u
+}
+
+#[backprop]
+fn elements_by_reference(cells: &mut [Item], k: f64) -> f64 {
+    let c = &mut cells[1];
+    c.f[0] *= k;
+    let mut d = *c;
+    d.f[0] += k;
+    let first = cells[0];
+    cells[0].f[1] = d.f[0];
+    for c in cells.iter_mut() {
+        let mut e = *c;
+        e.f[0] = 2.0 * k;
+        c.f[1] *= e.f[0];
+    }
+    first.f[1] * cells[0].f[1] + cells[1].f[0]
+}
+
+#[backprop]
+fn copies_of_elements(cells: &[Item], k: f64) -> f64 {
+    let mut s = 0.0;
+    for c in cells {
+        let mut d = *c;
+        d.f[0] *= k;
+        let Item { f, .. } = c;
+        let mut g = *f;
+        g[1] = k;
+        s += d.f[0] * c.f[0] + g[1] * f[1];
+    }
+    s
+}
+
 /// Value bit-equal, both passes as the fused one, the gradient as differences have it.
 macro_rules! check {
     ($f:ident(x = $x:expr, k = $k:expr)) => {
@@ -408,13 +507,13 @@ macro_rules! check {
     };
 }
 
-fn cells() -> [Cell; 2] {
+fn cells() -> [Item; 2] {
     [
-        Cell {
+        Item {
             u: 0.7,
             f: [1.1, 0.3],
         },
-        Cell {
+        Item {
             u: 1.7,
             f: [0.2, 0.5],
         },
@@ -456,6 +555,25 @@ fn locals() {
 }
 
 #[test]
+fn out_of_references() {
+    let item = cells()[0];
+    let outer = || Outer {
+        c: item,
+        t: (0.4, [0.9, 1.7]),
+    };
+    check!(whole_out_of_a_reference(; k = 1.3; &mut item.clone()));
+    check!(part_out_of_a_reference(; k = 1.3; &mut item.clone()));
+    check!(out_of_a_shared_reference(; k = 1.3; &item));
+    check!(out_of_a_tuple(; k = 1.3; &(0.3, [0.8, 1.4])));
+    check!(through_a_reference(; k = 1.3; &mut item.clone()));
+    let (shared, both) = (outer(), cells());
+    check!(nested_parts(; k = 1.3; &shared));
+    check!(a_reference_and_its_copy(; k = 1.3; &mut outer()));
+    check!(elements_by_reference(; k = 1.3; &mut cells()));
+    check!(copies_of_elements(; k = 1.3; &both));
+}
+
+#[test]
 fn in_loops_and_branches() {
     check!(clone_loop(x = 0.7, k = 1.3));
     check!(while_replace(x = 0.7, k = 1.3));
@@ -473,7 +591,7 @@ fn in_loops_and_branches() {
 /// A struct that is returned from inside a loop.
 #[test]
 fn early_returns() {
-    let weights = CellGradient {
+    let weights = ItemGradient {
         u: 1.0,
         f: [0.5, 2.0],
     };
@@ -481,7 +599,7 @@ fn early_returns() {
         let (y, saved) = early::forward(x, k);
         assert_eq!(y, early(x, k));
         let g = early::backward(&saved, weights.clone());
-        let sum = |c: Cell| c.u + 0.5 * c.f[0] + 2.0 * c.f[1];
+        let sum = |c: Item| c.u + 0.5 * c.f[0] + 2.0 * c.f[1];
         assert!((g.x - slope(|x| sum(early(x, k)), x)).abs() < 1e-7);
         assert!((g.k - slope(|k| sum(early(x, k)), k)).abs() < 1e-7);
     }

@@ -112,7 +112,7 @@ pub fn scan(
                         touch(place.array);
                     }
                 }
-                for p in call.shadows.iter().flatten() {
+                for p in call.shadows.iter().chain(&call.incoming).flatten() {
                     touch(p.array);
                 }
             }
@@ -185,7 +185,7 @@ pub fn parts_of(init: &Init) -> Vec<&Place> {
         Init::Copy(p) => out.push(p),
         Init::List(all) => all.iter().for_each(|e| element(e, &mut out)),
         Init::Repeat(e) => element(e, &mut out),
-        Init::Given(_) | Init::Zeros | Init::Empty => {}
+        Init::Given(_) | Init::Zeros | Init::Empty | Init::Returned(_) => {}
     }
     out
 }
@@ -194,7 +194,7 @@ pub fn parts_of(init: &Init) -> Vec<&Place> {
 pub fn arrays_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(ArrayId, bool)) {
     match stmt {
         Stmt::Let(id) | Stmt::Bind(_, id) => {
-            if let Node::Load(p, _) | Node::Len(p, _) = g.node(*id) {
+            if let Node::Load(p, _) | Node::Len(p, _) | Node::Whole(p, _) = g.node(*id) {
                 f(p.array, true);
             }
         }
@@ -222,10 +222,8 @@ pub fn arrays_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(ArrayId, bool)) {
                 }
             }
             if matches!(stmt, Stmt::Pullback(_)) {
-                call.shadows
-                    .iter()
-                    .flatten()
-                    .for_each(|p| f(p.array, false));
+                let arrays = call.shadows.iter().chain(&call.incoming);
+                arrays.flatten().for_each(|p| f(p.array, false));
             }
         }
         Stmt::If(b) => {
@@ -294,13 +292,17 @@ pub fn nodes_of(g: &Graph, stmt: &Stmt, f: &mut impl FnMut(Id)) {
             let call = g.call(*c);
             for a in &call.args {
                 match a {
-                    Argument::Scalar { value, .. } => f(g.resolve(*value)),
-                    Argument::Array { place: p, .. } => place(p, f),
+                    Argument::Scalar { value } => f(g.resolve(*value)),
+                    Argument::Array { place: p, held } => {
+                        place(p, f);
+                        f(g.resolve(*held));
+                    }
                 }
             }
             if matches!(stmt, Stmt::Pullback(_)) {
                 call.upstream.iter().for_each(|d| f(g.resolve(*d)));
-                call.shadows.iter().flatten().for_each(|p| place(p, f));
+                let arrays = call.shadows.iter().chain(&call.incoming);
+                arrays.flatten().for_each(|p| place(p, f));
             }
         }
         Stmt::If(b) => {

@@ -6,7 +6,7 @@
 
 use crate::errors::{self, Errors};
 use crate::graph::Argument;
-use crate::graph::{ArrayId, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
+use crate::graph::{ArrayId, Call, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
 use crate::lower::{Output, Primal, Source};
 use crate::rules::Op;
 use crate::shape::Shape;
@@ -184,9 +184,14 @@ impl Activity {
                 Stmt::Call(call) => {
                     let call = g.call(*call);
                     let active = call.args.iter().any(|a| self.argument(g, a));
-                    call.outs
-                        .iter()
-                        .fold(false, |c, &o| c | self.mark(g, o, active))
+                    let mut c = false;
+                    for &o in &call.outs {
+                        c |= self.mark(g, o, active && g.is_float(o));
+                    }
+                    for a in call.arrays() {
+                        c |= self.mark_array(a, active && g.array(a).shape.has_floats());
+                    }
+                    c
                 }
                 Stmt::If(branch) => {
                     let b = g.branch(*branch);
@@ -222,7 +227,7 @@ impl Activity {
 
     pub fn argument(&self, g: &Graph, a: &Argument) -> bool {
         match a {
-            Argument::Scalar { value, .. } => self.node(g, *value),
+            Argument::Scalar { value } => self.node(g, *value),
             Argument::Array { place, .. } => self.array(place.array),
         }
     }
@@ -259,6 +264,7 @@ impl Activity {
                         _ => {}
                     }
                 }
+                Stmt::Call(c) => self.check_call(g, g.call(*c), errors),
                 Stmt::Effect(..) => {}
                 Stmt::If(b) => {
                     self.check(g, g.branch(*b).then, errors);
@@ -267,6 +273,17 @@ impl Activity {
                 Stmt::Loop(l) => self.check(g, g.looped(*l).body, errors),
 
                 _ => {}
+            }
+        }
+    }
+
+    /// What a function holds constant must not be active.
+    fn check_call(&self, g: &Graph, call: &Call, errors: &Errors) {
+        for p in call.passed.iter().filter(|p| p.constant) {
+            let mut leaves = Vec::new();
+            p.form.leaves(&mut leaves);
+            if leaves.iter().any(|&k| self.argument(g, &call.args[k])) {
+                errors.reject_at(call.span, &errors::CALL_CONSTANT, "");
             }
         }
     }

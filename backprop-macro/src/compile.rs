@@ -78,7 +78,7 @@ fn expand(
     };
     let custom = options.custom.as_ref();
     let programs = match custom {
-        Some(custom) => crate::custom::programs(custom, &sig, options.check.as_ref(), errors),
+        Some(custom) => crate::custom::programs(custom, &sig, &options, errors),
         None => programs(&function, &sig, &options, errors, source),
     };
     let derivation =
@@ -187,8 +187,10 @@ pub fn programs(
         warnings: TokenStream::new(),
         jvp: None,
         hvp: None,
+        jacobian: false,
+        hessian: false,
     };
-    if let Some(at) = &options.hvp
+    if let Some(at) = options.hvp.as_ref().or(options.hessian.as_ref())
         && crate::forward::can_be_second(&programs.primal, sig, at, errors)
     {
         let gradient = reverse(&programs.primal, &activity, sig, Mode::Unit);
@@ -199,6 +201,12 @@ pub fn programs(
     }
     if let Some(at) = &options.jvp {
         programs.jvp = crate::forward::companion(&programs.primal, &activity, sig, at, errors);
+    }
+    if let Some(at) = &options.hessian {
+        programs.hessian = programs.hvp.is_some() && items::hessian::possible(sig, at, errors);
+    }
+    if let Some(at) = &options.jacobian {
+        programs.jacobian = items::jacobian::possible(sig, at, errors);
     }
     if let Some(cost) = &options.cost {
         crate::cost::check(cost, &programs, errors);

@@ -7,9 +7,10 @@
 use crate::check::{self, CheckOptions};
 use crate::errors::{self, Errors};
 use crate::graph::Graph;
-use crate::items::Programs;
+use crate::items::{self, Programs};
 use crate::keep::Saved;
 use crate::lower::{Output, Primal, Source};
+use crate::options::Options;
 use crate::reverse::Gradient;
 use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};
@@ -71,13 +72,25 @@ impl Custom {
 pub fn programs(
     custom: &Custom,
     sig: &Signature,
-    asked: Option<&CheckOptions>,
+    options: &Options,
     errors: &Errors,
 ) -> Option<Programs> {
     if sig.associated || sig.params.iter().any(|p| p.in_out) {
         errors.reject_named(&custom.key, &errors::CUSTOM_FUNCTION, "custom");
         return None;
     }
+    // What the rule cannot serve must not be left out without a word.
+    let served = ["custom", "wrt", "as", "check", "allow", "jacobian"];
+    let rest = (options.given.iter()).filter(|o| !served.contains(&o.to_string().as_str()));
+    for option in rest {
+        errors.reject(option, &errors::CUSTOM_OPTION);
+    }
+    let jacobian = options.jacobian.as_ref();
+    let jacobian = jacobian.is_some_and(|at| items::jacobian::possible(sig, at, errors));
+    if !errors.is_empty() {
+        return None;
+    }
+    let asked = options.check.as_ref();
     let mut graph = Graph::default();
     let body = graph.open();
     graph.close();
@@ -87,6 +100,7 @@ pub fn programs(
         result: Output::Tuple(Vec::new()),
         reads: Vec::new(),
         read_params: Vec::new(),
+        read_types: Vec::new(),
         params: sig.params.iter().map(|_| Source::Constant).collect(),
         writes: Vec::new(),
         items: Vec::new(),
@@ -117,6 +131,8 @@ pub fn programs(
         warnings: TokenStream::new(),
         jvp: None,
         hvp: None,
+        jacobian,
+        hessian: false,
         traced: false,
         graph: false,
         stable: Vec::new(),

@@ -100,8 +100,29 @@ impl Definitions {
         self.source.type_item(self.function.as_ref()?, &name)
     }
 
+    /// The annotated function that a path means here, without its body.
+    pub fn callee(&self, path: &syn::Path) -> Option<syn::ItemFn> {
+        self.source.callee(self.function.as_ref()?, path)
+    }
+
+    /// The annotated method of a type's own.
+    pub fn method(&self, of: &syn::Path, name: &str) -> Option<syn::ItemFn> {
+        self.source
+            .method(&of.segments.last()?.ident.to_string(), name)
+    }
+
+    /// What the names of types in another function of the file mean, its generic floats being these.
+    pub fn beside(&self, floats: Vec<Ident>) -> Definitions {
+        Definitions {
+            floats,
+            source: self.source.clone(),
+            function: self.function.clone(),
+            ..Definitions::default()
+        }
+    }
+
     /// What `Self` is.
-    fn implementor(&self) -> Option<syn::Type> {
+    pub fn implementor(&self) -> Option<syn::Type> {
         self.source.implementor(self.function.as_ref()?)
     }
 

@@ -23,8 +23,8 @@ macro_rules! messages {
 #[rustfmt::skip]
 messages! {
     // options
-    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
+    UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` and `allow(…)`";
+    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `cost(…)`, `custom(…)` or `allow(…)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -40,6 +40,7 @@ messages! {
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
     REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
+    SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the struct in the same file, and for the `impl` in which the method stands", "define the struct in this file, or leave `self` out of `wrt`: then it is constant";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
@@ -58,7 +59,10 @@ messages! {
     UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
     NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
     CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
-    CALL_IN_OUT: "`&mut` arguments of annotated functions are not supported yet", "what the call changes would need a gradient of its own", "let the function take the value and return the new one";
+    CALL_IN_OUT: "`{}` returns a value and changes this argument", "beside a returned value what a `&mut` parameter holds has no upstream gradient", "let the function return nothing, or all that it computes as a tuple";
+    CALL_CONSTANT: "this call holds constant what depends on a parameter here", "`wrt` of the function called leaves it out, so its gradient would be lost", "name the parameter in `wrt` there, or pass a constant";
+    CALL_ROWS: "the result of this call has rows of a length known at run time only", "their adjoint could not be laid out", "return one `Vec`, or arrays of a fixed length";
+    CALL_ARGUMENTS: "`{}` takes other arguments", "the macro found its signature in this file", "pass what it takes";
     BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
     HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";
@@ -107,6 +111,8 @@ messages! {
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp
     JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
+    NO_JACOBIAN: "the Jacobian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "return an array, a tuple or a `Vec`, or call `backward` once for each part of the result";
+    NO_HESSIAN: "the Hessian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "take an array, a tuple or a `Vec`, name other parameters with `wrt(…)`, or use `hvp`";
     // cost
     BAD_COST: "malformed `{}`", "the bound is a positive number", "write `cost(max_ratio = 3.0)`";
     COST: "{}", "the bound is exceeded", "see the places below, or raise `max_ratio`";
@@ -116,6 +122,7 @@ messages! {
     // custom
     BAD_CUSTOM: "malformed `{}`", "a rule is a function for the backward pass, or one for each pass and the type of what is kept between them", "write `custom(backward = path)` with `fn path(args…, y, upstream) -> gradients`, or `custom(forward = path, backward = path, residuals = Type)`";
     CUSTOM_FUNCTION: "`{}` on a method or a function with `&mut` parameters", "the functions of a rule stand beside a plain function", "write a plain function with a rule, and call it from the method";
+    CUSTOM_OPTION: "`{}` beside `custom`", "the macro does not look into a function with a rule of its own", "remove one of the two";
     // check
     BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
     CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
@@ -129,7 +136,7 @@ messages! {
     CHECK_MISMATCH: "{}", "this is what the function computes at the given point", "correct the number, or the function; `tolerance = …` says how near they must be";
     CHECK_WRONG: "{}", "the backward pass and an independent computation disagree", "if the function is differentiable there, this is a bug in backprop: please report it";
     CHECK_INFINITE: "{}", "an operation on the way has an infinite or undefined slope there, and zero times that is not zero", "leave such points out with `check(domain(…))`, or guard the operation with `if`";
-    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "check it in a test of your own: `backprop::assert_gradient!(…)`";
+    CHECK_METHOD: "`check` would need {}", "neither the macro nor a test that it generates can make one", "say what a method's `self` is, `check(self = Spring { k: 1.0 })`, or check it in a test of your own: `backprop::assert_gradient!(…)`";
     UNTYPED: "the type of `{}` is not known", "the backward pass must keep it, in a field with a type", "write its type: `let {}: usize = …`";
 }
 

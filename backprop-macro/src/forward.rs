@@ -487,7 +487,7 @@ impl Forward<'_> {
         }
         let part = data.shape.element().unwrap_or(&Shape::Unknown);
         let init = match data.init.clone() {
-            Init::Given(_) => return,
+            Init::Given(_) | Init::Returned(_) => return,
             Init::Zeros => Init::Zeros,
             Init::Empty => Init::Empty,
             Init::List(all) => Init::List(all.iter().map(|e| self.element(e, part)).collect()),

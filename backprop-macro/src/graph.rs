@@ -144,6 +144,8 @@ pub enum Node {
     CallOut(CallId, u32),
     /// What was pushed last.
     Popped(ArrayId, u32),
+    /// All of an array, as it is at this point: what a call was given, for its backward pass.
+    Whole(Place, u32),
 }
 
 /// A node with what is known of it.
@@ -173,6 +175,8 @@ pub enum Init {
     Copy(Place),
     /// `Vec::new()`.
     Empty,
+    /// A call returned it, or left it behind `&mut`.
+    Returned(CallId),
 }
 
 /// An element of an array literal.
@@ -324,26 +328,123 @@ pub struct Loop {
     pub span: Span,
 }
 
-/// An argument of a call of another annotated function.
+/// A scalar or an array in the arguments of a call of another annotated function.
 #[derive(Clone, Debug)]
 pub enum Argument {
-    Scalar { value: Id, by_ref: bool },
-    Array { place: Place, by_ref: bool },
+    Scalar {
+        value: Id,
+    },
+    /// The array, and the node that stands for what it holds when the call is made.
+    Array {
+        place: Place,
+        held: Id,
+    },
+}
+
+/// How an argument or a result is put together.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// One of the call's scalars and arrays, by its position.
+    Leaf(usize),
+    /// A tuple or a struct.
+    Parts(Shape, Vec<Form>),
+    /// Constant Rust: the receiver of a method.
+    Tokens(TokenStream),
+    /// A parameter that is passed on as a whole: the reference, and what it refers to.
+    Whole(Id, Box<Form>),
+}
+
+impl Form {
+    /// The positions of the scalars and arrays in it, in order.
+    pub fn leaves(&self, out: &mut Vec<usize>) {
+        match self {
+            Form::Leaf(k) => out.push(*k),
+            Form::Parts(_, all) => all.iter().for_each(|f| f.leaves(out)),
+            Form::Tokens(_) => {}
+            Form::Whole(_, parts) => parts.leaves(out),
+        }
+    }
+}
+
+/// How an argument is handed over.
+#[derive(Clone, Debug)]
+pub enum Pass {
+    Value,
+    Ref,
+    /// By `&mut`: which results it holds afterwards.
+    Mut(Form),
+}
+
+/// One argument, as the call is written.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    pub form: Form,
+    pub pass: Pass,
+    /// The function called holds this parameter constant.
+    pub constant: bool,
+}
+
+/// A scalar or an array in the results of a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Returned {
+    Scalar(Id),
+    Array(ArrayId),
+}
+
+/// What is called.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// A function: its derivatives are in the namespace of its name.
+    Function { namespace: TokenStream },
+    /// A method or an associated function: its derivatives stand beside it.
+    Associated { of: TokenStream, prefix: String },
 }
 
 #[derive(Clone, Debug)]
 pub struct Call {
     pub path: TokenStream,
+    pub callee: Callee,
+    /// The scalars and arrays that the arguments are made of, in order.
     pub args: Vec<Argument>,
+    pub passed: Vec<Passed>,
+    /// The scalars and arrays that the results are made of.
+    pub results: Vec<Returned>,
+    /// How the returned value is made of them; `None` if nothing is returned.
+    pub returns: Option<Form>,
+    /// The scalars among the results.
     pub outs: Vec<Id>,
-    /// Adjoints of the results, set by `reverse`.
+    /// Adjoints of these, set by `reverse`.
     pub upstream: Vec<Id>,
-    /// For each argument, the node that gets its gradient, set by `reverse`.
+    /// For each array among the results, the shadow that holds its adjoint, set by `reverse`.
+    pub incoming: Vec<Option<Place>>,
+    /// For each scalar argument, the node that gets its gradient, set by `reverse`.
     pub gradients: Vec<Option<Id>>,
-    /// For each argument, the shadow to which its gradient is added, set by `reverse`.
+    /// For each array argument, the shadow to which its gradient is added, set by `reverse`.
     pub shadows: Vec<Option<Place>>,
-    /// The function calls itself.
-    pub recursive: bool,
+    /// Arrays among the arguments are stored to later: what a call keeps must not borrow them. Set by `reverse`.
+    pub changed: Vec<ArrayId>,
+    pub span: Span,
+}
+
+impl Call {
+    /// The arrays among the results.
+    pub fn arrays(&self) -> impl Iterator<Item = ArrayId> + '_ {
+        self.results.iter().filter_map(|r| match r {
+            Returned::Array(a) => Some(*a),
+            Returned::Scalar(_) => None,
+        })
+    }
+
+    /// The results that are one array, changed where it stands: each with its argument.
+    pub fn in_place(&self) -> impl Iterator<Item = (ArrayId, &Place)> + '_ {
+        self.passed.iter().filter_map(|p| match (&p.form, &p.pass) {
+            (Form::Leaf(a), Pass::Mut(Form::Leaf(r))) => match (&self.args[*a], self.results[*r]) {
+                (Argument::Array { place, .. }, Returned::Array(after)) => Some((after, place)),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
 }
 
 /// The program: primal first, gradient after `reverse`.
@@ -372,6 +473,8 @@ pub struct Graph {
     pub span: Option<Span>,
     /// Slopes that cost more than they need to are taken where they are more accurate: `#[backprop(stable)]`.
     pub accurate: bool,
+    /// The nodes that stand for whole arrays.
+    whole: HashMap<Id, Shape>,
 }
 
 impl Graph {
@@ -413,6 +516,13 @@ impl Graph {
     }
     pub fn call_mut(&mut self, id: CallId) -> &mut Call {
         &mut self.calls[id.0 as usize]
+    }
+    /// The shape of a node that stands for a whole array.
+    pub fn whole_shape(&self, id: Id) -> Option<&Shape> {
+        self.whole.get(&self.resolve(id))
+    }
+    pub fn set_whole_shape(&mut self, id: Id, shape: Shape) {
+        self.whole.insert(id, shape);
     }
     pub fn is_float(&self, id: Id) -> bool {
         self.types.is_float(self.ty(id))
@@ -961,6 +1071,19 @@ impl Graph {
         self.compute(Node::Load(place, version), ty)
     }
 
+    /// What an array holds here, as a whole.
+    pub fn whole(&mut self, place: &Place) -> Id {
+        let version = self.array(place.array).version;
+        let ty = self.types.fresh(Kind::Other);
+        let shape = match self.shape_at(place) {
+            Shape::Slice(s) => Shape::Vec(s),
+            shape => shape,
+        };
+        let id = self.compute(Node::Whole(place.clone(), version), ty);
+        self.whole.insert(id, shape);
+        id
+    }
+
     fn touch(&mut self, array: ArrayId) {
         let data = self.array_mut(array);
         data.version += 1;
@@ -1082,7 +1205,9 @@ impl Graph {
                 args.iter().map(|&a| self.resolve(a)).collect()
             }
             Node::Cast(a, _) => vec![self.resolve(*a)],
-            Node::Load(p, _) | Node::Len(p, _) => p.indices().map(|i| self.resolve(i)).collect(),
+            Node::Load(p, _) | Node::Len(p, _) | Node::Whole(p, _) => {
+                p.indices().map(|i| self.resolve(i)).collect()
+            }
             _ => Vec::new(),
         }
     }

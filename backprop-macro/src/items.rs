@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 
 mod custom;
+pub mod hessian;
 mod hvp;
+pub mod jacobian;
 mod jvp;
 
 /// The three programs of a function.
@@ -39,6 +41,10 @@ pub struct Programs {
     pub jvp: Option<Gradient>,
     /// The forward tangent of the gradient, where it was asked for.
     pub hvp: Option<Gradient>,
+    /// `f::jacobian` is wanted.
+    pub jacobian: bool,
+    /// `f::hessian` is wanted.
+    pub hessian: bool,
     /// `f::trace` is wanted.
     pub traced: bool,
     /// `f::GRAPH` and `f::graph` are wanted.
@@ -95,7 +101,7 @@ pub fn items(
     let test = checked.map(|c| &c.test);
     let warnings = programs.map(|p| &p.warnings);
     if sig.associated {
-        return functions;
+        return quote!(#functions #test);
     }
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
@@ -108,6 +114,8 @@ pub fn items(
     };
     let gradient = i.gradient_struct();
     let residuals = i.residuals_struct(&fields);
+    let jacobian = programs.filter(|p| p.jacobian).map(|_| i.jacobian_struct());
+    let hessian = programs.filter(|p| p.hessian).map(|_| i.hessian_structs());
     quote! {
         #warnings
         #test
@@ -116,6 +124,8 @@ pub fn items(
         #vis enum #namespace {}
         #gradient
         #residuals
+        #jacobian
+        #hessian
         #[allow(
             unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
             clippy::restriction
@@ -172,7 +182,9 @@ pub fn plain(
 pub fn not_shown(sig: &Signature) -> Vec<String> {
     let names = ["trace", "graph"];
     if sig.associated {
-        names.map(|n| sig.sibling(n).to_string()).to_vec()
+        let pullback = format!("__{}", sig.sibling("pullback"));
+        let names = names.map(|n| sig.sibling(n).to_string());
+        names.into_iter().chain([pullback]).collect()
     } else {
         ["__pullback"]
             .into_iter()
@@ -230,7 +242,11 @@ impl Items<'_> {
     // ---- names and generics ----
 
     fn function(&self, name: &str) -> Ident {
-        if self.sig.associated {
+        if self.sig.associated && name == "__pullback" {
+            // Hidden, and no name that a method of the user's has.
+            let name = self.sig.sibling("pullback");
+            Ident::new(&format!("__{name}"), name.span())
+        } else if self.sig.associated {
             self.sig.sibling(name.trim_start_matches('_'))
         } else {
             format_ident!("{}", name)
@@ -486,7 +502,9 @@ impl Items<'_> {
             let Some(id) = id else { continue };
             let id = crate::graph::Id(id as u32);
             let param = &self.sig.params[p.primal.read_params[*k as usize] as usize];
-            let ty = match (e.known_type(id), param.is_borrowed()) {
+            let part = p.primal.read_types.get(*k as usize);
+            let part = part.and_then(Option::as_ref).map(ToTokens::to_token_stream);
+            let ty = match (e.known_type(id).or(part), param.is_borrowed()) {
                 (Some(ty), _) => ty,
                 (None, true) => borrowed(&param.ty),
                 (None, false) => param.ty.to_token_stream(),
@@ -816,6 +834,7 @@ impl Items<'_> {
             .params
             .iter()
             .enumerate()
+            .filter(|(_, p)| !p.is_self())
             .map(|(k, p)| {
                 let (ident, ty) = (&p.ident, &p.ty);
                 let mutated = !p.by_ref && primal.is_some_and(|pr| pr.mutates(&pr.params[k]));
@@ -855,17 +874,29 @@ impl Items<'_> {
         let generics = &sig.generics;
         let clause = &generics.where_clause;
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));
+        // Where the function changes what it is differentiated with respect to, the body needs a `self` that it can change.
+        let changed_self = (programs.map(|p| &p.primal))
+            .filter(|p| {
+                let mut all = sig.params.iter().zip(&p.params);
+                all.any(|(param, source)| param.is_self() && !param.by_ref && p.mutates(source))
+            })
+            .map(|_| quote!(mut self,));
+        let own_receiver = changed_self.or_else(|| receiver.clone());
         let pass_self = sig.receiver.as_ref().map(|_| quote!(self,));
         let plain: Vec<TokenStream> = sig
             .params
             .iter()
+            .filter(|p| !p.is_self())
             .map(|p| {
                 let (ident, ty) = (&p.ident, &p.ty);
                 quote!(#ident: #ty)
             })
             .collect();
         let params = self.params(programs.map(|p| &p.primal));
-        let names: Vec<&Ident> = sig.params.iter().map(|p| &p.ident).collect();
+        let names: Vec<&Ident> = (sig.params.iter())
+            .filter(|p| !p.is_self())
+            .map(|p| &p.ident)
+            .collect();
         let buffers: Vec<TokenStream> = sig
             .active()
             .map(|(k, p)| {
@@ -914,6 +945,7 @@ impl Items<'_> {
             let args = sig
                 .params
                 .iter()
+                .filter(|p| !p.is_self())
                 .map(|p| p.ident.unraw().to_string())
                 .collect::<Vec<_>>()
                 .join(", ");
@@ -936,9 +968,19 @@ impl Items<'_> {
         // forward, with the lifetime of what the residuals borrow
         let residuals = self.residuals_type(fields, false);
         let borrowing = borrows(&quote!(#residuals));
+        let forward_receiver = match &sig.receiver {
+            Some(r) if borrowing && sig.params.iter().any(|p| p.is_self() && p.is_borrowed()) => {
+                match &r.kind {
+                    syn::ReceiverKind::Reference(_, None, _) => Some(quote!(&'__bp self,)),
+                    _ => own_receiver.clone(),
+                }
+            }
+            _ => own_receiver.clone(),
+        };
         let forward_params: Vec<TokenStream> = sig
             .params
             .iter()
+            .filter(|p| !p.is_self())
             .zip(&params)
             .map(|(p, written)| {
                 if p.is_borrowed() && borrowing && references_elided(&p.ty) {
@@ -964,7 +1006,7 @@ impl Items<'_> {
             #[doc = #doc_forward]
             #allow
             #inline
-            #vis fn #f_forward #forward_generics (#receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #definitions #forward }
+            #vis fn #f_forward #forward_generics (#forward_receiver #(#forward_params),*) -> (#output, #residuals) #clause { #mention #definitions #forward }
         };
 
         // backward
@@ -998,29 +1040,61 @@ impl Items<'_> {
         let doc_backward = example(&format!(
             "The backward pass, from the residuals and the upstream gradient, shaped like the result.\n\nlet gradient = F{sep}backward(&saved, upstream);"
         )) + derivation;
-        out.extend(quote! {
+        let (mut pulled, mut parts) = (Vec::new(), Vec::new());
+        let constant_self = sig.receiver.is_some() && !sig.params.iter().any(Param::is_self);
+        if constant_self {
+            pulled.push(quote!(()));
+            parts.push(quote!(()));
+        }
+        for (k, p) in sig.params.iter().enumerate() {
+            pulled.push(match p.active {
+                true => p.shape.gradient_type(),
+                false => quote!(()),
+            });
+            let (ident, at) = (&p.ident, sig.active().position(|(j, _)| j == k));
+            parts.push(match at.map(syn::Index::from) {
+                None => quote!(()),
+                Some(at) if sig.associated => quote!(#saved.#at),
+                Some(_) => quote!(#saved.#ident),
+            });
+        }
+        let backward_fn = quote! {
             #[doc = #doc_backward]
             #allow
             #inline
-            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> #gradient #backward_clause { #backward }
-        });
-        if !sig.associated {
-            let (mut pulled, mut parts) = (Vec::new(), Vec::new());
-            for p in &sig.params {
-                if p.active {
-                    let ident = &p.ident;
-                    pulled.push(p.shape.gradient_type());
-                    parts.push(quote!(#saved.#ident));
-                } else {
-                    pulled.push(quote!(()));
-                    parts.push(quote!(()));
-                }
-            }
-            out.extend(quote! {
+            #vis fn #f_backward #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> #gradient #backward_clause
+        };
+        // What a call pulls back through: the gradients in the order of all parameters.
+        let pullback_fn = |receiver: &Option<TokenStream>| {
+            quote! {
                 #[doc(hidden)]
+                #allow
                 #inline
-                #vis fn #f_pullback #backward_generics (#saved: &#elided_residuals, #upstream: #incoming) -> (#(#pulled,)*) #backward_clause {
-                    let #saved = Self::#f_backward(#saved, #upstream);
+                #vis fn #f_pullback #backward_generics (#receiver #saved: &#elided_residuals, #upstream: #incoming) -> (#(#pulled,)*) #backward_clause
+            }
+        };
+        if sig.receiver.is_some() && !constant_self {
+            // `self` is in the residuals, as far as it is needed: a caller need not have one.
+            let function = pullback_fn(&None);
+            let active = (sig.params.iter().enumerate())
+                .filter(|(_, p)| p.active)
+                .map(|(k, _)| syn::Index::from(k));
+            out.extend(quote! {
+                #backward_fn {
+                    let #saved = Self::#f_pullback(#saved, #upstream);
+                    (#(#saved.#active,)*)
+                }
+                #function {
+                    let #saved = { #backward };
+                    (#(#parts,)*)
+                }
+            });
+        } else {
+            let function = pullback_fn(&receiver);
+            out.extend(quote! {
+                #backward_fn { #backward }
+                #function {
+                    let #saved = Self::#f_backward(#pass_self #saved, #upstream);
                     (#(#parts,)*)
                 }
             });
@@ -1042,13 +1116,22 @@ impl Items<'_> {
             #[doc = #doc]
             #allow
             #inline
-            #vis fn #f_accumulate #generics (#receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
+            #vis fn #f_accumulate #generics (#own_receiver #(#params,)* #upstream: #incoming, #(#buffers),*) -> #output #clause { #mention #checks #accumulate }
         });
         if let Some((primal, jvp)) = programs.and_then(|p| p.jvp.as_ref().map(|j| (&p.primal, j))) {
             out.extend(self.jvp(primal, jvp, &quote!(#allow)));
         }
         if let Some((primal, hvp)) = programs.and_then(|p| p.hvp.as_ref().map(|h| (&p.primal, h))) {
             out.extend(self.hvp(primal, hvp, &quote!(#allow)));
+        }
+        if let Some(p) = programs {
+            let e = Emit::new(&p.split, sig, self.errors, 0);
+            if p.jacobian {
+                out.extend(self.jacobian(&e, &quote!(#allow)));
+            }
+            if p.hessian {
+                out.extend(self.hessian(&e, &quote!(#allow)));
+            }
         }
         if !sig.has_scalar_result() {
             return out;
@@ -1107,7 +1190,7 @@ impl Items<'_> {
             #[doc(hidden)]
             #allow
             #inline
-            fn #f_unit #generics (#receiver #(#params,)* #(#buffers),*) -> #output #clause { #mention #unit }
+            fn #f_unit #generics (#own_receiver #(#params,)* #(#buffers),*) -> #output #clause { #mention #unit }
 
             #[doc = #doc_into]
             #allow

@@ -130,6 +130,10 @@ impl Keep<'_> {
                         let (k, ty) = (g.nodes.len() as u32, g.ty(id));
                         g.bound(Node::Undef(k), ty, None)
                     };
+                    let whole = g.whole_shape(id).cloned();
+                    if let Some(shape) = &whole {
+                        g.set_whole_shape(other, shape.clone());
+                    }
                     let out = if then {
                         g.yield_from(branch, id, other)
                     } else {
@@ -137,6 +141,9 @@ impl Keep<'_> {
                     };
                     let name = g.data(id).name.clone();
                     g.nodes[out.0 as usize].name = name;
+                    if let Some(shape) = whole {
+                        g.set_whole_shape(out, shape);
+                    }
                     prologue.push(Stmt::Bind(id, out));
                 }
             }
@@ -252,7 +259,9 @@ impl Keep<'_> {
                     Some(g.operands(id))
                 }
             }
-            Node::Load(p, _) => self.settled(id, p, pair).then(|| g.operands(id)),
+            Node::Load(p, _) | Node::Whole(p, _) => {
+                self.settled(id, p, pair).then(|| g.operands(id))
+            }
             Node::Len(p, version) => {
                 let fixed = g.array(p.array).frozen
                     && *version != u32::MAX
@@ -455,12 +464,13 @@ impl Keep<'_> {
                     let call = g.call(*c);
                     for a in &call.args {
                         match a {
-                            Argument::Scalar { value, .. } => id(*value, out),
-                            Argument::Array { place: p, .. } => place(p, out),
+                            Argument::Scalar { value } => id(*value, out),
+                            Argument::Array { held, .. } => id(*held, out),
                         }
                     }
                     call.upstream.iter().for_each(|d| id(*d, out));
-                    call.shadows.iter().flatten().for_each(|p| place(p, out));
+                    let arrays = call.shadows.iter().chain(&call.incoming);
+                    arrays.flatten().for_each(|p| place(p, out));
                 }
                 Stmt::Bind(_, f) => {
                     // A reload reads its indices; anything else is a value from outside.
@@ -527,7 +537,7 @@ fn arrays_read(g: &Graph, region: RegionId, live: &Live, out: &mut BTreeSet<Arra
             continue;
         }
         let mut node = |id: Id| {
-            if let Node::Load(p, _) | Node::Len(p, _) = g.node(g.resolve(id)) {
+            if let Node::Load(p, _) | Node::Len(p, _) | Node::Whole(p, _) = g.node(g.resolve(id)) {
                 out.insert(p.array);
             }
         };
@@ -546,13 +556,6 @@ fn arrays_read(g: &Graph, region: RegionId, live: &Live, out: &mut BTreeSet<Arra
             }
             Stmt::Copy { from, .. } => {
                 out.insert(from.array);
-            }
-            Stmt::Pullback(c) => {
-                for a in &g.call(*c).args {
-                    if let Argument::Array { place, .. } = a {
-                        out.insert(place.array);
-                    }
-                }
             }
             Stmt::If(b) => {
                 arrays_read(g, g.branch(*b).then, live, out);

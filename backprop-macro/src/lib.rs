@@ -94,6 +94,7 @@ mod warnings;
 /// | `stable` | computes idioms in forms that do not overflow or cancel, in `f` itself too; `f`'s documentation lists them |
 /// | `check` | compares the gradient with forward tangents and differences while compiling, `check(domain(x > 0.0), points = 16)` |
 /// | `custom(backward = path)` | takes the user's own rule instead of looking into the function |
+/// | `jacobian`, `hessian` | add `f::jacobian(args…)`, the value and the derivative of every float of the result, and `f::hessian(args…)`, the second derivatives for each pair of parameters |
 /// | `jvp`, `hvp` | add `f::jvp(args…, tangents…)`, the value and its tangent, and `f::hvp(args…, tangents…)`, the Hessian times these |
 /// | `cost(max_ratio = 3.0)` | an error if value and gradient take more operations than that many times the function's |
 /// | `allow(…)` | silences the warnings `unused_parameter`, `piecewise_constant` and `exact_comparison` |

@@ -94,7 +94,9 @@ impl Live {
             todo.extend(g.operands(id));
             match g.node(id) {
                 Node::Len(..) if self.flow => {}
-                Node::Load(p, _) | Node::Len(p, _) => self.changed |= self.arrays.insert(p.array),
+                Node::Load(p, _) | Node::Len(p, _) | Node::Whole(p, _) => {
+                    self.changed |= self.arrays.insert(p.array);
+                }
                 Node::Popped(a, _) => self.changed |= self.arrays.insert(*a),
                 _ => {}
             }
@@ -118,8 +120,11 @@ impl Live {
 
     fn argument(&mut self, g: &Graph, a: &Argument) {
         match a {
-            Argument::Scalar { value, .. } => self.node(g, *value),
-            Argument::Array { place, .. } => self.place(g, place),
+            Argument::Scalar { value } => self.node(g, *value),
+            Argument::Array { place, held } => {
+                self.place(g, place);
+                self.node(g, *held);
+            }
         }
     }
 
@@ -128,7 +133,11 @@ impl Live {
         match stmt {
             Stmt::Let(id) => self.has(g, *id) || g.data(*id).pinned && !self.flow,
             Stmt::Effect(..) => !self.flow,
-            Stmt::Call(c) if self.flow => g.call(*c).outs.iter().any(|&o| self.has(g, o)),
+            Stmt::Call(c) if self.flow => {
+                let call = g.call(*c);
+                call.outs.iter().any(|&o| self.has(g, o))
+                    || call.arrays().any(|a| self.has_array(a))
+            }
             Stmt::Declare(a) => self.has_array(*a),
             Stmt::Store { place, .. } | Stmt::Clear(place) => self.has_array(place.array),
             Stmt::Copy { to, .. } => self.has_array(to.array),
@@ -246,7 +255,8 @@ impl Live {
                         self.argument(g, a);
                     }
                     call.upstream.iter().for_each(|d| self.node(g, *d));
-                    call.shadows.iter().flatten().for_each(|p| self.place(g, p));
+                    let arrays = call.shadows.iter().chain(&call.incoming);
+                    arrays.flatten().for_each(|p| self.place(g, p));
                 }
                 Stmt::Bind(_, from) | Stmt::ReadTapeAt(_, from) => self.node(g, *from),
                 Stmt::Pop(..) | Stmt::ReadTape(_) | Stmt::ReadSaved(_) => {}

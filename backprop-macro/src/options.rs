@@ -14,6 +14,8 @@ use syn::{Token, parenthesized};
 /// What the attribute asks for.
 #[derive(Default)]
 pub struct Options {
+    /// Every option that is given, for where some mean nothing.
+    pub given: Vec<Ident>,
     /// The parameters to differentiate with respect to; all that can be where it is `None`.
     pub wrt: Option<Vec<Ident>>,
     /// The name of the namespace, where it is not that of the function.
@@ -26,6 +28,10 @@ pub struct Options {
     pub jvp: Option<Ident>,
     /// Generate `hvp`: the Hessian times a vector.
     pub hvp: Option<Ident>,
+    /// Generate `jacobian`: the derivative of every part of the result.
+    pub jacobian: Option<Ident>,
+    /// Generate `hessian`: the second derivatives, and `hvp` with it.
+    pub hessian: Option<Ident>,
     /// Check the gradient.
     pub check: Option<CheckOptions>,
     /// The user's own rule instead of the compiler's.
@@ -55,6 +61,15 @@ enum Value {
     Other(TokenStream),
 }
 
+/// The name of a parameter; `self` is one.
+fn name(input: ParseStream) -> syn::Result<Ident> {
+    use syn::ext::IdentExt;
+    if input.peek(Token![self]) {
+        return Ident::parse_any(input);
+    }
+    input.parse()
+}
+
 impl Parse for Argument {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         use syn::ext::IdentExt;
@@ -68,10 +83,10 @@ impl Parse for Argument {
                     value: Value::Group(inner.parse()?),
                 });
             }
-            match inner.fork().parse_terminated(Ident::parse, Token![,]) {
+            match inner.fork().parse_terminated(name, Token![,]) {
                 Ok(_) => Value::Names(
                     inner
-                        .parse_terminated(Ident::parse, Token![,])?
+                        .parse_terminated(name, Token![,])?
                         .into_iter()
                         .collect(),
                 ),
@@ -115,6 +130,7 @@ impl Options {
                 continue;
             }
             seen.push(name.clone());
+            options.given.push(key.clone());
             match (name.as_str(), value) {
                 ("wrt", Value::Names(names)) => options.wrt = Some(names),
                 ("as", Value::Name(name)) => options.namespace = Some(name),
@@ -125,6 +141,8 @@ impl Options {
                 ("source", Value::Flag) => options.source = true,
                 ("jvp", Value::Flag) => options.jvp = Some(key),
                 ("hvp", Value::Flag) => options.hvp = Some(key),
+                ("jacobian", Value::Flag) => options.jacobian = Some(key),
+                ("hessian", Value::Flag) => options.hessian = Some(key),
                 ("check", Value::Flag) => options.check = Some(CheckOptions::new(key)),
                 ("check", Value::Group(tokens)) => {
                     options.check = Some(CheckOptions::parse(key, tokens, errors));
@@ -146,14 +164,14 @@ impl Options {
                 }
                 (
                     "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
-                    | "hvp" | "check" | "allow",
+                    | "hvp" | "jacobian" | "hessian" | "check" | "allow",
                     Value::Other(at),
                 ) if !at.is_empty() => {
                     errors.reject_named(at, &errors::BAD_OPTION, &name);
                 }
                 (
                     "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
-                    | "hvp" | "check" | "allow",
+                    | "hvp" | "jacobian" | "hessian" | "check" | "allow",
                     _,
                 ) => {
                     errors.reject_named(&key, &errors::BAD_OPTION, &name);

@@ -30,6 +30,11 @@ impl Param {
     pub fn is_borrowed(&self) -> bool {
         self.by_ref && !self.in_out
     }
+
+    /// The receiver of a method.
+    pub fn is_self(&self) -> bool {
+        self.ident == "self"
+    }
 }
 
 /// What the rest of the compiler knows of the function.
@@ -46,6 +51,8 @@ pub struct Signature {
     /// The function stands in an `impl`: no items can be put beside it.
     pub associated: bool,
     pub output: Shape,
+    /// The type of the result as it is written.
+    pub result: Option<syn::Type>,
     /// The function returns nothing: its results are what its `&mut` parameters hold at the end.
     pub returns_nothing: bool,
     /// What type names stand for.
@@ -81,6 +88,9 @@ impl Signature {
             match input {
                 syn::FnArg::Receiver(r) => {
                     receiver = Some(r.clone());
+                    if let Some(param) = read_receiver(r, options, &names, errors) {
+                        params.push(param);
+                    }
                 }
                 syn::FnArg::Typed(p) => {
                     if let Some(param) = read_param(p, options, &names, errors) {
@@ -155,6 +165,10 @@ impl Signature {
             receiver,
             associated,
             output,
+            result: match &sig.output {
+                syn::ReturnType::Default => None,
+                syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
+            },
             returns_nothing: matches!(sig.output, syn::ReturnType::Default),
             names,
             generics: sig.generics.clone(),
@@ -180,6 +194,52 @@ impl Signature {
             span = self.namespace.span()
         )
     }
+}
+
+/// `self`, where `wrt` names it; it is constant otherwise.
+fn read_receiver(
+    r: &syn::Receiver,
+    options: &Options,
+    names: &Definitions,
+    errors: &Errors,
+) -> Option<Param> {
+    let named = options.wrt.as_ref()?.iter().find(|n| *n == "self")?;
+    let (by_ref, in_out) = match &r.kind {
+        syn::ReceiverKind::Value => (false, false),
+        syn::ReceiverKind::Reference(_, _, mutability) => (true, mutability.is_some()),
+        _ => {
+            errors.reject(r, &errors::PARAM_TYPE);
+            return None;
+        }
+    };
+    let whole: syn::Type = syn::parse_quote!(Self);
+    let shape = Shape::parse(&whole, names);
+    if !shape.is_known() {
+        errors.reject(named, &errors::SELF_UNKNOWN);
+        return None;
+    }
+    if let Some(of) = shape.underived() {
+        errors.reject_named(
+            named,
+            &errors::UNDERIVED,
+            &of.path.to_token_stream().to_string(),
+        );
+        return None;
+    }
+    let ty = match (by_ref, in_out) {
+        (true, true) => syn::parse_quote!(&mut Self),
+        (true, false) => syn::parse_quote!(&Self),
+        _ => whole,
+    };
+    Some(Param {
+        ident: Ident::from(r.self_token),
+        ty,
+        active: shape.has_floats(),
+        by_ref,
+        mutable: !by_ref && r.mutability.is_some(),
+        in_out,
+        shape,
+    })
 }
 
 fn read_param(

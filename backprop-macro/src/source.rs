@@ -23,6 +23,10 @@ struct Scope {
     functions: Vec<String>,
     /// For a function in an `impl`, the type.
     implementors: HashMap<String, String>,
+    /// The annotated functions: attributes and signatures, by name.
+    annotated: HashMap<String, Vec<String>>,
+    /// Of a module, its name.
+    module: Option<String>,
 }
 
 /// The items of one file.
@@ -31,6 +35,10 @@ struct Known {
     plain: BTreeSet<String>,
     annotated: BTreeSet<String>,
     scopes: Vec<Scope>,
+    /// The annotated functions in an `impl` of a type's own: the type's name, the function's, attributes and signature.
+    methods: Vec<(String, String, String)>,
+    /// The functions that traits have here, which a method call may mean.
+    of_traits: BTreeSet<String>,
 }
 
 thread_local! {
@@ -100,6 +108,56 @@ impl Source {
         }
     }
 
+    /// The annotated function that a path means where a function stands: attributes and signature, without the body.
+    /// `None` if the file does not say, or if it could be one of several.
+    pub fn callee(&self, function: &syn::ItemFn, path: &syn::Path) -> Option<syn::ItemFn> {
+        let known = self.known()?;
+        let name = path.segments.last()?.ident.to_string();
+        let module = path.segments.iter().rev().nth(1);
+        let mut found = BTreeSet::new();
+        match module.map(|m| m.ident.to_string()) {
+            Some(module) if !matches!(module.as_str(), "self" | "super" | "crate") => {
+                for scope in &known.scopes {
+                    if scope.module.as_ref() == Some(&module) {
+                        found.extend(scope.annotated.get(&name).into_iter().flatten());
+                    }
+                }
+            }
+            _ => {
+                let wanted = flat_function(&function.sig, &function.block);
+                for scope in 0..known.scopes.len() {
+                    if !known.scopes[scope].functions.contains(&wanted) {
+                        continue;
+                    }
+                    let mut at = Some(scope);
+                    while let Some(k) = at {
+                        if let Some(all) = known.scopes[k].annotated.get(&name) {
+                            found.extend(all);
+                            break;
+                        }
+                        at = known.scopes[k].parent.filter(|_| known.scopes[k].open);
+                    }
+                }
+                if found.is_empty() {
+                    // Imported, or the function is made by a macro.
+                    let all = known.scopes.iter().filter_map(|s| s.annotated.get(&name));
+                    found.extend(all.flatten());
+                }
+            }
+        }
+        one(found)
+    }
+
+    /// The annotated function of a type's own `impl`, if no trait of the file has one of that name.
+    pub fn method(&self, of: &str, name: &str) -> Option<syn::ItemFn> {
+        let known = self.known()?;
+        if known.of_traits.contains(name) {
+            return None;
+        }
+        let found = known.methods.iter().filter(|m| m.0 == of && m.1 == name);
+        one(found.map(|m| &m.2).collect())
+    }
+
     /// The type whose `impl` the function stands in.
     pub fn implementor(&self, function: &syn::ItemFn) -> Option<syn::Type> {
         let known = self.known()?;
@@ -114,6 +172,34 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// The one function that was found.
+fn one(found: BTreeSet<&String>) -> Option<syn::ItemFn> {
+    match (found.len(), found.first()) {
+        (1, Some(text)) => syn::parse_str(text).ok(),
+        _ => None,
+    }
+}
+
+/// A function without its body.
+fn head(attrs: &[syn::Attribute], sig: &syn::Signature) -> String {
+    let attrs = attrs.iter().filter(|a| {
+        a.path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "backprop")
+    });
+    quote::quote!(#(#attrs)* #sig {}).to_string()
+}
+
+fn has_attribute(attrs: &[syn::Attribute]) -> bool {
+    attrs.iter().any(|a| {
+        a.path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "backprop")
+    })
 }
 
 /// Tokens as text that does not depend on how they are spaced or grouped.
@@ -205,6 +291,10 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
             &mut self.known.plain
         };
         names.insert(f.sig.ident.to_string());
+        if has_attribute(&f.attrs) {
+            let (name, text) = (f.sig.ident.to_string(), head(&f.attrs, &f.sig));
+            self.here().annotated.entry(name).or_default().push(text);
+        }
         let text = flat_function(&f.sig, &f.block);
         self.here().functions.push(text);
         syn::visit::visit_item_fn(self, f);
@@ -214,6 +304,21 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         let outer = self
             .implementor
             .replace(i.self_ty.to_token_stream().to_string());
+        for item in &i.items {
+            let syn::ImplItem::Fn(f) = item else { continue };
+            let name = f.sig.ident.to_string();
+            if i.trait_.is_some() {
+                self.known.of_traits.insert(name);
+            } else if has_attribute(&f.attrs)
+                && let syn::Type::Path(p) = crate::shape::peel(&i.self_ty)
+                && let Some(last) = p.path.segments.last()
+            {
+                let text = head(&f.attrs, &f.sig);
+                self.known
+                    .methods
+                    .push((last.ident.to_string(), name, text));
+            }
+        }
         syn::visit::visit_item_impl(self, i);
         self.implementor = outer;
     }
@@ -241,7 +346,18 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
                 _ => None,
             })
             .any(|u| u.starts_with("super") && u.ends_with('*'));
-        self.inside(open, |r| syn::visit::visit_item_mod(r, m));
+        self.inside(open, |r| {
+            r.here().module = Some(m.ident.to_string());
+            syn::visit::visit_item_mod(r, m);
+        });
+    }
+    fn visit_item_trait(&mut self, t: &'ast syn::ItemTrait) {
+        for item in &t.items {
+            if let syn::TraitItem::Fn(f) = item {
+                self.known.of_traits.insert(f.sig.ident.to_string());
+            }
+        }
+        syn::visit::visit_item_trait(self, t);
     }
     fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
         self.known.annotated.insert(e.ident.to_string());

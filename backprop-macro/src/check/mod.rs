@@ -21,7 +21,7 @@ pub use syntax::{CheckOptions, number};
 
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
-use crate::evaluate::{Constants, Evaluator, Inputs, Run, Stop, Value};
+use crate::evaluate::{Constants, Evaluator, Inputs, Receiver, Run, Stop, Value};
 use crate::items::Programs;
 use crate::lower::Primal;
 use crate::reverse::Gradient;
@@ -29,6 +29,7 @@ use crate::signature::Signature;
 use differences::{Verdict, judge, ridders};
 use points::Random;
 use proc_macro2::TokenStream;
+use quote::quote;
 use syn::ext::IdentExt;
 use syntax::{Domain, Point};
 
@@ -76,7 +77,7 @@ pub fn check(
     match check.run(&primal, tangent.as_ref()) {
         Ok(remark) => Some(Checked {
             remark,
-            test: TokenStream::new(),
+            test: receiver_item(options, sig),
         }),
         Err(Failure::Reported) => None,
         Err(Failure::Unknown(what)) if sig.associated => {
@@ -89,6 +90,21 @@ pub fn check(
             None
         }
         Err(Failure::Unknown(what)) => check.later(&what),
+    }
+}
+
+/// What was evaluated as `self`, for rustc to check: it knows the fields and their types.
+fn receiver_item(options: &CheckOptions, sig: &Signature) -> TokenStream {
+    let Some((_, whole)) = &options.receiver else {
+        return TokenStream::new();
+    };
+    let name = sig.sibling("checked_self");
+    quote! {
+        #[doc(hidden)]
+        #[allow(dead_code, clippy::all, clippy::pedantic)]
+        fn #name() -> Self {
+            #whole
+        }
     }
 }
 
@@ -135,6 +151,14 @@ fn constants(
         return None;
     }
     let mut constants = Constants::default();
+    match &options.receiver {
+        Some((at, _)) if sig.receiver.is_none() => {
+            errors.reject(at, &errors::CHECK_PARAMETER);
+            return None;
+        }
+        Some((_, whole)) => constants.receiver = Receiver::new(whole),
+        None => {}
+    }
     constants.add_items(&programs.primal.items);
     for c in sig.generics.const_params() {
         let given = options

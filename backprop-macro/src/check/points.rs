@@ -212,6 +212,8 @@ fn write_value(value: &Value, out: &mut String) {
         Value::Scalar(Scalar::Bool(b)) => {
             let _ = write!(out, "{b}");
         }
+        // A part of `self`, which is no parameter.
+        Value::Scalar(Scalar::Part(_)) => out.push_str("self"),
         Value::List(all) => list(all, '[', ']', out),
         Value::Tuple(all) => list(all, '(', ')', out),
         Value::Unit => out.push_str("()"),

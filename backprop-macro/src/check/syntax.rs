@@ -8,6 +8,7 @@ use crate::evaluate::{Constants, Scalar};
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use std::collections::BTreeMap;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Token, parenthesized};
@@ -39,6 +40,8 @@ pub struct CheckOptions {
     pub points: usize,
     pub seed: u64,
     pub at: Vec<Point>,
+    /// What `self` is at every point, and where that is said.
+    pub receiver: Option<(Ident, syn::Expr)>,
 }
 
 enum Constraint {
@@ -57,6 +60,7 @@ impl CheckOptions {
             points: 16,
             seed: 7,
             at: Vec::new(),
+            receiver: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl CheckOptions {
                         errors.reject(&e, &errors::CHECK_NUMBER);
                     }
                 },
+                ("self", Setting::Value(e)) => options.receiver = Some((entry.key.clone(), e)),
                 ("at", Setting::Group(tokens)) => {
                     options.at.extend(pending.take());
                     pending = Some(Point {
@@ -162,7 +167,7 @@ enum Setting {
 
 impl Parse for Entry {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        let key = input.parse()?;
+        let key = Ident::parse_any(input)?;
         let value = if input.peek(syn::token::Paren) {
             let inner;
             parenthesized!(inner in input);

@@ -249,7 +249,7 @@ impl Emit<'_> {
         let name = self.array_name(array);
         let vec = matches!(data.shape, Shape::Vec(_) | Shape::Slice(_));
         let init = match &data.init {
-            Init::Given(_) => return TokenStream::new(),
+            Init::Given(_) | Init::Returned(_) => return TokenStream::new(),
             Init::Zeros => match (self.zeros(&data.shape), data.len, &data.shape) {
                 (Some(zeros), _, _) => zeros,
                 (None, Some(len), Shape::Vec(s) | Shape::Slice(s)) if self.zeros(s).is_some() => {

@@ -1,93 +1,611 @@
 //! Calls of other annotated functions, forward and backward.
+//!
+//! A call binds the scalars and arrays of its results. Where the pullback stands in the same run of the region it uses what
+//! the callee's forward pass kept; otherwise that pass is run again, from arguments that `keep` made available.
 
 use super::Emit;
 use crate::graph::*;
+use crate::shape::Shape;
 use crate::signature::local;
-use proc_macro2::TokenStream;
-use quote::quote;
+use crate::types::Kind;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
 
 impl Emit<'_> {
-    pub(super) fn arguments(&self, call: &Call) -> Vec<TokenStream> {
-        call.args
-            .iter()
-            .map(|a| match a {
-                Argument::Scalar { value, by_ref } => {
+    /// Whether a call's residuals are used where its pullback stands.
+    fn is_direct(&self, c: CallId) -> bool {
+        self.direct.contains(&c) && self.live.stmt(self.g(), &Stmt::Pullback(c))
+    }
+
+    /// The calls of the program whose result stays where it is passed by `&mut`.
+    pub(super) fn find_in_place(&mut self) {
+        for call in &self.g().calls {
+            self.in_place
+                .extend(call.in_place().map(|(after, place)| (after, place.clone())));
+        }
+        let g = self.g();
+        let tapes = g.loops.iter().flat_map(|l| l.tape.iter().copied());
+        let slots = g.ifs.iter().flat_map(|b| &b.slots);
+        let yielded = slots.flat_map(|s| [s.then, s.otherwise]);
+        let saved = self.p.back.iter().flat_map(|b| &g.region(*b).stmts);
+        let saved = saved.filter_map(|s| match s {
+            Stmt::ReadSaved(id) => Some(*id),
+            _ => None,
+        });
+        let all: Vec<Id> = tapes.chain(yielded).chain(saved).collect();
+        self.kept
+            .extend(all.into_iter().filter(|id| g.whole_shape(*id).is_some()));
+    }
+
+    // ---- arrays as they were ----
+
+    /// An array that a call is given, owned.
+    fn owned_array(&self, place: &Place) -> TokenStream {
+        let whole = self.whole(place);
+        match self.g().shape_at(place) {
+            Shape::Slice(_) => quote!(#whole.to_vec()),
+            shape if shape.is_fixed() => whole,
+            _ => quote!(::core::clone::Clone::clone(&#whole)),
+        }
+    }
+
+    /// What an array holds, for a pullback: borrowed where it is the same until then.
+    pub(super) fn hold(&self, id: Id, again: bool) -> TokenStream {
+        let Node::Whole(place, _) = self.g().node(id) else {
+            return TokenStream::new();
+        };
+        let name = self.name(id);
+        if again {
+            let whole = self.whole(place);
+            return quote!(let #name = &#whole;);
+        }
+        if !self.kept.contains(&id) {
+            return TokenStream::new();
+        }
+        let owned = self.owned_array(place);
+        quote!(let #name = #owned;)
+    }
+
+    /// The type of a node that stands for a whole array.
+    pub(super) fn whole_type(&self, shape: &Shape) -> Option<TokenStream> {
+        Some(match shape {
+            Shape::Float(f) => f.tokens(),
+            Shape::Scalar(ty) => self.g().types.tokens(*ty)?,
+            Shape::Array(s, n) => {
+                let s = self.whole_type(s)?;
+                quote!([#s; #n])
+            }
+            Shape::Slice(s) | Shape::Vec(s) => {
+                let s = self.whole_type(s)?;
+                quote!(::std::vec::Vec<#s>)
+            }
+            Shape::Tuple(all) => {
+                let all: Option<Vec<TokenStream>> =
+                    all.iter().map(|s| self.whole_type(s)).collect();
+                let all = all?;
+                quote!((#(#all,)*))
+            }
+            Shape::Struct(s) => {
+                let path = &s.path;
+                quote!(#path)
+            }
+            Shape::Constant(ty) => quote!(#ty),
+            Shape::Unknown => return None,
+        })
+    }
+
+    /// A name in the pattern that reads a tape: what is no number stays there.
+    pub(super) fn read_pattern(&self, id: Id) -> TokenStream {
+        let name = self.name(id);
+        match self.g().whole_shape(id) {
+            Some(_) => quote!(ref #name),
+            None => quote!(#name),
+        }
+    }
+
+    /// Whether a node is copied by assignment.
+    pub(super) fn is_copied(&self, id: Id) -> bool {
+        self.g().whole_shape(id).is_none_or(Shape::is_fixed)
+    }
+
+    /// What stands for a value that is never read.
+    pub(super) fn filler(&self, id: Id) -> TokenStream {
+        match self.g().whole_shape(id) {
+            Some(shape) => self
+                .zeros(shape)
+                .unwrap_or_else(|| quote!(::core::default::Default::default())),
+            None => self.zero(self.g().ty(id)),
+        }
+    }
+
+    // ---- arguments ----
+
+    fn build(&self, form: &Form, leaf: &dyn Fn(usize, bool) -> TokenStream) -> TokenStream {
+        match form {
+            Form::Leaf(k) => leaf(*k, false),
+            Form::Tokens(t) => t.clone(),
+            Form::Whole(id, _) => self.value(*id),
+            Form::Parts(shape, all) => {
+                let refs: Vec<bool> = match shape {
+                    Shape::Struct(s) => {
+                        let is_ref = |t| matches!(crate::shape::peel(t), syn::Type::Reference(_));
+                        s.fields.iter().map(|f| is_ref(&f.ty)).collect()
+                    }
+                    _ => vec![false; all.len()],
+                };
+                let parts = shape.parts().unwrap_or_default();
+                let all = all.iter().zip(refs).map(|(f, by_ref)| match f {
+                    Form::Leaf(k) => leaf(*k, by_ref),
+                    f if by_ref => {
+                        let f = self.build(f, leaf);
+                        quote!(&#f)
+                    }
+                    f => self.build(f, leaf),
+                });
+                let all: Vec<TokenStream> = all.collect();
+                super::arrays::construct(shape, parts.iter().map(|p| &p.0).zip(all))
+            }
+        }
+    }
+
+    fn temporary(&self, c: CallId, k: usize) -> Ident {
+        local(&format!("call{}_arg{k}", c.0))
+    }
+
+    /// The arguments, and what must stand before the call. `again`: for the forward pass that the pullback runs.
+    fn arguments(&self, c: CallId, again: bool) -> (TokenStream, Vec<TokenStream>) {
+        let call = self.g().call(c);
+        let mut before = TokenStream::new();
+        let mut args = Vec::new();
+        for (k, p) in call.passed.iter().enumerate() {
+            let owned = |k: usize, by_ref: bool| match &call.args[k] {
+                Argument::Scalar { value } => {
                     let v = self.value(*value);
-                    if *by_ref { quote!(&#v) } else { v }
+                    if by_ref { quote!(&#v) } else { v }
                 }
-                Argument::Array { place, by_ref } => {
-                    let whole = self.whole(place);
-                    if *by_ref {
-                        quote!(&#whole)
-                    } else if self.g().shape_at(place).is_fixed() {
-                        whole
-                    } else {
-                        quote!(::core::clone::Clone::clone(&#whole))
+                Argument::Array { place, held } => {
+                    let slice = matches!(self.g().shape_at(place), Shape::Slice(_));
+                    match (again, by_ref || slice) {
+                        (true, true) => {
+                            let held = self.value(*held);
+                            quote!(#held)
+                        }
+                        (true, false) => {
+                            let held = self.value(*held);
+                            quote!(::core::clone::Clone::clone(#held))
+                        }
+                        (false, true) => {
+                            let whole = self.whole(place);
+                            quote!(&#whole)
+                        }
+                        (false, false) => self.owned_array(place),
                     }
                 }
-            })
-            .collect()
+            };
+            let arg = match (&p.form, &p.pass) {
+                (Form::Leaf(a), Pass::Ref) => match &call.args[*a] {
+                    Argument::Array { place, .. }
+                        if !again && self.is_direct(c) && call.changed.contains(&place.array) =>
+                    {
+                        // What the callee keeps borrows it while the original changes.
+                        let (name, value) = (self.temporary(c, k), self.owned_array(place));
+                        before.extend(quote!(let #name = #value;));
+                        quote!(&#name)
+                    }
+                    Argument::Array { .. } => owned(*a, true),
+                    Argument::Scalar { .. } => {
+                        let v = owned(*a, false);
+                        quote!(&#v)
+                    }
+                },
+                (Form::Leaf(a), Pass::Mut(_)) => match &call.args[*a] {
+                    Argument::Array { place, .. } if !again => {
+                        let whole = self.whole(place);
+                        quote!(&mut #whole)
+                    }
+                    Argument::Array { held, .. } => {
+                        let (name, held) = (self.temporary(c, k), self.value(*held));
+                        before.extend(
+                            quote!(let mut #name = ::std::borrow::ToOwned::to_owned(#held);),
+                        );
+                        quote!(&mut #name)
+                    }
+                    Argument::Scalar { .. } => {
+                        let (name, value) = (self.temporary(c, k), owned(*a, false));
+                        before.extend(quote!(let mut #name = #value;));
+                        quote!(&mut #name)
+                    }
+                },
+                (form @ Form::Parts(..), Pass::Mut(_)) => {
+                    let (name, value) = (self.temporary(c, k), self.build(form, &owned));
+                    before.extend(quote!(let mut #name = #value;));
+                    quote!(&mut #name)
+                }
+                // What a call keeps may borrow it: it lives as long as the call's residuals.
+                (form @ Form::Parts(..), Pass::Ref) => {
+                    let (name, value) = (self.temporary(c, k), self.build(form, &owned));
+                    before.extend(quote!(let #name = #value;));
+                    quote!(&#name)
+                }
+                (Form::Tokens(t), _) => t.clone(),
+                (Form::Whole(id, _), _) => self.value(*id),
+                (form, Pass::Value) => self.build(form, &owned),
+            };
+            args.push(arg);
+        }
+        (before, args)
     }
+
+    // ---- the forward pass ----
 
     pub(super) fn call(&self, c: CallId) -> TokenStream {
         let call = self.g().call(c);
-        let (path, args) = (&call.path, self.arguments(call));
-        let out = self.name(call.outs[0]);
-        if self.direct.contains(&c) && self.live.stmt(self.g(), &Stmt::Pullback(c)) {
-            let saved = local(&format!("call{}_saved", c.0));
-            let space = self.namespace(path, call.recursive);
-            return quote!(let (#out, #saved) = #space::forward(#(#args),*););
+        let path = &call.path;
+        let (before, args) = self.arguments(c, false);
+        let direct = self.is_direct(c);
+        let function = match direct {
+            true => self.derivative(call, "forward"),
+            false => quote!(#path),
+        };
+        let value = local(&format!("call{}", c.0));
+        let saved = local(&format!("call{}_saved", c.0));
+        let (pattern, ty, mut after) = match &call.returns {
+            None => (quote!(()), TokenStream::new(), TokenStream::new()),
+            Some(Form::Leaf(r)) => match call.results[*r] {
+                Returned::Scalar(out) => {
+                    let name = self.name(out);
+                    (quote!(#name), TokenStream::new(), TokenStream::new())
+                }
+                Returned::Array(a) => {
+                    let (name, ty) = (self.root(a), self.array_type(&self.g().array(a).shape));
+                    (quote!(mut #name), ty, TokenStream::new())
+                }
+            },
+            Some(form) => (
+                quote!(#value),
+                TokenStream::new(),
+                self.unpack(call, form, quote!(#value)),
+            ),
+        };
+        let upstream = if direct {
+            let returned = match &call.returns {
+                Some(Form::Leaf(r)) => match call.results[*r] {
+                    Returned::Scalar(_) => quote!(#value),
+                    Returned::Array(a) => self.root(a),
+                },
+                _ => quote!(#value),
+            };
+            self.start_upstream(c, returned, false)
+        } else {
+            TokenStream::new()
+        };
+        for (k, p) in call.passed.iter().enumerate() {
+            let Pass::Mut(form) = &p.pass else { continue };
+            let in_place = matches!((&p.form, form), (Form::Leaf(a), _) if matches!(call.args[*a], Argument::Array { .. }));
+            if !in_place {
+                let name = self.temporary(c, k);
+                after.extend(self.unpack(call, form, quote!(#name)));
+            }
         }
-        quote!(let #out = #path(#(#args),*);)
+        let bound = if direct && ty.is_empty() {
+            quote!(let (#pattern, #saved) = #function(#(#args),*);)
+        } else if direct {
+            let Some(Form::Leaf(r)) = &call.returns else {
+                return TokenStream::new();
+            };
+            let Returned::Array(a) = call.results[*r] else {
+                return TokenStream::new();
+            };
+            let name = self.root(a);
+            quote!(let (#value, #saved) = #function(#(#args),*); let mut #name #ty = #value;)
+        } else {
+            quote!(let #pattern #ty = #function(#(#args),*);)
+        };
+        quote!(#before #bound #upstream #after)
     }
 
-    /// The type namespace of a function's path: without its generic arguments.
-    pub(super) fn namespace(&self, path: &TokenStream, itself: bool) -> TokenStream {
-        if itself {
-            let name = &self.sig.namespace;
-            return quote!(#name);
-        }
-        match syn::parse2::<syn::Path>(path.clone()) {
-            Ok(mut p) => {
-                if let Some(last) = p.segments.last_mut() {
-                    last.arguments = syn::PathArguments::None;
+    /// Binds the scalars and arrays that a result is made of.
+    fn unpack(&self, call: &Call, form: &Form, value: TokenStream) -> TokenStream {
+        match form {
+            Form::Leaf(r) => match call.results[*r] {
+                Returned::Scalar(id) if self.live.has(self.g(), id) => {
+                    let name = self.name(id);
+                    let ty = match self.g().types.kind(self.g().ty(id)) {
+                        Kind::Float(f) => {
+                            let f = f.tokens();
+                            quote!(: #f)
+                        }
+                        _ => TokenStream::new(),
+                    };
+                    quote!(let #name #ty = #value;)
                 }
-                quote!(#p)
+                Returned::Array(a) if self.live.has_array(a) => {
+                    let (name, ty) = (self.root(a), self.array_type(&self.g().array(a).shape));
+                    quote!(let mut #name #ty = #value;)
+                }
+                _ => TokenStream::new(),
+            },
+            Form::Parts(shape, all) => {
+                let parts = shape.parts().unwrap_or_default();
+                let all = parts.iter().zip(all);
+                all.map(|((m, _), f)| self.unpack(call, f, quote!(#value.#m)))
+                    .collect()
             }
-            Err(_) => path.clone(),
+            Form::Tokens(_) | Form::Whole(..) => TokenStream::new(),
         }
     }
+
+    /// One of the functions that the callee's annotation made.
+    fn derivative(&self, call: &Call, name: &str) -> TokenStream {
+        match &call.callee {
+            Callee::Function { namespace } => {
+                let name = format_ident!("{}", name);
+                quote!(#namespace::#name)
+            }
+            Callee::Associated { of, prefix } => {
+                let name = match name {
+                    "__pullback" => format_ident!("__{}_pullback", prefix),
+                    name => format_ident!("{}_{}", prefix, name),
+                };
+                quote!(<#of>::#name)
+            }
+        }
+    }
+
+    // ---- the backward pass ----
 
     pub(super) fn pullback(&self, c: CallId) -> TokenStream {
         let call = self.g().call(c);
-        let space = self.namespace(&call.path, call.recursive);
         let saved = local(&format!("call{}_saved", c.0));
         let mut out = TokenStream::new();
         if !self.direct.contains(&c) {
-            let args = self.arguments(call);
-            out.extend(quote!(let (_, #saved) = #space::forward(#(#args),*);));
+            let forward = self.derivative(call, "forward");
+            let (before, args) = self.arguments(c, true);
+            let value = local(&format!("call{}", c.0));
+            let start = self.start_upstream(c, quote!(#value), true);
+            let pattern = if start.is_empty() {
+                quote!(_)
+            } else {
+                quote!(#value)
+            };
+            out.extend(quote!(#before let (#pattern, #saved) = #forward(#(#args),*); #start));
         }
-        let upstream = call.upstream.first().map(|d| self.value(*d));
+        let (set, upstream) = self.upstream(c);
+        out.extend(set);
         let grads = local(&format!("call{}_gradients", c.0));
-        out.extend(quote!(let #grads = #space::__pullback(&#saved, #upstream);));
-        for (k, (d, shadow)) in call.gradients.iter().zip(&call.shadows).enumerate() {
-            let k = syn::Index::from(k);
-            if let Some(d) = d.filter(|d| self.live.has(self.g(), *d)) {
-                let name = self.name(d);
-                out.extend(quote!(let #name = #grads.#k;));
-            }
-            if let Some(p) = shadow
-                && self.live.has_array(p.array)
-            {
-                let to = self.g().shape_at(p);
-                let from = match &call.args[k.index as usize] {
-                    Argument::Array { place, .. } => self.g().shape_at(place),
-                    Argument::Scalar { .. } => to.clone(),
+        let pull = self.derivative(call, "__pullback");
+        let receiver = match (&call.callee, call.passed.first()) {
+            (Callee::Associated { .. }, Some(p)) if matches!(p.form, Form::Tokens(_)) => {
+                let Form::Tokens(t) = &p.form else {
+                    return out;
                 };
-                let part = quote!(#grads.#k);
-                out.extend(self.add_all((&to, self.place(p)), (&from, part)));
+                quote!(#t,)
             }
+            _ => TokenStream::new(),
+        };
+        out.extend(quote!(let #grads = #pull(#receiver &#saved, #upstream);));
+        for (k, p) in call.passed.iter().enumerate() {
+            let k = syn::Index::from(k);
+            self.gradients(call, &p.form, quote!(#grads.#k), &mut out);
         }
         out
+    }
+
+    /// Takes the gradients of an argument's scalars, and adds those of its arrays to their adjoints.
+    fn gradients(&self, call: &Call, form: &Form, part: TokenStream, out: &mut TokenStream) {
+        match form {
+            Form::Leaf(k) => {
+                if let Some(d) = call.gradients[*k].filter(|d| self.live.has(self.g(), *d)) {
+                    let name = self.name(d);
+                    out.extend(quote!(let #name = #part;));
+                }
+                if let (Some(p), Argument::Array { place, .. }) =
+                    (&call.shadows[*k], &call.args[*k])
+                    && self.live.has_array(p.array)
+                {
+                    let (to, from) = (self.g().shape_at(p), self.g().shape_at(place));
+                    out.extend(self.add_all((&to, self.place(p)), (&from, part)));
+                }
+            }
+            Form::Parts(shape, all) => {
+                for ((m, _), f) in shape.parts().unwrap_or_default().iter().zip(all) {
+                    self.gradients(call, f, quote!(#part.#m), out);
+                }
+            }
+            Form::Tokens(_) => {}
+            Form::Whole(_, parts) => self.gradients(call, parts, part, out),
+        }
+    }
+
+    /// The results whose adjoints the callee's backward pass takes: the returned value, or what `&mut` arguments hold.
+    fn answered<'c>(&self, call: &'c Call) -> Vec<(Option<usize>, &'c Form)> {
+        match &call.returns {
+            Some(form) => vec![(None, form)],
+            None => call
+                .passed
+                .iter()
+                .enumerate()
+                .filter_map(|(k, p)| match &p.pass {
+                    Pass::Mut(form) if self.has_floats(call, form) => Some((Some(k), form)),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+
+    fn has_floats(&self, call: &Call, form: &Form) -> bool {
+        match form {
+            Form::Leaf(r) => match call.results[*r] {
+                Returned::Scalar(id) => self.g().is_float(id),
+                Returned::Array(a) => self.g().array(a).shape.has_floats(),
+            },
+            Form::Parts(_, all) => all.iter().any(|f| self.has_floats(call, f)),
+            Form::Tokens(_) | Form::Whole(..) => false,
+        }
+    }
+
+    /// The shadow of an array among the results.
+    fn incoming<'c>(&self, call: &'c Call, array: ArrayId) -> Option<&'c Place> {
+        let at = call.arrays().position(|a| a == array)?;
+        call.incoming.get(at)?.as_ref()
+    }
+
+    /// Whether the upstream gradient must start from zeros shaped like a value: a struct's gradient has no other way to be
+    /// made, nor an array whose length is known at run time only.
+    fn starts_from_value(&self, call: &Call, form: &Form) -> bool {
+        match form {
+            Form::Leaf(r) => match call.results[*r] {
+                Returned::Scalar(_) => false,
+                Returned::Array(a) => {
+                    self.incoming(call, a).is_none()
+                        && self.zeros(&self.g().array(a).shape).is_none()
+                }
+            },
+            Form::Parts(Shape::Struct(_), _) => self.has_floats(call, form),
+            Form::Parts(_, all) => all.iter().any(|f| self.starts_from_value(call, f)),
+            Form::Tokens(_) | Form::Whole(..) => false,
+        }
+    }
+
+    fn seed(&self, c: CallId, k: Option<usize>) -> Ident {
+        let k = k.map_or(String::new(), |k| k.to_string());
+        local(&format!("call{}_seed{k}", c.0))
+    }
+
+    fn start_upstream(&self, c: CallId, returned: TokenStream, again: bool) -> TokenStream {
+        let call = self.g().call(c);
+        let mut out = TokenStream::new();
+        for (k, form) in self.answered(call) {
+            if !self.starts_from_value(call, form) {
+                continue;
+            }
+            let value = match k {
+                None => returned.clone(),
+                Some(k) => match &call.passed[k].form {
+                    Form::Leaf(a) if !again => match &call.args[*a] {
+                        Argument::Array { place, .. } => self.whole(place),
+                        Argument::Scalar { .. } => TokenStream::new(),
+                    },
+                    _ => {
+                        let name = self.temporary(c, k);
+                        quote!(#name)
+                    }
+                },
+            };
+            let (name, zeros) = (self.seed(c, k), self.seed_zeros(call, form, value));
+            out.extend(quote!(let mut #name = #zeros;));
+        }
+        out
+    }
+
+    fn seed_zeros(&self, call: &Call, form: &Form, value: TokenStream) -> TokenStream {
+        match form {
+            Form::Leaf(r) => match call.results[*r] {
+                Returned::Scalar(id) if self.g().is_float(id) => self.zero(self.g().ty(id)),
+                Returned::Array(a) => self.zeros_like(&self.g().array(a).shape, &value),
+                Returned::Scalar(_) => quote!(()),
+            },
+            Form::Parts(Shape::Struct(_), _) if self.has_floats(call, form) => {
+                quote!(::backprop::Differentiable::zero_gradient(&#value))
+            }
+            Form::Parts(shape, all) => {
+                let parts = shape.parts().unwrap_or_default();
+                let all = parts.iter().zip(all);
+                let all = all.map(|((m, _), f)| self.seed_zeros(call, f, quote!(#value.#m)));
+                quote!((#(#all,)*))
+            }
+            Form::Tokens(_) | Form::Whole(..) => quote!(()),
+        }
+    }
+
+    /// The upstream gradient, and the statements that complete it.
+    fn upstream(&self, c: CallId) -> (TokenStream, TokenStream) {
+        let call = self.g().call(c);
+        let mut set = TokenStream::new();
+        let mut parts: Vec<TokenStream> = self
+            .answered(call)
+            .into_iter()
+            .map(|(k, form)| {
+                if self.starts_from_value(call, form) {
+                    let name = self.seed(c, k);
+                    self.set_seed(call, form, quote!(#name), &mut set);
+                    quote!(#name)
+                } else {
+                    let seed = self.spell_seed(call, form);
+                    match form {
+                        // An array that the callee took as a slice has a `Vec` there.
+                        Form::Leaf(r) if k.is_some() => match call.results[*r] {
+                            Returned::Array(a)
+                                if matches!(self.g().array(a).shape, Shape::Array(..)) =>
+                            {
+                                quote!(::core::convert::Into::into(#seed))
+                            }
+                            _ => seed,
+                        },
+                        _ => seed,
+                    }
+                }
+            })
+            .collect();
+        let all = match parts.len() {
+            1 => parts.pop().unwrap_or_default(),
+            _ => quote!((#(#parts),*)),
+        };
+        (set, all)
+    }
+
+    fn adjoint_of(&self, call: &Call, result: Returned) -> Option<TokenStream> {
+        match result {
+            Returned::Scalar(id) if self.g().is_float(id) => {
+                let at = call.outs.iter().position(|o| *o == id)?;
+                call.upstream.get(at).map(|d| self.value(*d))
+            }
+            Returned::Scalar(_) => None,
+            Returned::Array(a) => {
+                let place = self.incoming(call, a)?;
+                let whole = self.whole(place);
+                Some(match self.g().shape_at(place) {
+                    // Nothing reads it any more.
+                    Shape::Vec(_) | Shape::Slice(_) => quote!(::core::mem::take(&mut #whole)),
+                    shape if shape.is_fixed() => whole,
+                    _ => quote!(::core::clone::Clone::clone(&#whole)),
+                })
+            }
+        }
+    }
+
+    fn spell_seed(&self, call: &Call, form: &Form) -> TokenStream {
+        match form {
+            Form::Leaf(r) => match self.adjoint_of(call, call.results[*r]) {
+                Some(d) => d,
+                None => match call.results[*r] {
+                    Returned::Array(a) => self
+                        .zeros(&self.g().array(a).shape)
+                        .unwrap_or_else(|| quote!(())),
+                    Returned::Scalar(_) => quote!(()),
+                },
+            },
+            Form::Parts(_, all) => {
+                let all = all.iter().map(|f| self.spell_seed(call, f));
+                quote!((#(#all,)*))
+            }
+            Form::Tokens(_) | Form::Whole(..) => quote!(()),
+        }
+    }
+
+    fn set_seed(&self, call: &Call, form: &Form, to: TokenStream, out: &mut TokenStream) {
+        match form {
+            Form::Leaf(r) => {
+                if let Some(d) = self.adjoint_of(call, call.results[*r]) {
+                    out.extend(quote!(#to = #d;));
+                }
+            }
+            Form::Parts(shape, all) => {
+                for ((m, _), f) in shape.parts().unwrap_or_default().iter().zip(all) {
+                    self.set_seed(call, f, quote!(#to.#m), out);
+                }
+            }
+            Form::Tokens(_) | Form::Whole(..) => {}
+        }
     }
 }

@@ -55,6 +55,10 @@ pub struct Emit<'a> {
     hoisted: RefCell<Vec<slices::Hoist>>,
     /// What is spelt where it is used: in the forward pass, and in `backward`.
     nested: [HashSet<Id>; 2],
+    /// What a call leaves behind `&mut`, and where.
+    in_place: HashMap<ArrayId, Place>,
+    /// Whole arrays that a tape, a branch or the residuals hold.
+    kept: HashSet<Id>,
 }
 
 impl<'a> Emit<'a> {
@@ -89,6 +93,8 @@ impl<'a> Emit<'a> {
             tracks: RefCell::default(),
             hoisted: RefCell::default(),
             nested,
+            in_place: HashMap::new(),
+            kept: HashSet::new(),
         };
         for (k, l) in p.graph.loops.iter().enumerate() {
             if !l.tape.is_empty() {
@@ -104,6 +110,7 @@ impl<'a> Emit<'a> {
             }
         }
         e.find_direct(p.body);
+        e.find_in_place();
         e
     }
 
@@ -132,12 +139,11 @@ impl<'a> Emit<'a> {
         for stmt in &self.g().region(region).stmts {
             match stmt {
                 Stmt::Pullback(c) => {
-                    let at = self
-                        .g()
-                        .call(*c)
-                        .outs
-                        .first()
-                        .and_then(|o| self.g().data(*o).region);
+                    let call = self.g().call(*c);
+                    let at = call.results.first().and_then(|r| match r {
+                        Returned::Scalar(id) => self.g().data(*id).region,
+                        Returned::Array(a) => self.g().array(*a).region,
+                    });
                     if at.is_some_and(|at| self.g().encloses(at, region)) {
                         self.direct.insert(*c);
                     }
@@ -204,7 +210,11 @@ impl<'a> Emit<'a> {
 
     /// The type of a node, where it must be named.
     pub fn type_of(&self, id: Id) -> TokenStream {
-        match self.g().types.tokens(self.g().ty(id)) {
+        let known = match self.g().whole_shape(id) {
+            Some(shape) => self.whole_type(shape),
+            None => self.g().types.tokens(self.g().ty(id)),
+        };
+        match known {
             Some(t) => t,
             None => {
                 let name = self
@@ -417,7 +427,7 @@ impl<'a> Emit<'a> {
                     quote!(#name)
                 }
             },
-            Node::Undef(_) => self.zero(data.ty),
+            Node::Undef(_) => self.filler(id),
             _ => {
                 let name = self.name(id);
                 quote!(#name)
@@ -544,7 +554,12 @@ impl<'a> Emit<'a> {
                 if saved.is_none() {
                     out.extend(self.declare_tapes(region, stmt));
                 }
-                out.extend(self.stmt(stmt));
+                match stmt {
+                    Stmt::Let(id) if matches!(self.g().node(*id), Node::Whole(..)) => {
+                        out.extend(self.hold(*id, again));
+                    }
+                    stmt => out.extend(self.stmt(stmt)),
+                }
             }
         }
         out
@@ -566,6 +581,10 @@ impl<'a> Emit<'a> {
                 } else {
                     quote!(#p = #v;)
                 }
+            }
+            // The call has changed it where it stands.
+            Stmt::Copy { to, from, .. } if self.in_place.get(&from.array) == Some(to) => {
+                TokenStream::new()
             }
             Stmt::Copy { to, from, add } => self.copy(to, from, *add),
             Stmt::Clear(p) => self.clear_all(&g.shape_at(p), self.place(p)),
@@ -600,6 +619,11 @@ impl<'a> Emit<'a> {
                 let to = self.name(*to);
                 let from = match g.node(*from) {
                     Node::Load(..) => self.definition(*from),
+                    // What was kept further out has been read as a reference.
+                    _ if g.whole_shape(*from).is_some() && !self.kept.contains(from) => {
+                        let from = self.value(*from);
+                        quote!(&#from)
+                    }
                     _ => self.value(*from),
                 };
                 quote!(let #to = #from;)
@@ -611,7 +635,10 @@ impl<'a> Emit<'a> {
                 match &self.saved {
                     Some(saved) => {
                         let value = self.field(saved, &name);
-                        quote!(let #name = #value;)
+                        match g.whole_shape(*id) {
+                            Some(_) => quote!(let #name = &#value;),
+                            None => quote!(let #name = #value;),
+                        }
                     }
                     None => TokenStream::new(),
                 }

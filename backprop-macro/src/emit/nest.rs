@@ -204,17 +204,18 @@ impl Uses {
                     let call = g.call(*c);
                     for a in &call.args {
                         match a {
-                            Argument::Scalar { value, .. } => self.used(g, *value, region, false),
-                            Argument::Array { place, .. } => self.place(g, place, region),
+                            Argument::Scalar { value } => self.used(g, *value, region, false),
+                            Argument::Array { place, held } => {
+                                self.place(g, place, region);
+                                self.used(g, *held, region, false);
+                            }
                         }
                     }
                     call.upstream
                         .iter()
                         .for_each(|d| self.used(g, *d, region, false));
-                    call.shadows
-                        .iter()
-                        .flatten()
-                        .for_each(|p| self.place(g, p, region));
+                    let arrays = call.shadows.iter().chain(&call.incoming);
+                    arrays.flatten().for_each(|p| self.place(g, p, region));
                 }
                 Stmt::Bind(to, from) => {
                     self.used(g, *to, region, false);

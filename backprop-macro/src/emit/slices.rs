@@ -316,7 +316,7 @@ impl Emit<'_> {
             match stmt {
                 Stmt::Let(id) => match g.node(*id) {
                     Node::Load(p, _) => push(p, false),
-                    Node::Len(p, _) => out.push(Access {
+                    Node::Len(p, _) | Node::Whole(p, _) => out.push(Access {
                         place: p.clone(),
                         store: false,
                         always: false,
@@ -390,7 +390,8 @@ impl Emit<'_> {
                 Stmt::Call(c) => self.call_accesses(*c, out),
                 Stmt::Pullback(c) => {
                     self.call_accesses(*c, out);
-                    for p in g.call(*c).shadows.iter().flatten() {
+                    let call = g.call(*c);
+                    for p in call.shadows.iter().chain(&call.incoming).flatten() {
                         out.push(Access {
                             place: Place {
                                 array: p.array,

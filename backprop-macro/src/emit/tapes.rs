@@ -28,7 +28,9 @@ impl Emit<'_> {
 
     /// The constant size of a tape, where it has one small enough for the stack.
     pub(super) fn stack_size(&self, l: LoopId, home: RegionId) -> Option<usize> {
-        if self.p.back.is_some() || !self.counted(l) {
+        let copied = |id: &Id| self.is_copied(*id);
+        if self.p.back.is_some() || !self.counted(l) || !self.g().looped(l).tape.iter().all(copied)
+        {
             return None;
         }
         let mut total = 1usize;
@@ -129,7 +131,7 @@ impl Emit<'_> {
             .looped(l)
             .tape
             .iter()
-            .map(|id| self.zero(self.g().ty(*id)))
+            .map(|id| self.filler(*id))
             .collect();
         self.tape_element(l, &zeros)
     }
@@ -145,8 +147,7 @@ impl Emit<'_> {
             .looped(l)
             .tape
             .iter()
-            .map(|id| self.name(*id))
-            .map(|n| quote!(#n))
+            .map(|id| self.read_pattern(*id))
             .collect();
         let pattern = self.tape_element(l, &names);
         if self.counted(l) {
@@ -167,8 +168,7 @@ impl Emit<'_> {
             .looped(l)
             .tape
             .iter()
-            .map(|id| self.name(*id))
-            .map(|n| quote!(#n))
+            .map(|id| self.read_pattern(*id))
             .collect();
         let pattern = self.tape_element(l, &names);
         let own = |&(of, by): &(LoopId, LoopId)| {

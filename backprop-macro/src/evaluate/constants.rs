@@ -1,6 +1,7 @@
 //! Constant Rust, as far as it can be evaluated: literals, the standard library's constants, `const` items of the body,
 //! integer arithmetic that panics where the function would, casts, and the macros that assert.
 
+use super::receiver::Receiver;
 use super::{Result, Scalar, Stop, unknown};
 use crate::graph::OpaqueForm;
 use crate::shape::Length;
@@ -18,6 +19,8 @@ pub struct Constants {
     pub chosen: HashMap<String, i128>,
     /// `const` items of the function's own body.
     pub items: HashMap<String, syn::Expr>,
+    /// What `self` is.
+    pub receiver: Receiver,
 }
 
 impl Constants {
@@ -101,8 +104,27 @@ impl Constants {
                 binary(&b.op.to_token_stream().to_string(), x, y, &Kind::Unknown)
             }
             syn::Expr::Cast(c) => cast(&c.ty.to_token_stream().to_string(), inner(&c.expr)?),
+            syn::Expr::Path(p) if p.path.is_ident("self") => match self.receiver.whole() {
+                Some(whole) => Ok(whole),
+                None => unknown(text()),
+            },
             syn::Expr::Path(p) if p.qself.is_none() => self.path(&p.path, depth),
+            syn::Expr::Field(f) => match inner(&f.base) {
+                Ok(Scalar::Part(of)) => {
+                    self.field(of, &f.member.to_token_stream().to_string(), depth)
+                }
+                _ => unknown(text()),
+            },
             _ => unknown(text()),
+        }
+    }
+
+    /// A field of a part of `self`.
+    fn field(&self, of: u32, member: &str, depth: usize) -> Result<Scalar> {
+        let found = self.receiver.field(of, member)?;
+        match self.receiver.keep(&found) {
+            Some(part) => Ok(part),
+            None => self.expr(&found, depth + 1),
         }
     }
 
@@ -161,6 +183,17 @@ impl Constants {
     ) -> Result<Scalar> {
         match (form, args) {
             (OpaqueForm::Tokens(t), _) => self.tokens(t, kind),
+            (OpaqueForm::Index, &[Scalar::Part(of), Scalar::Int(k)]) => {
+                let found = self.receiver.element(of, k)?;
+                match self.receiver.keep(&found) {
+                    Some(part) => Ok(part),
+                    None => Ok(as_kind(self.expr(&found, 0)?, kind)),
+                }
+            }
+            (OpaqueForm::Field(f), &[Scalar::Part(of)]) => {
+                Ok(as_kind(self.field(of, &f.to_string(), 0)?, kind))
+            }
+            (OpaqueForm::Method(_), &[Scalar::Part(of)]) if text == "len" => self.receiver.len(of),
             (OpaqueForm::Unary(_), [a]) => match (text, a) {
                 ("!", Scalar::Bool(b)) => Ok(Scalar::Bool(!b)),
                 ("!", Scalar::Int(n)) => match kind {
@@ -413,6 +446,7 @@ fn cast(text: &str, a: Scalar) -> Result<Scalar> {
         }
         Scalar::Int(n) => n,
         Scalar::Bool(b) => i128::from(b),
+        Scalar::Part(_) => return unknown(format!("`as {text}`")),
     };
     match name {
         "f32" | "f64" => Ok(Scalar::Float(int as f64)),

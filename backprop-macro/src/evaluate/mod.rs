@@ -7,6 +7,7 @@
 //! mathematics, not its last bits.
 
 mod constants;
+mod receiver;
 
 use crate::graph::*;
 use crate::live::Live;
@@ -19,6 +20,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, HashMap};
 
 pub use constants::Constants;
+pub use receiver::Receiver;
 
 /// Statements after which one evaluation is given up.
 const MAX_STEPS: u64 = 1_000_000;
@@ -29,6 +31,8 @@ pub enum Scalar {
     Float(f64),
     Int(i128),
     Bool(bool),
+    /// A part of `self` that is no scalar, by its number in [`Receiver`].
+    Part(u32),
 }
 
 /// A value of any shape.
@@ -505,7 +509,11 @@ impl Machine<'_, '_> {
                     Some(value) => Ok(constants::as_kind(value.clone()?, g.types.kind(g.ty(id)))),
                     None => unknown("a constant"),
                 },
-                (OpaqueForm::Field(f), _) => unknown(format!("the field `{f}`")),
+                (form @ OpaqueForm::Field(_), &[of]) => {
+                    let of = self.value(of)?;
+                    let kind = g.types.kind(g.ty(id));
+                    self.e.constants.opaque(form, "", &[of], kind)
+                }
                 _ => self.known(id),
             },
             Node::Undef(_) => Ok(match g.types.kind(g.ty(id)) {
@@ -543,6 +551,7 @@ impl Machine<'_, '_> {
             Scalar::Float(x) => Ok(x),
             Scalar::Int(n) => Ok(n as f64),
             Scalar::Bool(b) => Ok(f64::from(b)),
+            Scalar::Part(_) => unknown("a number"),
         }
     }
 
@@ -705,6 +714,9 @@ impl Machine<'_, '_> {
         let data = self.g().array(array);
         let value = match &data.init {
             Init::Given(_) => return Ok(()),
+            Init::Returned(c) => {
+                return unknown(format!("the call of `{}`", self.g().call(*c).path));
+            }
             Init::Empty => Value::List(Vec::new()),
             Init::Zeros => match (self.zeros(&data.shape)?, data.len, &data.shape) {
                 (Some(zeros), _, _) => zeros,

@@ -233,19 +233,40 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
                 Some(Reversal::Separate) => {
                     let tape = &program.graph.looped(id).tape;
-                    match tape.as_slice() {
-                        [] => "run backwards, keeps nothing".to_owned(),
-                        tape => format!(
-                            "run backwards, keeps {} an iteration",
-                            bytes(&program.graph, tape)
-                        ),
-                    }
+                    let kept = match tape.as_slice() {
+                        [] => "nothing".to_owned(),
+                        tape => format!("{} an iteration", bytes(&program.graph, tape)),
+                    };
+                    format!("{}, keeps {kept}", second(&program.graph, id))
                 }
             };
             format!("loop at line {}: {how}", line(l.span))
         })
         .collect();
     list(out, "Loops", &all);
+}
+
+/// How the second loop runs that reverses one, after all rearrangements: `forwards` may have turned it, and `gather` have
+/// put loops in its place that go over the elements instead.
+fn second(g: &Graph, of: LoopId) -> &'static str {
+    let all = (0..g.loops.len()).map(|k| LoopId(k as u32));
+    let mut those = all.filter(|&l| g.looped(l).reverses == Some(of) && is_run(g, l));
+    match those.next() {
+        None => "run again for each element, whose terms are gathered",
+        Some(l) if backwards(g, l) => "run backwards",
+        Some(_) => "run again in the same order",
+    }
+}
+
+/// Whether a loop goes through the iterations of the one that it reverses from the last to the first.
+fn backwards(g: &Graph, l: LoopId) -> bool {
+    use crate::graph::Count::Range;
+    g.looped(l)
+        .reverses
+        .is_some_and(|of| match (&g.looped(l).count, &g.looped(of).count) {
+            (Range { rev, .. }, Range { rev: first, .. }) => rev != first,
+            _ => true,
+        })
 }
 
 fn is_run(g: &Graph, l: LoopId) -> bool {

@@ -168,7 +168,7 @@ impl<'a> Drawing<'a> {
                     let call = g.call(*c);
                     let from = (call.args.iter())
                         .filter_map(|a| match a {
-                            Argument::Scalar { value, .. } => Some((*value, String::new())),
+                            Argument::Scalar { value } => Some((*value, String::new())),
                             Argument::Array { .. } => None,
                         })
                         .collect();

@@ -149,7 +149,7 @@ impl<'a> Steps<'a> {
                 }
                 Stmt::Call(c) | Stmt::Pullback(c) => {
                     for a in &g.call(*c).args {
-                        if let Argument::Scalar { value, .. } = a {
+                        if let Argument::Scalar { value } = a {
                             // Named, so that the call reads well.
                             self.used(*value);
                             self.used(*value);
@@ -259,7 +259,10 @@ impl<'a> Steps<'a> {
                 continue;
             }
             match stmt {
+                // What a call is given stands in the call.
+                Stmt::Let(id) if matches!(g.node(*id), Node::Whole(..)) => {}
                 Stmt::Let(id) => self.node(*id, indent),
+                Stmt::Declare(a) if matches!(g.array(*a).init, Init::Returned(_)) => {}
                 Stmt::Declare(a) => self.declare(*a, indent),
                 Stmt::Store { place, value, add } => {
                     let left = self.place(place);
@@ -298,14 +301,20 @@ impl<'a> Steps<'a> {
                 Stmt::Call(c) => {
                     let call = g.call(*c);
                     let args: Vec<Formula> = call.args.iter().map(|a| self.argument(a)).collect();
-                    if let Some(&out) = call.outs.first() {
-                        let called = self.call(out);
-                        self.line(
-                            indent,
-                            name(&called),
-                            "=",
-                            Formula::Call(formula::tokens(&call.path), args),
-                        );
+                    let of = Formula::Call(formula::tokens(&call.path), args);
+                    match call.results.as_slice() {
+                        [Returned::Scalar(out)] => {
+                            let called = self.call(*out);
+                            self.line(indent, name(&called), "=", of);
+                        }
+                        all => {
+                            let all = all.iter().map(|r| match r {
+                                Returned::Scalar(id) => self.call(*id),
+                                Returned::Array(a) => g.array(*a).name.to_string(),
+                            });
+                            let all = all.collect::<Vec<_>>().join(", ");
+                            self.words(indent, format!("{all} from {}", of.text()));
+                        }
                     }
                 }
                 Stmt::Pullback(c) => {
@@ -317,11 +326,11 @@ impl<'a> Steps<'a> {
                         .map(|&d| self.call(d))
                         .collect();
                     let path = formula::tokens(&call.path);
-                    let upstream = call
-                        .upstream
-                        .first()
-                        .map(|u| self.formula(*u).text())
-                        .unwrap_or_default();
+                    let arrays = call.incoming.iter().flatten();
+                    let upstream = (call.upstream.iter().map(|u| self.formula(*u).text()))
+                        .chain(arrays.map(|p| self.place(p).text()))
+                        .collect::<Vec<_>>()
+                        .join(", ");
                     let into: Vec<String> = call
                         .shadows
                         .iter()
@@ -341,7 +350,7 @@ impl<'a> Steps<'a> {
 
     fn argument(&self, a: &Argument) -> Formula {
         match a {
-            Argument::Scalar { value, .. } => self.formula(*value),
+            Argument::Scalar { value } => self.formula(*value),
             Argument::Array { place, .. } => self.place(place),
         }
     }
@@ -487,7 +496,8 @@ impl<'a> Steps<'a> {
         }
         let at = self.lines.len();
         let way = match (data.reverses.is_some(), &data.count) {
-            (true, _) => ", backwards",
+            (true, _) if super::backwards(g, l) => ", backwards",
+            (true, _) => ", again",
             (_, Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. }) => ", downwards",
             _ => "",
         };

@@ -53,12 +53,17 @@ fn every_strategy_of_a_loop_has_its_sentence() {
         // The same, but it waits in the gradient's own buffer.
         (
             "fn f(x: &[f64]) -> f64 { let mut s = 0.0; for i in 0..x.len() { s += x[i].exp(); } s.ln() }",
-            "run backwards, keeps nothing",
+            "run again in the same order, keeps nothing",
         ),
         // The same with a cheap part: computed again.
         (
             "fn f(x: &[f64]) -> f64 { let mut s = 0.0; for i in 0..x.len() { s += x[i] * x[i]; } s.ln() }",
-            "run backwards, keeps nothing",
+            "run again in the same order, keeps nothing",
+        ),
+        // Terms that go to neighbours, collected by the element that gets them.
+        (
+            "fn f(x: &[f64]) -> Vec<f64> { let mut y = vec![0.0; x.len()]; for i in 1..x.len() - 1 { y[i] = x[i - 1] * x[i] + x[i + 1]; } y }",
+            "run again for each element, whose terms are gathered, keeps nothing",
         ),
         // The last overwrite.
         (

@@ -1,11 +1,12 @@
 //! Calls: of other annotated functions, of the standard library's, of closures and nested functions, and macros.
 
 use super::Lower;
+use super::callee::{Given, Known, Target};
 use super::control::TargetKind;
 use super::place::Destination;
-use super::value::{Closure, Val, View};
+use super::value::{Closure, Val};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Argument, Call, CallId, Id, Init, Node, Opaque, OpaqueForm, Stmt};
+use crate::graph::{Callee, Id, Init, Node, Opaque, OpaqueForm};
 use crate::shape::{Length, Shape};
 use crate::types::{FloatTy, INTEGERS, Kind};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -36,20 +37,46 @@ impl Lower<'_> {
         if let Some(val) = self.detach(path, &args)? {
             return Ok(val);
         }
-        for arg in &args {
-            if let syn::Expr::Reference(r) = strip(arg)
-                && r.mutability.is_some()
-                && !self.source.unannotated(&path.path)
-            {
-                return self.reject(arg, &errors::CALL_IN_OUT);
-            }
+        if let Some((of, known)) = self.associated(&path.path) {
+            let given = self.given(&args, &Some(&known), 0, false)?;
+            let name = path.path.segments.last().map(|s| s.ident.to_string());
+            let target = Target {
+                path: path.to_token_stream(),
+                callee: known.beside(&of),
+                name: name.unwrap_or_default(),
+                known: Some(known),
+            };
+            return self.annotated(target, given, x);
         }
-        let vals = self.operands(&args)?;
-        let by_ref: Vec<bool> = args
-            .iter()
-            .map(|e| matches!(strip(e), syn::Expr::Reference(_)))
-            .collect();
-        self.call_path(path, vals, &by_ref, x)
+        let known = self.known(&path.path);
+        let plain = known.is_none() && self.source.unannotated(&path.path);
+        let given = self.given(&args, &known.as_ref(), 0, plain)?;
+        self.call_path(path, known, given, x)
+    }
+
+    /// The arguments of a call from parameter `from` on; `plain` ones are not changed, whatever they say.
+    pub(super) fn given(
+        &mut self,
+        args: &[&syn::Expr],
+        known: &Option<&Known>,
+        from: usize,
+        plain: bool,
+    ) -> Result<Vec<Given>> {
+        // All arguments are tried, so that one error does not hide another.
+        let mut given = Vec::new();
+        for (k, e) in args.iter().enumerate() {
+            let place = match strip(e) {
+                syn::Expr::Reference(r) if r.mutability.is_some() => !plain,
+                _ => known.is_some_and(|f| f.takes_place(from + k)),
+            };
+            given.push(if place {
+                self.behind(e).map(|to| Given::Place(to, (*e).clone()))
+            } else {
+                let by_ref = matches!(strip(e), syn::Expr::Reference(_));
+                self.operand(e).map(|val| Given::Value(val, by_ref))
+            });
+        }
+        given.into_iter().collect()
     }
 
     fn operands(&mut self, args: &[&syn::Expr]) -> Result<Vec<Val>> {
@@ -85,8 +112,9 @@ impl Lower<'_> {
                     let name = method.to_string();
                     return self.float_method(&method, &name, &ids);
                 }
-                let by_ref = vec![false; args.len()];
-                self.call_path(&p, args, &by_ref, at)
+                let known = self.known(&p.path);
+                let given = args.into_iter().map(|v| Given::Value(v, false));
+                self.call_path(&p, known, given.collect(), at)
             }
             Val::Poison => Err(Rejected),
             _ => self.reject(at, &errors::CLOSURE),
@@ -452,7 +480,7 @@ impl Lower<'_> {
     }
 
     /// The place behind `&mut place`.
-    fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
+    pub(super) fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
         match strip(e) {
             syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
             other => match self.operand(other)? {
@@ -474,8 +502,8 @@ impl Lower<'_> {
     fn call_path(
         &mut self,
         p: &syn::ExprPath,
-        vals: Vec<Val>,
-        by_ref: &[bool],
+        known: Option<Known>,
+        given: Vec<Given>,
         at: impl ToTokens,
     ) -> Result<Val> {
         let name = p
@@ -483,15 +511,16 @@ impl Lower<'_> {
             .segments
             .last()
             .map_or(String::new(), |s| s.ident.to_string());
-        if vals.is_empty() || p.qself.is_some() {
+        if given.is_empty() || p.qself.is_some() {
             return self.reject(at, &errors::UNKNOWN_CALL);
         }
-        let constant = vals
-            .iter()
-            .all(|v| matches!(v, Val::Num(id) if !self.g.is_float(*id)));
         let func = p.to_token_stream();
         if let Some(of) = self.struct_named(&p.path) {
-            return self.tuple_struct(&of, vals, at);
+            let vals = given.into_iter().filter_map(|g| match g {
+                Given::Value(val, _) => Some(val),
+                _ => None,
+            });
+            return self.tuple_struct(&of, vals.collect(), at);
         }
         // Tuple structs that are not known, and associated functions of types, which have no namespace of derivatives.
         let upper = |s: &str| s.chars().next().is_some_and(char::is_uppercase);
@@ -506,8 +535,17 @@ impl Lower<'_> {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         let itself = p.path.get_ident().is_some_and(|i| *i == self.sig.ident);
-        if constant && !itself {
-            let ids: Vec<Id> = vals.iter().flat_map(Val::leaves).collect();
+        let constants: Option<Vec<Id>> = given
+            .iter()
+            .map(|g| match g {
+                Given::Value(Val::Num(id), _) if !self.g.is_float(*id) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        if let Some(ids) = constants
+            && !itself
+            && known.as_ref().is_none_or(Known::returns_scalar)
+        {
             let ty = self.g.types.fresh(Kind::Unknown);
             return Ok(self.pinned(|g| {
                 g.opaque(
@@ -521,56 +559,21 @@ impl Lower<'_> {
                 )
             }));
         }
-        if !itself && self.source.unannotated(&p.path) {
+        if !itself && known.is_none() && self.source.unannotated(&p.path) {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         if itself && self.sig.associated {
             return self.errors_named(p, &errors::RECURSION, &name);
         }
-        let mut args = Vec::new();
-        for (val, &by_ref) in vals.into_iter().zip(by_ref) {
-            let arg = match self.argument(val, &at)? {
-                Argument::Scalar { value, .. } => Argument::Scalar { value, by_ref },
-                arg => arg,
-            };
-            args.push(arg);
-        }
-        let ty = if itself && let Shape::Float(f) = &self.sig.output {
-            self.g.types.fresh(Kind::Float(f.clone()))
-        } else {
-            self.g.types.fresh(Kind::AnyFloat)
-        };
-        let call = CallId(self.g.calls.len() as u32);
-        let here = self.g.here();
-        let out = self.g.bound(Node::CallOut(call, 0), ty, Some(here));
-        let n = args.len();
-        self.g.calls.push(Call {
+        let target = Target {
+            callee: Callee::Function {
+                namespace: self.namespace_of(&p.path, known.as_ref()),
+            },
             path: func,
-            args,
-            outs: vec![out],
-            upstream: Vec::new(),
-            gradients: vec![None; n],
-            shadows: vec![None; n],
-            recursive: itself,
-        });
-        self.g.push(Stmt::Call(call));
-        Ok(Val::Num(out))
-    }
-
-    fn argument(&mut self, val: Val, at: &impl ToTokens) -> Result<Argument> {
-        match val {
-            Val::Num(value) => Ok(Argument::Scalar {
-                value,
-                by_ref: false,
-            }),
-            Val::View(View {
-                place,
-                window: None,
-                by_ref,
-            }) => Ok(Argument::Array { place, by_ref }),
-            Val::Poison => Err(Rejected),
-            _ => self.reject(at, &errors::CALL_ARGUMENT),
-        }
+            name,
+            known,
+        };
+        self.annotated(target, given, &at)
     }
 
     // ---- macros ----
@@ -774,7 +777,7 @@ fn captures(format: &str) -> Vec<String> {
     out
 }
 
-fn strip(e: &syn::Expr) -> &syn::Expr {
+pub(super) fn strip(e: &syn::Expr) -> &syn::Expr {
     match e {
         syn::Expr::Paren(p) => strip(&p.expr),
         syn::Expr::Group(p) => strip(&p.expr),

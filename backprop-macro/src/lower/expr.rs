@@ -1027,19 +1027,24 @@ impl Lower<'_> {
     fn field(&mut self, x: &syn::ExprField) -> Result<Val> {
         if let syn::Expr::Path(p) = &*x.base
             && p.path.is_ident("self")
+            && !self.has_self()
         {
             let ty = self.g.types.fresh(Kind::Unknown);
             return Ok(Val::Num(self.g.opaque_tokens(x.to_token_stream(), ty)));
         }
-        let base = self.operand(&x.base)?;
+        let base = match self.operand(&x.base)? {
+            // `&mut` to an element that has parts.
+            Val::Elem(place) => self.at(place, false),
+            base => base,
+        };
         match (&x.member, base) {
             (member, Val::Struct(of, all)) => match of.position(member) {
-                Some(k) => Ok(all[k].clone()),
+                Some(k) => Ok(self.owned(all[k].clone(), Some(&of.fields[k].ty))),
                 None => self.reject(member, &errors::NO_FIELD),
             },
             (syn::Member::Unnamed(k), Val::Tuple(all)) => {
                 match all.into_iter().nth(k.index as usize) {
-                    Some(val) => Ok(val),
+                    Some(val) => Ok(self.owned(val, None)),
                     None => self.reject(x, &errors::NOT_SCALAR),
                 }
             }
@@ -1062,12 +1067,13 @@ impl Lower<'_> {
                 let inner = self.read(var);
                 match (member, inner) {
                     (member, Val::Struct(of, all)) if of.position(member).is_some() => {
-                        Ok(all[of.position(member).unwrap_or(0)].clone())
+                        let k = of.position(member).unwrap_or(0);
+                        Ok(self.owned(all[k].clone(), Some(&of.fields[k].ty)))
                     }
                     (syn::Member::Unnamed(k), Val::Tuple(all))
                         if (k.index as usize) < all.len() =>
                     {
-                        Ok(all[k.index as usize].clone())
+                        Ok(self.owned(all[k.index as usize].clone(), None))
                     }
                     _ => self.reject(member, &errors::NO_FIELD),
                 }

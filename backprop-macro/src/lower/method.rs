@@ -86,8 +86,9 @@ impl Lower<'_> {
         let name = name.trim_start_matches("r#");
         if let syn::Expr::Path(p) = &*x.receiver
             && p.path.is_ident("self")
+            && !self.has_self()
         {
-            return self.errors_named(&x.method, &errors::SELF_CALL, "self");
+            return self.constant_self(x, name);
         }
         if let syn::Expr::Call(c) = &*x.receiver
             && name == "unwrap"
@@ -131,6 +132,10 @@ impl Lower<'_> {
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
             Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => {
                 Ok(self.held_apart(recv, "clone"))
+            }
+            Val::Struct(ref of, _) => {
+                let of = of.path.clone();
+                self.struct_method(x, name, recv, &of)
             }
             Val::Closure(c) if name == "clone" => Ok(Val::Closure(c)),
             Val::Poison => Err(Rejected),

@@ -5,6 +5,7 @@
 //! are in single-assignment form, and whatever was not understood has been rejected at its own span.
 
 mod call;
+mod callee;
 mod control;
 mod expr;
 mod iter;
@@ -43,6 +44,8 @@ pub struct Primal {
     pub reads: Vec<TokenStream>,
     /// For each of these, the parameter.
     pub read_params: Vec<u32>,
+    /// For a constant part of a parameter, its type.
+    pub read_types: Vec<Option<syn::Type>>,
     /// For each parameter, what stands for it.
     pub params: Vec<Source>,
     /// What `&mut` parameters get when the function ends: the place and the value.
@@ -119,6 +122,9 @@ pub struct Lower<'a> {
     named: std::collections::HashSet<ArrayId>,
     reads: Vec<TokenStream>,
     read_params: Vec<u32>,
+    read_types: Vec<Option<syn::Type>>,
+    /// Tuples and structs behind a shared reference: what they are made of, the parameter, and what stands for the reference.
+    borrowed: Vec<(Val, usize, Option<Id>)>,
     in_out: Vec<InOut>,
     items: Vec<TokenStream>,
     /// Tells, where it can be known, that a function called is not annotated.
@@ -153,6 +159,8 @@ pub fn lower(
         named: Default::default(),
         reads: Vec::new(),
         read_params: Vec::new(),
+        read_types: Vec::new(),
+        borrowed: Vec::new(),
         in_out: Vec::new(),
         items: Vec::new(),
         source,
@@ -180,6 +188,7 @@ pub fn lower(
         result: output?,
         reads: l.reads,
         read_params: l.read_params,
+        read_types: l.read_types,
         params,
         writes,
         items: l.items,
@@ -224,6 +233,9 @@ impl Lower<'_> {
             let frozen = !p.mutable && !p.in_out;
             let (val, source) =
                 self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, p.by_ref);
+            if p.is_borrowed() && depth == 1 && val.parts().is_some() {
+                self.borrowed.push((val.clone(), k, None));
+            }
             let held = match &val {
                 // What is behind the reference is a variable of its own.
                 Val::View(_) => val.clone(),
@@ -357,6 +369,10 @@ impl Lower<'_> {
                 let kind = kind_of(ty, &self.sig.names);
                 let t = self.g.types.fresh(kind);
                 let id = self.param_node(read, t, name, k);
+                if self.sig.params[k as usize].shape.parts().is_some() {
+                    self.read_types.pop();
+                    self.read_types.push(Some((**ty).clone()));
+                }
                 let val = match crate::shape::optional(ty) {
                     Some(inner) => self.constant_option(id, inner),
                     None => Val::Num(id),
@@ -385,6 +401,7 @@ impl Lower<'_> {
         let k = self.reads.len() as u32;
         self.reads.push(read);
         self.read_params.push(param);
+        self.read_types.push(None);
         let id = self.g.bound(Node::Param(k), ty, None);
         self.g.nodes[id.0 as usize].name = Some(name.into());
         id

@@ -386,8 +386,38 @@ impl Lower<'_> {
     pub(super) fn deref(&mut self, val: Val) -> Val {
         match val {
             Val::View(v) => Val::View(View { by_ref: false, ..v }),
-            Val::Elem(place) => Val::Num(self.g.load(place)),
-            Val::MutRef(var) => self.read(var),
+            Val::Elem(place) => self.at(place, false),
+            Val::MutRef(var) => {
+                let val = self.read(var);
+                self.owned(val, None)
+            }
+            other => self.owned(other, None),
+        }
+    }
+
+    /// What is read out of a struct or tuple behind a reference: its arrays are values, unless its type, or where it comes
+    /// from, says that they are references themselves.
+    pub(super) fn owned(&self, val: Val, ty: Option<&syn::Type>) -> Val {
+        match val {
+            Val::View(view) if view.by_ref => {
+                let held = match ty {
+                    Some(ty) => !matches!(crate::shape::peel(ty), syn::Type::Reference(_)),
+                    // Of a parameter, only what is shared can be a reference: a copy is as good.
+                    None => self.g.array(view.place.array).param.is_some(),
+                };
+                let sized = !matches!(self.view_shape(&view), Shape::Slice(_));
+                let by_ref = !(held && sized && view.window.is_none());
+                Val::View(View { by_ref, ..view })
+            }
+            Val::Struct(ref of, ref all) => {
+                let parts = all.iter().zip(&of.fields);
+                let parts = parts.map(|(v, f)| self.owned(v.clone(), Some(&f.ty)));
+                val.rebuilt(parts.collect())
+            }
+            Val::Tuple(ref all) => {
+                let parts = all.iter().map(|v| self.owned(v.clone(), None));
+                val.rebuilt(parts.collect())
+            }
             other => other,
         }
     }
@@ -456,8 +486,10 @@ impl Lower<'_> {
             }
             syn::Expr::Field(f) => {
                 let mut base = self.target(&f.base)?;
-                if let Some(Val::MutRef(inner)) = self.held(&base) {
-                    base = Destination::Var(inner, Vec::new());
+                match self.held(&base) {
+                    Some(Val::MutRef(inner)) => base = Destination::Var(inner, Vec::new()),
+                    Some(Val::Elem(place)) => base = Destination::Place(place),
+                    _ => {}
                 }
                 let index = match (&f.member, &base) {
                     (syn::Member::Unnamed(k), _) => Some(k.index),

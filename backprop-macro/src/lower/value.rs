@@ -58,16 +58,6 @@ pub struct Closure {
 }
 
 impl Val {
-    /// The scalars in it, in order.
-    pub fn leaves(&self) -> Vec<Id> {
-        match self {
-            Val::Num(id) => vec![*id],
-            Val::Tuple(all) | Val::Struct(_, all) => all.iter().flat_map(Val::leaves).collect(),
-            Val::Opt(some, val) => std::iter::once(*some).chain(val.leaves()).collect(),
-            _ => Vec::new(),
-        }
-    }
-
     /// The parts of a tuple or struct.
     pub fn parts(&self) -> Option<&[Val]> {
         match self {

@@ -59,7 +59,9 @@ impl Reverse<'_> {
                 Stmt::Loop(l) => {
                     matches!(data.node, Node::LoopOut(i, _) | Node::LoopEnd(i) if i == *l)
                 }
-                Stmt::Call(c) => matches!(data.node, Node::CallOut(i, 0) if i == *c),
+                Stmt::Call(c) => {
+                    matches!(data.node, Node::CallOut(i, k) if i == *c && (k as usize) < self.g.call(*c).outs.len())
+                },
                 Stmt::Pop(_, Some(x)) => *x == id,
                 _ => false,
             });

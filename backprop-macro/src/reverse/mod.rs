@@ -9,8 +9,7 @@
 use crate::activity::Activity;
 use crate::collect::Sums;
 use crate::graph::{
-    ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step,
-    Stmt,
+    ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Step, Stmt,
 };
 use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
@@ -22,6 +21,7 @@ use quote::quote;
 use std::collections::{BTreeMap, HashMap};
 
 mod branches;
+mod calls;
 mod fuse;
 mod loops;
 mod masked;
@@ -633,51 +633,6 @@ impl Reverse<'_> {
                     part.path.push(Step::Field(k as u32));
                     self.element(e, part);
                 }
-            }
-        }
-    }
-
-    fn visit_call(&mut self, call: CallId) {
-        let data = self.g.call(call).clone();
-        let Some(dy) = data
-            .outs
-            .first()
-            .and_then(|o| self.frame().adjoint.remove(o))
-        else {
-            return;
-        };
-        let mut gradients = Vec::new();
-        let mut shadows = Vec::new();
-        for (k, arg) in data.args.iter().enumerate() {
-            let (mut node, mut place) = (None, None);
-            match arg {
-                crate::graph::Argument::Scalar { value, .. } if self.active(*value) => {
-                    let ty = self.g.ty(*value);
-                    let here = self.g.here();
-                    let d = self
-                        .g
-                        .bound(Node::CallOut(call, k as u32 + 1), ty, Some(here));
-                    node = Some(d);
-                }
-                crate::graph::Argument::Array { place: p, .. } if self.activity.array(p.array) => {
-                    place = self.shadow(p)
-                }
-                _ => {}
-            }
-            gradients.push(node);
-            shadows.push(place);
-        }
-        let c = self.g.call_mut(call);
-        c.upstream = vec![dy];
-        c.gradients = gradients.clone();
-        c.shadows = shadows.clone();
-        for p in shadows.iter().flatten() {
-            self.g.array_mut(p.array).version += 1;
-        }
-        self.g.push(Stmt::Pullback(call));
-        for (arg, d) in data.args.iter().zip(gradients) {
-            if let (crate::graph::Argument::Scalar { value, .. }, Some(d)) = (arg, d) {
-                self.add(*value, d);
             }
         }
     }

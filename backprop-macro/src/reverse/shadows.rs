@@ -102,12 +102,12 @@ impl Reverse<'_> {
             let at = if grows && in_scope {
                 self.g.region(region).stmts.len()
             } else if in_scope {
-                let declared = self
-                    .g
-                    .region(region)
-                    .stmts
-                    .iter()
-                    .position(|s| matches!(s, Stmt::Declare(a) if *a == array));
+                // The length of what a call returned is known after it.
+                let len = self.g.array(array).len;
+                let declared = self.g.region(region).stmts.iter().rposition(|s| {
+                    matches!(s, Stmt::Declare(a) if *a == array)
+                        || matches!(s, Stmt::Let(id) if Some(*id) == len)
+                });
                 declared.map_or(0, |k| k + 1)
             } else {
                 0

@@ -151,8 +151,11 @@ impl TensorSig {
         if let Some(at) = &sig.abi {
             errors.reject(at, &errors::EXTERN_FN);
         }
-        if let Some(at) = &options.trace {
-            errors.reject(at, &errors::TENSOR_OPTION);
+        // What does not reach tensors must not be left out without a word.
+        for option in &options.given {
+            if option != "wrt" && option != "allow" {
+                errors.reject(option, &errors::TENSOR_OPTION);
+            }
         }
         for p in &sig.generics.params {
             match p {

@@ -9,6 +9,30 @@ impl Spring {
     fn energy(&self, x: f64) -> f64 {
         0.5 * self.k * x * x
     }
+
+    #[backprop(check(self = Spring { k: 1.0 }, at(x = 2.0), value = 3.0))]
+    fn expected(&self, x: f64) -> f64 {
+        0.5 * self.k * x * x
+    }
+
+    #[backprop(check(self = spring()))]
+    fn made(&self, x: f64) -> f64 {
+        0.5 * self.k * x * x
+    }
+
+    #[backprop(check(self = Spring { l: 1.0 }))]
+    fn misspelt(&self, x: f64) -> f64 {
+        0.5 * self.k * x * x
+    }
+}
+
+fn spring() -> Spring {
+    Spring { k: 1.0 }
+}
+
+#[backprop(check(self = Spring { k: 1.0 }))]
+fn no_method(x: f64) -> f64 {
+    x * x
 }
 
 static SCALE: f64 = 2.0;

@@ -28,6 +28,11 @@ fn traced(a: &Array1<f64>) -> f64 {
     a.sum()
 }
 
+#[backprop(check, stable, as = renamed, jacobian)]
+fn left_out(a: &Array1<f64>) -> f64 {
+    a.sum()
+}
+
 struct Net;
 impl Net {
     #[backprop]

@@ -1,0 +1,824 @@
+//! Calls of annotated functions: what is handed over, and what comes back.
+//!
+//! In: a path or a method, and the values of the arguments. Out: a [`Call`] whose arguments and results are scalars and arrays,
+//! whatever tuples and structs these are parts of. An attribute macro sees one function at a time: the signature of the one
+//! called is read in the same file. Where it is not found the call is taken to return a scalar, or nothing if it changes a
+//! `&mut` argument. What must hold: whatever was assumed of the function is in the types of the emitted code, so that rustc
+//! rejects what is not so.
+
+use super::Lower;
+use super::place::Destination;
+use super::value::{Val, View};
+use crate::definitions::Definitions;
+use crate::errors::{self, Errors, Rejected, Result};
+use crate::graph::{
+    Argument, Call, CallId, Callee, Form, Id, Init, Node, Pass, Passed, Place, Returned, Stmt,
+};
+use crate::options::Options;
+use crate::shape::{Length, Shape, peel};
+use crate::signature::{Param, float_generics};
+use crate::types::{FloatTy, Kind, Ty};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::HashMap;
+use syn::ext::IdentExt;
+
+/// An argument as it is written.
+pub(super) enum Given {
+    /// A value, and whether it is borrowed for the call.
+    Value(Val, bool),
+    /// `&mut place`.
+    Place(Destination, syn::Expr),
+    /// Constant Rust, as the method takes it.
+    Tokens(TokenStream),
+}
+
+/// The function called, as far as the file tells.
+pub(super) struct Known {
+    params: Vec<(syn::Type, bool)>,
+    output: Option<syn::Type>,
+    /// The names of its generic floats and constants.
+    floats: Vec<Ident>,
+    lengths: Vec<Ident>,
+    pub namespace: Ident,
+}
+
+impl Known {
+    /// Reads a signature; `None` where it is none that scalar calls can follow.
+    pub fn read(item: &syn::ItemFn, of: Option<&syn::Type>) -> Option<Known> {
+        let attr = item.attrs.iter().find(|a| {
+            let last = a.path().segments.last();
+            last.is_some_and(|s| s.ident == "backprop")
+        })?;
+        let tokens = match &attr.meta {
+            syn::Meta::List(list) => list.tokens.clone(),
+            _ => TokenStream::new(),
+        };
+        let options = Options::parse(tokens, &Errors::default());
+        let wrt = |name: &str| {
+            let names = options.wrt.as_ref();
+            names.map(|all| all.iter().any(|n| n == name))
+        };
+        let mut params = Vec::new();
+        for input in &item.sig.inputs {
+            params.push(match input {
+                syn::FnArg::Receiver(r) => {
+                    let of = of?;
+                    let ty = match &r.kind {
+                        syn::ReceiverKind::Reference(_, _, Some(_)) => syn::parse_quote!(&mut #of),
+                        syn::ReceiverKind::Reference(..) => syn::parse_quote!(&#of),
+                        syn::ReceiverKind::Value => of.clone(),
+                        _ => return None,
+                    };
+                    (ty, wrt("self") != Some(true))
+                }
+                syn::FnArg::Typed(p) => {
+                    let syn::Pat::Ident(name) = &*p.pat else {
+                        return None;
+                    };
+                    let name = name.ident.to_string();
+                    let constant = wrt(name.trim_start_matches("r#")) == Some(false);
+                    ((*p.ty).clone(), constant)
+                }
+            });
+        }
+        if crate::tensor::is_tensor(&item.sig) {
+            return None;
+        }
+        Some(Known {
+            params,
+            output: match &item.sig.output {
+                syn::ReturnType::Default => None,
+                syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
+            },
+            floats: float_generics(&item.sig.generics),
+            lengths: (item.sig.generics.const_params())
+                .map(|c| c.ident.clone())
+                .collect(),
+            namespace: options.namespace.unwrap_or_else(|| item.sig.ident.clone()),
+        })
+    }
+
+    /// Whether parameter `k` is taken by `&mut`.
+    pub fn takes_place(&self, k: usize) -> bool {
+        (self.params.get(k)).is_some_and(
+            |p| matches!(peel(&p.0), syn::Type::Reference(r) if r.mutability.is_some()),
+        )
+    }
+
+    /// Whether the first parameter is taken by reference.
+    fn borrows_first(&self) -> bool {
+        (self.params.first()).is_some_and(|p| matches!(peel(&p.0), syn::Type::Reference(_)))
+    }
+
+    /// Where the derivatives of an associated function stand.
+    pub fn beside(&self, of: &syn::Type) -> Callee {
+        Callee::Associated {
+            of: of.to_token_stream(),
+            prefix: self.namespace.unraw().to_string(),
+        }
+    }
+
+    pub fn returns_scalar(&self) -> bool {
+        match &self.output {
+            Some(ty) => {
+                let names = Definitions::of_generics(self.floats.clone());
+                matches!(Shape::parse(ty, &names), Shape::Float(_))
+            }
+            None => false,
+        }
+    }
+}
+
+/// What stands for the generic parameters of the function called.
+#[derive(Default)]
+struct Generic {
+    floats: HashMap<String, Ty>,
+    lengths: HashMap<String, Length>,
+}
+
+/// What is called, and how it is named.
+pub(super) struct Target {
+    pub path: TokenStream,
+    pub callee: Callee,
+    pub name: String,
+    pub known: Option<Known>,
+}
+
+/// A call in the making.
+struct Making {
+    id: CallId,
+    args: Vec<Argument>,
+    results: Vec<Returned>,
+    outs: Vec<Id>,
+}
+
+impl Lower<'_> {
+    /// The signature of the annotated function that a path means; the function itself included.
+    pub(super) fn known(&self, path: &syn::Path) -> Option<Known> {
+        if path.is_ident(&self.sig.ident) && !self.sig.associated {
+            let sig = self.sig;
+            return Some(Known {
+                params: (sig.params.iter())
+                    .map(|p| (p.ty.clone(), !p.active && p.shape.has_floats()))
+                    .collect(),
+                output: sig.result.clone(),
+                floats: sig.names.floats.clone(),
+                lengths: sig
+                    .generics
+                    .const_params()
+                    .map(|c| c.ident.clone())
+                    .collect(),
+                namespace: sig.namespace.clone(),
+            });
+        }
+        Known::read(&self.sig.names.callee(path)?, None)
+    }
+
+    /// Whether the function is differentiated with respect to `self`, so that it is a variable.
+    pub(super) fn has_self(&self) -> bool {
+        self.sig.params.iter().any(Param::is_self)
+    }
+
+    /// The annotated function of a type that a path means: `Spring::rest`.
+    pub(super) fn associated(&self, path: &syn::Path) -> Option<(syn::Type, Known)> {
+        let mut of = path.clone();
+        let name = of.segments.pop()?.ident.to_string();
+        of.segments.pop_punct();
+        let of: syn::Path = syn::parse2(of.to_token_stream()).ok()?;
+        let last = of.segments.last()?.ident.to_string();
+        if !last.chars().next().is_some_and(char::is_uppercase) {
+            return None;
+        }
+        let ty: syn::Type = match (last == "Self").then(|| self.sig.names.implementor()) {
+            Some(found) => found?,
+            None => syn::parse_quote!(#of),
+        };
+        let syn::Type::Path(p) = peel(&ty) else {
+            return None;
+        };
+        let item = self.sig.names.method(&p.path, &name)?;
+        // A method that calls itself: its residuals would hold themselves.
+        if self.sig.associated && self.sig.ident == name {
+            return None;
+        }
+        let known = Known::read(&item, Some(&ty))?;
+        Some((ty, known))
+    }
+
+    /// A method of a struct: one of its own that is annotated.
+    pub(super) fn struct_method(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        name: &str,
+        receiver: Val,
+        of: &syn::Path,
+    ) -> Result<Val> {
+        if x.turbofish.is_some() {
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        }
+        if self.sig.associated && self.sig.ident == name {
+            return self.errors_named(&x.method, &errors::RECURSION, name);
+        }
+        let ty: syn::Type = syn::parse_quote!(#of);
+        let item = self.sig.names.method(of, name);
+        let Some(known) = item.as_ref().and_then(|item| Known::read(item, Some(&ty))) else {
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        };
+        let first = if known.takes_place(0) {
+            let receiver = &x.receiver;
+            let to = match self.operand(receiver)? {
+                Val::MutRef(var) => Destination::Var(var, Vec::new()),
+                _ => self.target(receiver)?,
+            };
+            Given::Place(to, (**receiver).clone())
+        } else {
+            Given::Value(receiver, known.borrows_first())
+        };
+        let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let mut given = vec![first];
+        given.extend(self.given(&args, &Some(&known), 1, false)?);
+        self.method_of(x, name, &ty, known, given)
+    }
+
+    fn method_of(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        name: &str,
+        of: &syn::Type,
+        known: Known,
+        given: Vec<Given>,
+    ) -> Result<Val> {
+        let method = &x.method;
+        let target = Target {
+            path: quote!(<#of>::#method),
+            callee: known.beside(of),
+            name: name.to_owned(),
+            known: Some(known),
+        };
+        self.annotated(target, given, x)
+    }
+
+    /// A method of `self`, which is constant here.
+    pub(super) fn constant_self(&mut self, x: &syn::ExprMethodCall, name: &str) -> Result<Val> {
+        let known = self.sig.names.implementor().and_then(|of| {
+            let syn::Type::Path(p) = peel(&of) else {
+                return None;
+            };
+            let item = self.sig.names.method(&p.path, name)?;
+            Known::read(&item, Some(&of)).map(|known| (of, known))
+        });
+        let own = self.sig.receiver.as_ref().map(|r| &r.kind);
+        let (Some((of, known)), Some(own)) = (known, own) else {
+            return self.errors_named(&x.method, &errors::SELF_CALL, "self");
+        };
+        if self.sig.ident == name {
+            return self.errors_named(&x.method, &errors::RECURSION, name);
+        }
+        let borrowed = matches!(own, syn::ReceiverKind::Reference(..));
+        let first = match (borrowed, known.borrows_first()) {
+            // What the method changes of a constant would have to be known.
+            _ if known.takes_place(0) || x.turbofish.is_some() => {
+                return self.errors_named(&x.method, &errors::SELF_CALL, "self");
+            }
+            (true, true) | (false, false) => quote!(self),
+            (true, false) => quote!(*self),
+            (false, true) => quote!(&self),
+        };
+        let args: Vec<&syn::Expr> = x.args.iter().collect();
+        let mut given = vec![Given::Tokens(first)];
+        given.extend(self.given(&args, &Some(&known), 1, false)?);
+        self.method_of(x, name, &of, known, given)
+    }
+
+    /// A call of an annotated function.
+    pub(super) fn annotated(
+        &mut self,
+        target: Target,
+        given: Vec<Given>,
+        at: &impl ToTokens,
+    ) -> Result<Val> {
+        let known = target.known.as_ref();
+        if known.is_some_and(|k| k.params.len() != given.len()) {
+            return self.errors_named(at, &errors::CALL_ARGUMENTS, &target.name);
+        }
+        let mut generic = Generic::default();
+        for name in known.iter().flat_map(|k| &k.floats) {
+            let ty = self.g.types.fresh(Kind::AnyFloat);
+            generic.floats.insert(name.to_string(), ty);
+        }
+        let mut making = Making {
+            id: CallId(self.g.calls.len() as u32),
+            args: Vec::new(),
+            results: Vec::new(),
+            outs: Vec::new(),
+        };
+        let mut passed = Vec::new();
+        let mut places = Vec::new();
+        let changes = given.iter().any(|g| matches!(g, Given::Place(..)));
+        let nothing = match known {
+            Some(k) => k.output.is_none(),
+            None => changes,
+        };
+        for (k, given) in given.into_iter().enumerate() {
+            let param = known.map(|f| f.params[k].clone());
+            let constant = param.as_ref().is_some_and(|p| p.1);
+            let shape = param.as_ref().map(|p| self.shape_there(&p.0, known));
+            let by_ref = |syntax| match &param {
+                Some((ty, _)) => matches!(peel(ty), syn::Type::Reference(_)),
+                None => syntax,
+            };
+            match given {
+                Given::Tokens(t) => passed.push(Passed {
+                    form: Form::Tokens(t),
+                    pass: Pass::Value,
+                    constant,
+                }),
+                Given::Value(val, borrowed) => {
+                    let borrowed = match &val {
+                        Val::View(view) => by_ref(view.by_ref),
+                        _ => by_ref(borrowed),
+                    };
+                    self.match_shape(&val, shape.as_ref(), known, &mut generic);
+                    let whole = self.borrowed_whole(&val).filter(|_| borrowed);
+                    let form = match whole {
+                        Some(reference) => {
+                            making.args.push(Argument::Scalar { value: reference });
+                            let parts = self.parts_of_whole(val, &mut making);
+                            Form::Whole(reference, Box::new(parts))
+                        }
+                        None => self.argument(val, &mut making, at)?,
+                    };
+                    passed.push(Passed {
+                        form,
+                        pass: if borrowed { Pass::Ref } else { Pass::Value },
+                        constant,
+                    });
+                }
+                Given::Place(to, expr) => {
+                    if !nothing {
+                        return self.errors_named(&expr, &errors::CALL_IN_OUT, &target.name);
+                    }
+                    let val = self.fetch(&to, &expr)?;
+                    let val = match val {
+                        Val::MutRef(var) => self.read(var),
+                        val => val,
+                    };
+                    self.match_shape(&val, shape.as_ref(), known, &mut generic);
+                    let form = self.argument(val.clone(), &mut making, at)?;
+                    places.push((passed.len(), to, expr, val));
+                    passed.push(Passed {
+                        form,
+                        pass: Pass::Value,
+                        constant,
+                    });
+                }
+            }
+        }
+        // What comes back.
+        let mut changed = Vec::new();
+        for (k, to, expr, before) in places {
+            let (after, form) = self.left_behind(&before, &mut making, &expr)?;
+            passed[k].pass = Pass::Mut(form);
+            changed.push((to, expr, before, after));
+        }
+        let (val, returns) = match (nothing, known.and_then(|k| k.output.clone())) {
+            (true, _) => (Val::Unit, None),
+            (false, Some(ty)) => {
+                let shape = self.shape_there(&ty, known);
+                let (val, form) = self.returned(&shape, &generic, known, &mut making, at)?;
+                (val, Some(form))
+            }
+            (false, None) => {
+                let ty = self.g.types.fresh(Kind::AnyFloat);
+                let (id, form) = self.scalar_result(ty, &mut making);
+                (Val::Num(id), Some(form))
+            }
+        };
+        let n = making.args.len();
+        let span = at.to_token_stream().into_iter().next();
+        let arrays = making.results.iter().filter_map(|r| match r {
+            Returned::Array(a) => Some(*a),
+            Returned::Scalar(_) => None,
+        });
+        let arrays: Vec<_> = arrays.collect();
+        self.g.calls.push(Call {
+            path: target.path,
+            callee: target.callee,
+            args: making.args,
+            passed,
+            results: making.results,
+            returns,
+            outs: making.outs,
+            upstream: Vec::new(),
+            incoming: vec![None; arrays.len()],
+            gradients: vec![None; n],
+            shadows: vec![None; n],
+            changed: Vec::new(),
+            span: span.map_or_else(Span::call_site, |t| t.span()),
+        });
+        self.g.push(Stmt::Call(making.id));
+        for array in arrays {
+            self.g.push(Stmt::Declare(array));
+            let dynamic = matches!(self.g.array(array).shape, Shape::Vec(_));
+            if dynamic && self.g.array(array).len.is_none() {
+                let place = Place {
+                    array,
+                    path: Vec::new(),
+                };
+                let len = self.place_len(&place);
+                self.g.array_mut(array).len = Some(len);
+            }
+        }
+        for (to, expr, before, after) in changed {
+            match (before, after) {
+                (Val::View(place), Val::View(after)) => {
+                    self.g.copy(place.place, after.place, false);
+                }
+                (_, after) => self.put(to, after, &expr, &expr)?,
+            }
+        }
+        Ok(val)
+    }
+
+    /// A type of the function called, as it is named here.
+    fn shape_there(&self, ty: &syn::Type, known: Option<&Known>) -> Shape {
+        match known {
+            Some(k) if !k.floats.is_empty() => {
+                Shape::parse(ty, &self.sig.names.beside(k.floats.clone()))
+            }
+            _ => Shape::parse(ty, &self.sig.names),
+        }
+    }
+
+    /// Learns types from what a parameter is declared to be, and what its generic parameters stand for.
+    fn match_shape(
+        &mut self,
+        val: &Val,
+        shape: Option<&Shape>,
+        known: Option<&Known>,
+        generic: &mut Generic,
+    ) {
+        let Some(shape) = shape else { return };
+        match (val, shape) {
+            (Val::Num(id), shape) => {
+                let ty = self.g.ty(*id);
+                self.match_type(ty, shape, generic);
+            }
+            (Val::Elem(place), shape) => {
+                let found = self.g.shape_at(place);
+                self.match_shapes(&found, shape, known, generic);
+            }
+            (Val::View(view), shape) => {
+                let found = self.g.shape_at(&view.place);
+                self.match_shapes(&found, shape, known, generic);
+            }
+            (Val::Tuple(all) | Val::Struct(_, all), shape) => {
+                for (v, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
+                    self.match_shape(v, Some(&s), known, generic);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn match_type(&mut self, ty: Ty, shape: &Shape, generic: &Generic) {
+        match shape {
+            Shape::Float(FloatTy::Generic(t)) if generic.floats.contains_key(&t.to_string()) => {
+                self.g.types.unify(ty, generic.floats[&t.to_string()]);
+            }
+            Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f.clone())),
+            Shape::Constant(c) => {
+                let kind = super::kind_of(c, &self.sig.names);
+                if !matches!(kind, Kind::Other | Kind::Unknown) {
+                    self.g.types.learn(ty, kind);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn match_shapes(
+        &mut self,
+        found: &Shape,
+        wanted: &Shape,
+        known: Option<&Known>,
+        generic: &mut Generic,
+    ) {
+        match (found, wanted) {
+            (Shape::Scalar(ty), wanted) => self.match_type(*ty, wanted, generic),
+            (Shape::Float(f), Shape::Float(FloatTy::Generic(t))) => {
+                if let Some(ty) = generic.floats.get(&t.to_string()) {
+                    self.g.types.learn(*ty, Kind::Float(f.clone()));
+                }
+            }
+            (Shape::Array(a, n), Shape::Array(b, m)) => {
+                let name = m.to_token_stream().to_string();
+                if known.is_some_and(|k| k.lengths.iter().any(|l| *l == name)) {
+                    generic.lengths.insert(name, n.clone());
+                }
+                self.match_shapes(a, b, known, generic);
+            }
+            _ => {
+                if let (Some(a), Some(b)) = (found.element(), wanted.element()) {
+                    self.match_shapes(&a.clone(), &b.clone(), known, generic);
+                }
+                if let (Some(a), Some(b)) = (found.parts(), wanted.parts()) {
+                    for ((_, x), (_, y)) in a.iter().zip(&b) {
+                        self.match_shapes(x, y, known, generic);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The scalars and arrays of an argument.
+    fn argument(&mut self, val: Val, making: &mut Making, at: &impl ToTokens) -> Result<Form> {
+        let leaf = match val {
+            Val::Num(value) => Argument::Scalar { value },
+            Val::Elem(place) => Argument::Scalar {
+                value: self.g.load(place),
+            },
+            Val::MutRef(var) => {
+                let val = self.read(var);
+                return self.argument(val, making, at);
+            }
+            Val::Path(_) => Argument::Scalar {
+                value: self.num(val, at)?,
+            },
+            Val::View(View {
+                place,
+                window: None,
+                ..
+            }) => {
+                let held = self.g.whole(&place);
+                Argument::Array { place, held }
+            }
+            Val::Tuple(ref all) => {
+                let shape = Shape::Tuple(vec![Shape::Unknown; all.len()]);
+                return self.arguments(shape, all.clone(), making, at);
+            }
+            Val::Struct(of, all) => return self.arguments(Shape::Struct(of), all, making, at),
+            Val::Poison => return Err(Rejected),
+            _ => return self.reject(at, &errors::CALL_ARGUMENT),
+        };
+        making.args.push(leaf);
+        Ok(Form::Leaf(making.args.len() - 1))
+    }
+
+    /// The reference to a parameter that is passed on as it came.
+    fn borrowed_whole(&mut self, val: &Val) -> Option<Id> {
+        let at = self.borrowed.iter().position(|b| same(&b.0, val))?;
+        let (_, param, known) = self.borrowed[at];
+        if known.is_none() {
+            let ident = &self.sig.params[param].ident;
+            let ty = self.g.types.fresh(Kind::Other);
+            let id = self.param_node(quote!(#ident), ty, &ident.to_string(), param as u32);
+            self.borrowed[at].2 = Some(id);
+        }
+        self.borrowed[at].2
+    }
+
+    /// What gets a gradient of an argument that is passed as a whole.
+    fn parts_of_whole(&mut self, val: Val, making: &mut Making) -> Form {
+        match val {
+            Val::Num(value) if self.g.is_float(value) => {
+                making.args.push(Argument::Scalar { value });
+                Form::Leaf(making.args.len() - 1)
+            }
+            Val::View(view) => {
+                let held = self.g.whole(&view.place);
+                making.args.push(Argument::Array {
+                    place: view.place,
+                    held,
+                });
+                Form::Leaf(making.args.len() - 1)
+            }
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let shape = match &val {
+                    Val::Struct(of, _) => Shape::Struct(of.clone()),
+                    _ => Shape::Tuple(vec![Shape::Unknown; all.len()]),
+                };
+                let parts = all.iter().map(|v| self.parts_of_whole(v.clone(), making));
+                Form::Parts(shape, parts.collect())
+            }
+            _ => Form::Tokens(TokenStream::new()),
+        }
+    }
+
+    fn arguments(
+        &mut self,
+        shape: Shape,
+        all: Vec<Val>,
+        making: &mut Making,
+        at: &impl ToTokens,
+    ) -> Result<Form> {
+        let forms: Result<Vec<Form>> = all
+            .into_iter()
+            .map(|v| self.argument(v, making, at))
+            .collect();
+        Ok(Form::Parts(shape, forms?))
+    }
+
+    // ---- results ----
+
+    fn scalar_result(&mut self, ty: Ty, making: &mut Making) -> (Id, Form) {
+        let here = self.g.here();
+        let node = Node::CallOut(making.id, making.outs.len() as u32);
+        let id = self.g.bound(node, ty, Some(here));
+        making.outs.push(id);
+        making.results.push(Returned::Scalar(id));
+        (id, Form::Leaf(making.results.len() - 1))
+    }
+
+    fn array_result(
+        &mut self,
+        shape: Shape,
+        name: &str,
+        making: &mut Making,
+        at: &impl ToTokens,
+    ) -> Result<(View, Form)> {
+        if shape
+            .element()
+            .is_some_and(|s| s.gradient_is_dynamic() || s.has_structs())
+        {
+            return self.reject(at, &errors::CALL_ROWS);
+        }
+        let init = Init::Returned(making.id);
+        let array = self.g.new_array(name, shape, init, Span::call_site());
+        making.results.push(Returned::Array(array));
+        let view = View {
+            place: Place {
+                array,
+                path: Vec::new(),
+            },
+            window: None,
+            by_ref: false,
+        };
+        Ok((view, Form::Leaf(making.results.len() - 1)))
+    }
+
+    /// What is returned.
+    fn returned(
+        &mut self,
+        shape: &Shape,
+        generic: &Generic,
+        known: Option<&Known>,
+        making: &mut Making,
+        at: &impl ToTokens,
+    ) -> Result<(Val, Form)> {
+        match shape {
+            Shape::Float(_) | Shape::Constant(_) => {
+                let ty = match shape {
+                    Shape::Constant(ty) => {
+                        let kind = super::kind_of(ty, &self.sig.names);
+                        self.g.types.fresh(kind)
+                    }
+                    _ => {
+                        let ty = self.g.types.fresh(Kind::AnyFloat);
+                        self.match_type(ty, shape, generic);
+                        ty
+                    }
+                };
+                let (id, form) = self.scalar_result(ty, making);
+                Ok((Val::Num(id), form))
+            }
+            Shape::Array(..) | Shape::Vec(_) => {
+                let Some(shape) = self.instance(shape, generic, known) else {
+                    return self.reject(at, &errors::CALL_ROWS);
+                };
+                let (view, form) = self.array_result(shape, "result", making, at)?;
+                Ok((Val::View(view), form))
+            }
+            Shape::Tuple(_) | Shape::Struct(_) => {
+                let (mut vals, mut forms) = (Vec::new(), Vec::new());
+                for (_, part) in shape.parts().unwrap_or_default() {
+                    let (val, form) = self.returned(&part, generic, known, making, at)?;
+                    vals.push(val);
+                    forms.push(form);
+                }
+                let val = match shape {
+                    Shape::Struct(of) => Val::Struct(of.clone(), vals),
+                    _ => Val::Tuple(vals),
+                };
+                Ok((val, Form::Parts(shape.clone(), forms)))
+            }
+            _ => self.reject(at, &errors::CALL_ARGUMENT),
+        }
+    }
+
+    /// The shape of an array, its generic parameters being what the arguments made them.
+    fn instance(
+        &mut self,
+        shape: &Shape,
+        generic: &Generic,
+        known: Option<&Known>,
+    ) -> Option<Shape> {
+        Some(match shape {
+            Shape::Float(FloatTy::Generic(t)) => match generic.floats.get(&t.to_string()) {
+                Some(ty) => Shape::Scalar(*ty),
+                None => shape.clone(),
+            },
+            Shape::Array(s, n) => {
+                let s = self.instance(s, generic, known)?;
+                let text = n.to_token_stream().to_string();
+                let foreign = |l: &Ident| text.split_whitespace().any(|word| *l == word);
+                let n = match generic.lengths.get(&text) {
+                    Some(n) => n.clone(),
+                    None if known.is_some_and(|k| k.lengths.iter().any(foreign)) => return None,
+                    None => n.clone(),
+                };
+                Shape::Array(Box::new(s), n)
+            }
+            Shape::Vec(s) => Shape::Vec(Box::new(self.instance(s, generic, known)?)),
+            Shape::Tuple(all) => {
+                let all: Option<Vec<Shape>> = all
+                    .iter()
+                    .map(|s| self.instance(s, generic, known))
+                    .collect();
+                Shape::Tuple(all?)
+            }
+            other => other.clone(),
+        })
+    }
+
+    /// What a `&mut` argument holds when the call has ended.
+    fn left_behind(
+        &mut self,
+        before: &Val,
+        making: &mut Making,
+        at: &syn::Expr,
+    ) -> Result<(Val, Form)> {
+        match before {
+            Val::Num(id) => {
+                let ty = self.g.ty(*id);
+                let (id, form) = self.scalar_result(ty, making);
+                Ok((Val::Num(id), form))
+            }
+            Val::Elem(place) => {
+                let id = self.g.load(place.clone());
+                self.left_behind(&Val::Num(id), making, at)
+            }
+            Val::View(view) => {
+                let shape = match self.g.shape_at(&view.place) {
+                    Shape::Slice(s) => Shape::Vec(s),
+                    shape => shape,
+                };
+                let dynamic = matches!(shape, Shape::Vec(_));
+                let name = self.g.array(view.place.array).name.clone();
+                let (after, form) = self.array_result(shape, &name, making, at)?;
+                if dynamic {
+                    let len = self.place_len(&view.place);
+                    self.g.array_mut(after.place.array).len = Some(len);
+                }
+                Ok((Val::View(after), form))
+            }
+            Val::Tuple(all) | Val::Struct(_, all) => {
+                let (mut vals, mut forms) = (Vec::new(), Vec::new());
+                for part in all {
+                    let (val, form) = self.left_behind(part, making, at)?;
+                    vals.push(val);
+                    forms.push(form);
+                }
+                let shape = match before {
+                    Val::Struct(of, _) => Shape::Struct(of.clone()),
+                    _ => Shape::Tuple(vec![Shape::Unknown; vals.len()]),
+                };
+                Ok((before.rebuilt(vals), Form::Parts(shape, forms)))
+            }
+            _ => self.reject(at, &errors::CALL_ARGUMENT),
+        }
+    }
+
+    /// The namespace of a function's derivatives: its path without generic arguments, under the name that `as` gave it.
+    pub(super) fn namespace_of(&self, path: &syn::Path, known: Option<&Known>) -> TokenStream {
+        if path.is_ident(&self.sig.ident) {
+            return self.sig.namespace.to_token_stream();
+        }
+        let mut path = path.clone();
+        if let Some(last) = path.segments.last_mut() {
+            last.arguments = syn::PathArguments::None;
+            if let Some(k) = known
+                && k.namespace != last.ident
+            {
+                last.ident = Ident::new(&k.namespace.to_string(), last.ident.span());
+            }
+        }
+        quote!(#path)
+    }
+}
+
+/// Whether two values are made of the same scalars and arrays.
+fn same(a: &Val, b: &Val) -> bool {
+    match (a, b) {
+        (Val::Num(a), Val::Num(b)) => a == b,
+        (Val::View(a), Val::View(b)) => {
+            a.place == b.place && a.window.is_none() && b.window.is_none()
+        }
+        (Val::Opt(a, x), Val::Opt(b, y)) => a == b && same(x, y),
+        _ => match (a.parts(), b.parts()) {
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            _ => false,
+        },
+    }
+}
