@@ -4,10 +4,20 @@
 #[macro_use]
 #[path = "tensors/agree.rs"]
 mod agree;
+#[path = "tensors/branches.rs"]
+mod branches;
+#[path = "tensors/calls.rs"]
+mod calls;
+#[path = "tensors/control.rs"]
+mod control;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
+#[path = "tensors/idioms.rs"]
+mod idioms;
 #[path = "tensors/linear.rs"]
 mod linear;
+#[path = "tensors/loops.rs"]
+mod loops;
 #[path = "tensors/networks.rs"]
 mod networks;
 #[path = "tensors/shapes.rs"]

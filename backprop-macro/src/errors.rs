@@ -102,11 +102,13 @@ messages! {
     TENSOR_MIXED: "`f32` and `f64` in one function of tensors", "all tensors and floats of it must be of one type", "convert them outside";
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
     TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";
-    TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays; compute what is constant outside; write loops as products, sums and `map_axis`";
-    TENSOR_LOOP: "this loop is not supported in a function of tensors", "only loops over a literal range of up to 64 or over tensors written out, `[w1, w2]`, are: they are written one iteration after another", "write it as products, sums, `map_axis` or `fold`";
+    TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
+    TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`), the elements of a vector, a list of tensors, or `zip`, `enumerate` and `rev` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
+    TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
+    TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
-    TENSOR_CALL: "a call with tensors is not supported here", "the macro cannot see what it returns", "write the operation out";
+    TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp

@@ -8,10 +8,12 @@ use crate::errors::Errors;
 use crate::source::Source;
 use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
+use crate::tensor::idioms::Lane;
 use crate::tensor::lower::{Program, Val, const_name};
 use crate::tensor::map::{self, MapCode};
-use crate::tensor::reverse::{Step, Upstream, base};
+use crate::tensor::reverse::{Step, Upstream, base, reverse};
 use crate::tensor::signature::{Kind, TensorSig, dimension};
+use crate::tensor::tape::Tape;
 use crate::tensor::transpose::{self, Spelling};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -27,6 +29,8 @@ pub enum Again {
     Keep,
     /// Never dropped: a check of shapes, an assertion.
     Effect,
+    /// Both: never dropped, never run again.
+    Loop,
 }
 
 /// One statement and the names that it defines.
@@ -37,19 +41,14 @@ pub struct Line {
     pub again: Again,
 }
 
-/// Where the parameters' adjoints are.
-#[derive(Clone, Copy)]
-pub enum Into<'a> {
-    /// In the caller's buffers.
-    Buffers,
-    /// In the parameters themselves; that of the others, in the workspace.
-    Parameters(&'a BTreeSet<V>),
-}
-
-/// The adjoints that have a place, and where those of parameters have theirs.
-struct Started<'a> {
-    all: BTreeSet<V>,
-    into: Into<'a>,
+impl Line {
+    pub fn none() -> Line {
+        Line {
+            names: Vec::new(),
+            tokens: TokenStream::new(),
+            again: Again::Pure,
+        }
+    }
 }
 
 /// What a name holds, for the residuals.
@@ -61,6 +60,10 @@ pub enum Held {
     Slot(Rank),
     Scalar,
     Dim(Rank),
+    /// What a loop's iterations keep.
+    Tape(usize),
+    /// Not kept: made again by these statements.
+    Again(TokenStream),
 }
 
 pub struct Emit<'a> {
@@ -72,7 +75,13 @@ pub struct Emit<'a> {
     /// The buffers used, with their ranks.
     pub slots: RefCell<BTreeMap<String, Rank>>,
     pub held: RefCell<BTreeMap<String, Held>>,
+    /// What the loops keep; the fields that are in an iteration's struct; the loops whose structs are in the workspace.
+    pub tapes: RefCell<Vec<Tape>>,
+    pub homes: RefCell<BTreeMap<String, usize>>,
+    pub vectors: RefCell<BTreeSet<usize>>,
     live: BTreeSet<V>,
+    /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
+    pub moved: RefCell<Option<BTreeSet<V>>>,
 }
 
 fn name(prefix: &str, v: u32) -> Ident {
@@ -111,7 +120,11 @@ impl<'a> Emit<'a> {
             summed: BTreeMap::new(),
             slots: RefCell::default(),
             held: RefCell::default(),
+            tapes: RefCell::new(vec![Tape::default(); g.loops.len()]),
+            homes: RefCell::default(),
+            vectors: RefCell::default(),
             live: uses.keys().copied().collect(),
+            moved: RefCell::default(),
         };
         for (k, value) in g.values.iter().enumerate() {
             let v = V(k as u32);
@@ -125,27 +138,49 @@ impl<'a> Emit<'a> {
                     e.codes.insert(v, code);
                 }
                 Op::Sum(a)
-                    if uses.get(a) == Some(&1) && matches!(g.value(*a).op, Op::Map { .. }) =>
+                    if uses.get(a) == Some(&1)
+                        && g.value(*a).region == value.region
+                        && matches!(g.value(*a).op, Op::Map { .. }) =>
                 {
                     e.summed.insert(*a, v);
                 }
                 _ => {}
             }
         }
-        errors.is_empty().then_some(e)
+        if errors.is_empty() {
+            e.plan(&reverse(g, &program.result, |_| true));
+            return Some(e);
+        }
+        None
+    }
+
+    /// What may be there for its shape alone.
+    fn has_shape_only(&self, v: V) -> bool {
+        matches!(
+            self.g.value(v).op,
+            Op::Param(_)
+                | Op::Item(..)
+                | Op::Inside { .. }
+                | Op::After { .. }
+                | Op::Constant(_)
+                | Op::Call { .. }
+        )
     }
 
     fn fused_away(&self, v: V) -> bool {
         !self.live.contains(&v)
     }
 
-    fn slot(&self, name: &Ident, rank: Rank) -> TokenStream {
+    pub fn slot(&self, name: &Ident, rank: Rank) -> TokenStream {
         let field = field(name);
+        if let Some(home) = self.home(&field) {
+            return quote!(&mut #home);
+        }
         self.slots.borrow_mut().insert(field.to_string(), rank);
         quote!(&mut __ws.#field)
     }
 
-    fn hold(&self, name: &Ident, held: Held) {
+    pub fn hold(&self, name: &Ident, held: Held) {
         self.held.borrow_mut().insert(name.to_string(), held);
     }
 
@@ -176,14 +211,37 @@ impl<'a> Emit<'a> {
         })
     }
 
+    /// How an idiom's row spells what it reads.
+    fn lane(&self, v: V, f: impl FnOnce(&Lane) -> TokenStream) -> TokenStream {
+        let Op::Idiom {
+            of, shift, axis, ..
+        } = &self.g.value(v).op
+        else {
+            return TokenStream::new();
+        };
+        f(&Lane {
+            of: self.operand(*of),
+            shift: shift.map(|m| (self.operand(m), self.g.is_tensor(m))),
+            axis,
+            zero: self.zero(),
+        })
+    }
+
     // ---- forward ----
 
     pub fn forward(&self) -> Vec<Line> {
+        self.lines(&self.g.stmts)
+    }
+
+    pub fn lines(&self, stmts: &[Stmt]) -> Vec<Line> {
         let mut out = Vec::new();
-        for stmt in &self.g.stmts {
+        for stmt in stmts {
             match stmt {
-                Stmt::Value(v) if self.live.contains(v) => out.extend(self.value(*v)),
+                Stmt::Value(v) if self.live.contains(v) || self.has_shape_only(*v) => {
+                    out.extend(self.value(*v))
+                }
                 Stmt::Value(_) => {}
+                Stmt::Loop(id) => out.push(self.run(*id)),
                 Stmt::Dim(d) => out.push(self.dim(*d)),
                 Stmt::Const(c) => {
                     let (name, tokens) = (const_name(*c), &self.g.consts[c.0 as usize]);
@@ -299,13 +357,28 @@ impl<'a> Emit<'a> {
                 let t = tensor_name(v);
                 let slot = self.slot(&t, rank);
                 self.hold(&t, Held::Slot(rank));
+                let show = self.show(&t);
                 vec![line(
                     &[&t],
-                    quote!(let #t = ::backprop::tensor::hold(#slot, #tokens).view();),
+                    quote!(let #t = ::backprop::tensor::hold(#slot, #tokens); #show),
                     Again::Keep,
                 )]
             }
+            (Op::Param(k), Ty::List(_)) => {
+                let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
+                self.hold(&t, Held::Param(*k));
+                vec![line(&[&t], quote!(let #t = &#ident[..];), Again::Keep)]
+            }
+            (Op::Item(list, k), _) => {
+                let (t, list) = (tensor_name(v), tensor_name(*list));
+                vec![line(&[&t], quote!(let #t = #list[#k].view();), Again::Pure)]
+            }
+            (Op::Inside { of, .. }, Ty::Tensor(..)) => vec![self.inside(v, *of)],
+            (Op::After { of, .. }, Ty::Tensor(..)) => vec![self.after(v, *of)],
+            (Op::Inside { .. } | Op::After { .. }, _) => Vec::new(),
             (Op::Map { .. }, _) => self.map(v),
+            (Op::Call { function, args }, _) => vec![self.call(v, function, args)],
+            (_, Ty::List(_)) => Vec::new(),
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
                 vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
@@ -329,12 +402,13 @@ impl<'a> Emit<'a> {
                         let (t, n) = (tensor_name(v), dim_name(dim));
                         let slot = self.slot(&t, rank);
                         self.hold(&t, Held::Slot(rank));
+                        let show = self.show(&t);
                         vec![line(
                             &[&t],
                             quote! {
                                 let #t = ::backprop::tensor::fit(#slot, &#n);
                                 ::backprop::tensor::lanes(#of, #axis, #t.view_mut(), #call);
-                                let #t = #t.view();
+                                #show
                             },
                             Again::Keep,
                         )]
@@ -353,25 +427,40 @@ impl<'a> Emit<'a> {
             (op, Ty::Scalar) => {
                 let s = scalar_name(v);
                 self.hold(&s, Held::Scalar);
-                let call = self.spelling(|sp| transpose::forward(op, sp, &TokenStream::new()));
+                let out = TokenStream::new();
+                let call = match op {
+                    Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
+                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                };
                 vec![line(&[&s], quote!(let #s = #call;), Again::Keep)]
             }
             (op, Ty::Tensor(rank, dim)) => {
                 let (t, n) = (tensor_name(v), dim_name(dim));
                 let slot = self.slot(&t, rank);
                 self.hold(&t, Held::Slot(rank));
-                let call = self.spelling(|sp| transpose::forward(op, sp, &quote!(#t.view_mut())));
+                let out = quote!(#t.view_mut());
+                let call = match op {
+                    Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
+                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                };
+                let show = self.show(&t);
                 vec![line(
                     &[&t],
                     quote! {
                         let #t = ::backprop::tensor::fit(#slot, &#n);
                         #call;
-                        let #t = #t.view();
+                        #show
                     },
                     Again::Keep,
                 )]
             }
         }
+    }
+
+    /// A buffer that has been written becomes a view; where a call takes the array itself, that has a name too.
+    pub fn show(&self, t: &Ident) -> TokenStream {
+        let own = format_ident!("__own{}", t, span = Span::mixed_site());
+        quote!(let #own = &*#t; let #t = #own.view();)
     }
 
     fn map(&self, v: V) -> Vec<Line> {
@@ -419,7 +508,7 @@ impl<'a> Emit<'a> {
             self.hold(o, Held::Slot(rank));
             names.push(o.to_string());
             starts.extend(quote!(let #o = ::backprop::tensor::fit(#slot, &#n);));
-            ends.extend(quote!(let #o = #o.view();));
+            ends.extend(self.show(o));
         }
         let (inputs, pattern) = self.inputs(&operands, &used, &n);
         let sums = match summed {
@@ -492,23 +581,27 @@ impl<'a> Emit<'a> {
     // ---- backward ----
 
     /// The adjoint of a value, to be written: a mutable view.
-    fn place(&self, v: V) -> TokenStream {
+    pub fn place(&self, v: V) -> TokenStream {
         let (at, views) = base(self.g, v);
         let d = adjoint(at);
         let forms = views.iter().map(|v| &v.form);
+        if let (Ty::List(_), Some((k, _))) = (self.g.value(at).ty, views.split_first()) {
+            let (k, forms) = (&k.form, forms.skip(1));
+            return quote!(#d[#k].view_mut() #(#forms)*);
+        }
         quote!(#d.view_mut() #(#forms)*)
     }
 
     /// Makes room for an adjoint, unless it is the caller's buffer.
-    fn start(&self, v: V, started: &mut Started) -> TokenStream {
+    pub fn start(&self, v: V, started: &mut BTreeSet<V>) -> TokenStream {
         let (at, _) = base(self.g, v);
-        if !started.all.insert(at) {
+        if !started.insert(at) {
             return TokenStream::new();
         }
         let (d, n) = (adjoint(at), self.dim_of(at));
-        match (&self.g.value(at).op, started.into) {
-            (Op::Param(_), Into::Buffers) => return TokenStream::new(),
-            (Op::Param(k), Into::Parameters(these)) if these.contains(&at) => {
+        match (&self.g.value(at).op, &*self.moved.borrow()) {
+            (Op::Param(_), None) => return TokenStream::new(),
+            (Op::Param(k), Some(these)) if these.contains(&at) => {
                 let parameter = scalar_buffer(*k);
                 return quote!(let #d = &mut *#parameter;);
             }
@@ -518,7 +611,7 @@ impl<'a> Emit<'a> {
         quote!(let #d = ::backprop::tensor::fit(#slot, &#n);)
     }
 
-    fn scalar_add(&self, v: V, value: TokenStream, add: bool) -> TokenStream {
+    pub fn scalar_add(&self, v: V, value: TokenStream, add: bool) -> TokenStream {
         let d = adjoint(v);
         if add {
             quote!(let #d = #d + #value;)
@@ -527,7 +620,7 @@ impl<'a> Emit<'a> {
         }
     }
 
-    fn zero(&self) -> TokenStream {
+    pub fn zero(&self) -> TokenStream {
         match self.sig.float() {
             Some(t) => quote!(<#t as ::backprop::kernel::Real>::ZERO),
             None => {
@@ -548,25 +641,16 @@ impl<'a> Emit<'a> {
     }
 
     /// The backward pass; `unit` where the upstream gradient is 1, `results` how each result's is reached.
-    pub fn backward(
-        &self,
-        steps: &[Step],
-        unit: bool,
-        results: &[TokenStream],
-        into: Into,
-    ) -> TokenStream {
+    pub fn backward(&self, steps: &[Step], unit: bool, results: &[TokenStream]) -> TokenStream {
         let mut out = TokenStream::new();
-        let mut started = Started {
-            all: BTreeSet::new(),
-            into,
-        };
+        let mut started = BTreeSet::new();
         for step in steps {
             if let Step::Seed { of, result, .. } = step
                 && self.only_seeded(*of, steps)
             {
                 // Nothing is added to it: it is read where it is.
                 let (d, n, from) = (adjoint(*of), self.dim_of(*of), &results[*result]);
-                started.all.insert(*of);
+                started.insert(*of);
                 out.extend(quote!(let #d = ::backprop::tensor::seeded(&#from, &#n);));
                 continue;
             }
@@ -590,7 +674,10 @@ impl<'a> Emit<'a> {
 
     /// Whether a tensor's adjoint is its upstream gradient and nothing else.
     fn only_seeded(&self, v: V, steps: &[Step]) -> bool {
-        let computed = !matches!(self.g.value(v).op, Op::Param(_) | Op::View(..));
+        let computed = !matches!(
+            self.g.value(v).op,
+            Op::Param(_) | Op::View(..) | Op::Item(..) | Op::After { .. }
+        );
         let mut writes = steps.iter().filter(|s| self.writes(s, v));
         computed
             && self.g.is_tensor(v)
@@ -611,15 +698,20 @@ impl<'a> Emit<'a> {
                 operands.get(*position).is_some_and(|o| written(*o))
             }
             Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
+            Step::Call { adds, .. } => adds.iter().any(|a| written(a.0)),
+            Step::Idiom { of, .. } => match &self.g.value(*of).op {
+                Op::Idiom { of, .. } => written(*of),
+                _ => false,
+            },
+            // A loop reads the adjoints of what it hands on, and adds to others in its body.
+            Step::Loop { .. } => true,
+            Step::Init { of, carried, .. } => written(self.g.loops[*of].carried[*carried].init),
         }
     }
 
     /// The parameters that a backward pass may add their gradients to: once it has begun to, nothing reads them any more.
     pub fn in_place(&self, lines: &[Line], steps: &[Step]) -> BTreeSet<V> {
-        let mut started = Started {
-            all: BTreeSet::new(),
-            into: Into::Buffers,
-        };
+        let mut started = BTreeSet::new();
         let reached = vec![TokenStream::new(); steps.len()];
         let reads: Vec<BTreeSet<String>> = steps
             .iter()
@@ -648,16 +740,24 @@ impl<'a> Emit<'a> {
             .collect()
     }
 
-    fn step(
+    pub fn step(
         &self,
         step: &Step,
         unit: bool,
         results: &[TokenStream],
-        started: &mut Started,
+        started: &mut BTreeSet<V>,
     ) -> TokenStream {
         match step {
             Step::Zero(v) => {
                 let zero = self.zero();
+                if let Ty::List(_) = self.g.value(*v).ty {
+                    let d = adjoint(*v);
+                    return quote! {
+                        for __each in #d.iter_mut() {
+                            ::backprop::tensor::fill(#zero, __each.view_mut(), false);
+                        }
+                    };
+                }
                 if !self.g.is_tensor(*v) {
                     return self.scalar_add(*v, zero, false);
                 }
@@ -705,6 +805,29 @@ impl<'a> Emit<'a> {
                 quote!(#start #call)
             }
             Step::Lanes(v) => self.lanes_back(*v),
+            Step::Loop { of, body, floats } => self.run_back(*of, body, floats, started),
+            Step::Init { of, carried, add } => {
+                let c = self.g.loops[*of].carried[*carried];
+                let d = adjoint(c.after);
+                if !self.g.is_tensor(c.init) {
+                    return self.scalar_add(c.init, quote!(#d), *add);
+                }
+                let (start, place) = (self.start(c.init, started), self.place(c.init));
+                quote!(#start ::backprop::tensor::copy(#d.view(), #place, #add);)
+            }
+            Step::Call { of, adds } => self.call_back(*of, adds, started),
+            Step::Idiom { of: v, add } => {
+                let Op::Idiom { idiom, of, .. } = &self.g.value(*v).op else {
+                    return TokenStream::new();
+                };
+                let (start, place) = (self.start(*of, started), self.place(*of));
+                let (y, d) = (
+                    tensor_name(*v).to_token_stream(),
+                    adjoint(*v).to_token_stream(),
+                );
+                let call = self.lane(*v, |l| idiom.backward(l, &y, &d, &place, *add));
+                quote!(#start #call)
+            }
             Step::Map {
                 of,
                 upstream,
@@ -770,7 +893,7 @@ impl<'a> Emit<'a> {
         v: V,
         upstream: &Upstream,
         targets: &[(V, bool)],
-        started: &mut Started,
+        started: &mut BTreeSet<V>,
     ) -> TokenStream {
         let Some(code) = self.codes.get(&v) else {
             return TokenStream::new();
@@ -959,8 +1082,8 @@ pub fn mentioned(tokens: &TokenStream) -> BTreeSet<String> {
 pub fn live(lines: &[Line], wanted: &mut BTreeSet<String>, effects: bool) -> Vec<Line> {
     let mut out = Vec::new();
     for line in lines.iter().rev() {
-        let needed =
-            line.names.iter().any(|n| wanted.contains(n)) || effects && line.again == Again::Effect;
+        let needed = line.names.iter().any(|n| wanted.contains(n))
+            || effects && matches!(line.again, Again::Effect | Again::Loop);
         if needed {
             wanted.extend(mentioned(&line.tokens));
             out.push(line.clone());

@@ -18,6 +18,34 @@ pub fn uses(g: &Graph, result: &Val) -> HashMap<V, usize> {
         live[v.0 as usize] = true;
         *out.entry(*v).or_insert(0) += 1;
     }
+    // Constant Rust that reads values: conditions, assertions.
+    let effects = |stmts: &[Stmt]| -> Vec<proc_macro2::TokenStream> {
+        let of = |s: &Stmt| match s {
+            Stmt::Effect(tokens) => Some(tokens.clone()),
+            _ => None,
+        };
+        stmts.iter().filter_map(of).collect()
+    };
+    let mut texts = effects(&g.stmts);
+    texts.extend(g.loops.iter().flat_map(|l| effects(&l.stmts)));
+    for tokens in g.consts.iter().chain(&texts) {
+        for name in crate::tensor::emit::mentioned(tokens) {
+            let number = ["__s", "__t"].iter().find_map(|p| name.strip_prefix(p));
+            let Some(k) = number.and_then(|n| n.parse::<usize>().ok()) else {
+                continue;
+            };
+            if k < live.len() {
+                live[k] = true;
+                *out.entry(V(k as u32)).or_insert(0) += 1;
+            }
+        }
+    }
+    for c in g.loops.iter().flat_map(|l| &l.carried) {
+        for v in [c.init, c.next] {
+            live[v.0 as usize] = true;
+            *out.entry(v).or_insert(0) += 1;
+        }
+    }
     for k in (0..g.values.len()).rev() {
         if live[k] {
             for o in g.values[k].op.operands() {
@@ -55,6 +83,7 @@ pub fn fuse(g: &mut Graph, result: &Val) {
         for o in operands {
             let joins = uses.get(&o) == Some(&1)
                 && g.rank(o) == g.rank(v)
+                && g.value(o).region == g.value(v).region
                 && g.is_tensor(o) == g.is_tensor(v);
             match &g.value(o).op {
                 Op::Map {

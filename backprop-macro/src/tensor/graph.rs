@@ -6,13 +6,14 @@
 //! `transpose`. Shapes are a program of their own ([`DimOp`]), so that no tensor is kept for its shape alone.
 //! What must hold: an operand is defined before its user; a view's base is not a view of something else's element.
 
+use crate::tensor::idioms::Idiom;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
 
 macro_rules! index_type {
     ($($(#[$doc:meta])* $Name:ident)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         pub struct $Name(pub u32);
     )*};
 }
@@ -33,6 +34,8 @@ pub type Rank = Option<usize>;
 pub enum Ty {
     Scalar,
     Tensor(Rank, Dim),
+    /// Tensors of one rank, each of its own shape.
+    List(Rank),
 }
 
 /// A part or another arrangement of a tensor, without a copy. Its adjoint is the same view of the tensor's adjoint.
@@ -69,6 +72,19 @@ pub enum Op {
     SumAxis(V, TokenStream),
     /// One element.
     Get(V, TokenStream),
+    /// One tensor of a list: a view of it.
+    Item(V, TokenStream),
+    /// In a loop: what the iteration before has made of a variable, or its value before the loop.
+    Inside {
+        init: V,
+        of: usize,
+    },
+    /// A variable after the last iteration.
+    After {
+        init: V,
+        next: V,
+        of: usize,
+    },
     /// Some subviews along an axis, by their indices.
     Select(V, TokenStream, TokenStream),
     /// Next to one another along an axis.
@@ -85,6 +101,19 @@ pub enum Op {
         axis: Option<TokenStream>,
         function: Ident,
         scalars: Vec<V>,
+    },
+    /// An annotated function of tensors.
+    Call {
+        function: TokenStream,
+        args: Vec<crate::tensor::calls::Arg>,
+    },
+    /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
+    Idiom {
+        idiom: Idiom,
+        of: V,
+        /// Subtracted before `exp`; it has no gradient.
+        shift: Option<V>,
+        axis: Option<TokenStream>,
     },
 }
 
@@ -121,6 +150,8 @@ pub struct Value {
     pub name: Option<String>,
     /// Where it is written: errors about a map as a whole point there.
     pub span: Span,
+    /// 0, or one more than the number of the innermost loop around it.
+    pub region: usize,
 }
 
 /// What happens, in order.
@@ -131,6 +162,28 @@ pub enum Stmt {
     Const(C),
     /// `assert!(…)`: run as written.
     Effect(TokenStream),
+    Loop(usize),
+}
+
+/// A loop: its body is run once for each position.
+#[derive(Clone, Default)]
+pub struct Loop {
+    /// How often.
+    pub count: C,
+    /// The position.
+    pub index: C,
+    pub stmts: Vec<Stmt>,
+    pub carried: Vec<Carried>,
+}
+
+/// A variable that a loop changes.
+#[derive(Clone, Copy)]
+pub struct Carried {
+    pub init: V,
+    pub inside: V,
+    /// What the next iteration finds; computed in the body, in a place of its own.
+    pub next: V,
+    pub after: V,
 }
 
 /// The program.
@@ -142,6 +195,9 @@ pub struct Graph {
     pub stmts: Vec<Stmt>,
     /// Annotated functions of slices that `Lanes` call.
     pub items: Vec<TokenStream>,
+    pub loops: Vec<Loop>,
+    /// That of the values to come.
+    pub region: usize,
 }
 
 impl Graph {
@@ -151,7 +207,7 @@ impl Graph {
 
     pub fn rank(&self, v: V) -> Rank {
         match self.value(v).ty {
-            Ty::Tensor(rank, _) => rank,
+            Ty::Tensor(rank, _) | Ty::List(rank) => rank,
             Ty::Scalar => Some(0),
         }
     }
@@ -160,7 +216,7 @@ impl Graph {
     pub fn dim(&self, v: V) -> Option<Dim> {
         match self.value(v).ty {
             Ty::Tensor(_, dim) => Some(dim),
-            Ty::Scalar => None,
+            Ty::Scalar | Ty::List(_) => None,
         }
     }
 
@@ -200,6 +256,7 @@ impl Graph {
             active,
             name: None,
             span,
+            region: self.region,
         });
         self.stmts.push(Stmt::Value(id));
         id
@@ -211,6 +268,8 @@ impl Op {
     pub fn operands(&self) -> Vec<V> {
         match self {
             Op::Param(_) | Op::Constant(_) => Vec::new(),
+            Op::Inside { init, .. } => vec![*init],
+            Op::After { init, next, .. } => vec![*init, *next],
             Op::Map { operands, .. } => operands.clone(),
             Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
             Op::View(a, _)
@@ -218,6 +277,7 @@ impl Op {
             | Op::Sum(a)
             | Op::SumAxis(a, _)
             | Op::Get(a, _)
+            | Op::Item(a, _)
             | Op::Select(a, ..) => {
                 vec![*a]
             }
@@ -225,6 +285,14 @@ impl Op {
             Op::Lanes { of, scalars, .. } => std::iter::once(*of)
                 .chain(scalars.iter().copied())
                 .collect(),
+            Op::Call { args, .. } => args
+                .iter()
+                .filter_map(|a| match a {
+                    crate::tensor::calls::Arg::Value(v, _) => Some(*v),
+                    crate::tensor::calls::Arg::Constant(_) => None,
+                })
+                .collect(),
+            Op::Idiom { of, shift, .. } => std::iter::once(*of).chain(*shift).collect(),
         }
     }
 }

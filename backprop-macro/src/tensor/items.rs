@@ -6,13 +6,14 @@
 use crate::shape::peel;
 use crate::signature::local;
 use crate::tensor::emit::{
-    Again, Emit, Held, Into, Line, adjoint, field, live, mentioned, scalar_buffer,
+    Again, Emit, Held, Line, adjoint, field, live, mentioned, scalar_buffer,
 };
 use crate::tensor::fuse::leaves;
 use crate::tensor::graph::{Op, Ty, V};
 use crate::tensor::lower::Program;
 use crate::tensor::reverse::reverse;
 use crate::tensor::signature::{Kind, Out, Param, TensorSig, dimension, with_lifetime};
+use crate::tensor::tape::{tape_name, tape_type};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,8 @@ struct Bodies {
     accumulate: TokenStream,
     forward: TokenStream,
     backward: TokenStream,
-    /// The value, and the parameters moved.
-    descend: TokenStream,
+    /// The value, and the parameters moved; not for loops and lists of tensors, whose adjoints have places of their own.
+    descend: Option<TokenStream>,
     /// `forward` without the value.
     saves: TokenStream,
     /// `backward` into buffers.
@@ -39,6 +40,9 @@ struct Bodies {
     /// Name, type and value of each field.
     residuals: Vec<(Ident, TokenStream, TokenStream)>,
     slots: BTreeMap<String, crate::tensor::graph::Rank>,
+    /// The loops whose structs are in the workspace.
+    vectors: BTreeSet<usize>,
+    tapes: TokenStream,
 }
 
 /// All generated items; stubs where there is no program.
@@ -145,6 +149,16 @@ impl Items<'_> {
             .collect();
         let (slot_names, slot_types): (Vec<&Ident>, Vec<&TokenStream>) =
             slots.iter().map(|s| (&s.0, &s.1)).unzip();
+        let vectors: Vec<Ident> = bodies
+            .iter()
+            .flat_map(|b| &b.vectors)
+            .map(|&id| field(&tape_name(id)))
+            .collect();
+        let vector_types = bodies.iter().flat_map(|b| &b.vectors).map(|&id| {
+            let tape = tape_type(workspace, id);
+            quote!(::std::vec::Vec<#tape #args>)
+        });
+        let tapes = bodies.map(|b| &b.tapes);
         let t = sig.elem.tokens();
         let life = match sig.float() {
             Some(t) => quote!(<'__bp, #t>),
@@ -160,10 +174,13 @@ impl Items<'_> {
             #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
             #vis struct #residuals #life { #(#kept,)* of: ::core::marker::PhantomData<&'__bp #t> }
 
+            #tapes
+
             #[doc = #doc_workspace]
             #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
             #vis struct #workspace #args {
                 #(#slot_names: #slot_types,)*
+                #(#vectors: #vector_types,)*
                 gradient: ::core::option::Option<#gradient #args>,
             }
 
@@ -171,6 +188,7 @@ impl Items<'_> {
                 fn default() -> Self {
                     Self {
                         #(#slot_names: ::backprop::tensor::empty(),)*
+                        #(#vectors: ::std::vec::Vec::new(),)*
                         gradient: ::core::option::Option::None,
                     }
                 }
@@ -194,7 +212,7 @@ impl Items<'_> {
         // Forward and backward in one.
         let fused = |unit: bool, fresh: bool| {
             let steps = reverse(&p.graph, &p.result, |_| fresh);
-            let back = e.backward(&steps, unit, &reached, Into::Buffers);
+            let back = e.backward(&steps, unit, &reached);
             let mut wanted = mentioned(&back);
             let result = e.result(&p.result, &|_| alone);
             wanted.extend(mentioned(&e.result(&p.result, &|_| false)));
@@ -208,15 +226,13 @@ impl Items<'_> {
             TokenStream::new()
         };
         let accumulate = fused(false, false);
-        let descend = if scalar {
-            self.descend(p, e, &lines)
-        } else {
-            TokenStream::new()
-        };
+        let lists = sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)));
+        let simple = scalar && p.graph.loops.is_empty() && !lists;
+        let descend = simple.then(|| self.descend(p, e, &lines));
 
         // Apart.
         let steps = reverse(&p.graph, &p.result, |_| true);
-        let back = e.backward(&steps, false, &reached, Into::Buffers);
+        let back = e.backward(&steps, false, &reached);
         let mut wanted = mentioned(&back);
         let mut again: Vec<Line> = Vec::new();
         let mut kept: BTreeSet<String> = BTreeSet::new();
@@ -225,8 +241,24 @@ impl Items<'_> {
             if needed.is_empty() {
                 continue;
             }
-            if line.again == Again::Keep {
-                kept.extend(needed.into_iter().cloned());
+            if matches!(line.again, Again::Keep | Again::Loop) {
+                let needed: Vec<String> = needed.into_iter().cloned().collect();
+                for name in needed {
+                    let made = match e.held.borrow().get(&name) {
+                        Some(Held::Again(tokens)) => Some(tokens.clone()),
+                        _ => None,
+                    };
+                    let Some(tokens) = made else {
+                        kept.insert(name);
+                        continue;
+                    };
+                    wanted.extend(mentioned(&tokens));
+                    again.push(Line {
+                        names: vec![name],
+                        tokens,
+                        again: Again::Pure,
+                    });
+                }
             } else {
                 wanted.extend(mentioned(&line.tokens));
                 again.push(line.clone());
@@ -243,6 +275,37 @@ impl Items<'_> {
             let ident = Ident::new(name, proc_macro2::Span::mixed_site());
             let f = field(&ident);
             match how {
+                Held::Param(k) if matches!(sig.params[*k].kind, Kind::List(_)) => {
+                    let param = &sig.params[*k];
+                    let source = &param.ident;
+                    let inner = crate::tensor::signature::element(list_type(&param.ty));
+                    let element = inner.map(with_lifetime);
+                    if param.by_ref {
+                        residuals.push((
+                            f.clone(),
+                            quote!(&'__bp [#element]),
+                            quote!(&#source[..]),
+                        ));
+                    } else {
+                        residuals.push((
+                            f.clone(),
+                            quote!(::std::vec::Vec<#element>),
+                            quote!(#source),
+                        ));
+                    }
+                    unpack.extend(quote!(let #ident = &#saved.#f[..];));
+                }
+                Held::Again(_) => {}
+                Held::Tape(id) => {
+                    let tape = tape_type(&sig.workspace, *id);
+                    let (args, _) = self.generics();
+                    residuals.push((
+                        f.clone(),
+                        quote!(::std::vec::Vec<#tape #args>),
+                        quote!(::core::mem::take(&mut __ws.#f)),
+                    ));
+                    unpack.extend(quote!(let #ident = &#saved.#f[..];));
+                }
                 Held::Param(k) => {
                     let param = &sig.params[*k];
                     let Kind::Tensor(rank) = param.kind else {
@@ -312,6 +375,23 @@ impl Items<'_> {
         for (k, param) in sig.active() {
             let own = format_ident!("__g_{}", k, span = proc_macro2::Span::mixed_site());
             match param.kind {
+                Kind::List(rank) => {
+                    let (f, ident, d) =
+                        (format_ident!("shape{}", k), &param.ident, dimension(rank));
+                    let name = adjoint(value_of(p, k));
+                    residuals.push((
+                        f.clone(),
+                        quote!(::std::vec::Vec<#d>),
+                        quote!(#ident.iter().map(|__each| __each.raw_dim()).collect()),
+                    ));
+                    starts.extend(quote! {
+                        let mut #own: ::std::vec::Vec<::backprop::tensor::ndarray::Array<#t, #d>> = #saved.#f
+                            .iter()
+                            .map(|__each| ::backprop::tensor::ndarray::Array::zeros(::core::clone::Clone::clone(__each)))
+                            .collect();
+                        let #name = &mut #own[..];
+                    });
+                }
                 Kind::Tensor(rank) => {
                     let f = format_ident!("shape{}", k);
                     let ident = &param.ident;
@@ -391,6 +471,11 @@ impl Items<'_> {
             backward_into,
             residuals,
             slots: e.slots.borrow().clone(),
+            vectors: e.vectors.borrow().clone(),
+            tapes: {
+                let (args, bounds) = self.generics();
+                e.tape_structs(&sig.workspace, &self.item.vis, &args, &bounds)
+            },
         }
     }
 
@@ -400,7 +485,9 @@ impl Items<'_> {
         let up = local("up");
         let in_place = e.in_place(lines, &reverse(&p.graph, &p.result, |_| true));
         let steps = reverse(&p.graph, &p.result, |v| !in_place.contains(&v));
-        let back = e.backward(&steps, false, &[quote!(#up)], Into::Parameters(&in_place));
+        *e.moved.borrow_mut() = Some(in_place.clone());
+        let back = e.backward(&steps, false, &[quote!(#up)]);
+        *e.moved.borrow_mut() = None;
         let (mut lends, mut moves) = (TokenStream::new(), TokenStream::new());
         for (k, param) in self.sig.active() {
             let (ident, v, own) = (&param.ident, value_of(p, k), scalar_buffer(k));
@@ -481,10 +568,35 @@ impl Items<'_> {
             let own = format_ident!("__g_{}", k, span = proc_macro2::Span::mixed_site());
             let (ty, ident) = (sig.buffer(&p.kind), &p.ident);
             let name = match p.kind {
-                Kind::Tensor(_) => adjoint(V(positions[k])),
+                Kind::Tensor(_) | Kind::List(_) => adjoint(V(positions[k])),
                 _ => scalar_buffer(k),
             };
             match p.kind {
+                Kind::List(_) => {
+                    let text = format!(
+                        "the buffers for the gradient of `{}` have other shapes",
+                        ident.unraw()
+                    );
+                    let (saved, shape) = (local("saved"), format_ident!("shape{}", k));
+                    checks.extend(quote!(::core::assert!(
+                        #name.len() == #ident.len() && #name.iter().zip(#ident.iter()).all(|(__a, __b)| __a.shape() == __b.shape()),
+                        #text
+                    );));
+                    saved_checks.extend(quote!(::core::assert!(
+                        #name.len() == #saved.#shape.len() && #name.iter().zip(&#saved.#shape).all(|(__a, __b)| __a.raw_dim() == *__b),
+                        #text
+                    );));
+                    own_starts.extend(quote!(let mut #own: ::std::vec::Vec<_> = #ident
+                        .iter()
+                        .map(|__each| ::backprop::tensor::ndarray::Array::zeros(__each.raw_dim()))
+                        .collect();));
+                    fitted.extend(quote! {
+                        __gradient.#ident.resize_with(#ident.len(), ::backprop::tensor::empty);
+                        for (__to, __from) in __gradient.#ident.iter_mut().zip(#ident.iter()) {
+                            ::backprop::tensor::fit(__to, &__from.raw_dim());
+                        }
+                    });
+                }
                 Kind::Tensor(_) => {
                     let text = format!(
                         "the buffer for the gradient of `{}` has another shape",
@@ -644,7 +756,20 @@ impl Items<'_> {
                 quote!(#ident: #ty)
             }
         });
-        let (descend, elem) = (body(|b| &b.descend), sig.elem.tokens());
+        let elem = sig.elem.tokens();
+        let descend = match bodies {
+            Some(bodies) => bodies.descend.clone(),
+            None => Some(stub.clone()),
+        };
+        let descend = descend.map(|body| {
+            quote! {
+                #[doc = #doc_descend]
+                #vis fn descend_with #generics (__ws: &mut #workspace #args, __rate: #elem, #(#moved),*) -> #output #clause {
+                    #mention
+                    #body
+                }
+            }
+        });
         let doc_into = doc(
             &format!(
                 "The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n{panics}"
@@ -674,6 +799,10 @@ impl Items<'_> {
                     let ident = &p.ident;
                     quote!(#ident: ::backprop::tensor::empty())
                 }
+                Kind::List(_) => {
+                    let ident = &p.ident;
+                    quote!(#ident: ::std::vec::Vec::new())
+                }
                 _ => {
                     let (ident, zero) = (&p.ident, self.zero());
                     quote!(#ident: #zero)
@@ -701,11 +830,7 @@ impl Items<'_> {
                 (__y, &*__ws.gradient.insert(__gradient))
             }
 
-            #[doc = #doc_descend]
-            #vis fn descend_with #generics (__ws: &mut #workspace #args, __rate: #elem, #(#moved),*) -> #output #clause {
-                #mention
-                #descend
-            }
+            #descend
 
             #[doc = #doc_both]
             #vis fn value_and_gradient #generics (#(#params),*) -> (#output, #gradient #args) #clause {
@@ -739,10 +864,18 @@ impl Items<'_> {
     }
 }
 
+/// A list's type, without the reference.
+fn list_type(ty: &syn::Type) -> &syn::Type {
+    match peel(ty) {
+        syn::Type::Reference(r) => &r.elem,
+        other => other,
+    }
+}
+
 /// The value of a parameter.
 fn value_of(p: &Program, k: usize) -> V {
     let at = p.graph.values.iter().position(
-        |v| matches!((&v.op, v.ty), (Op::Param(j), Ty::Tensor(..) | Ty::Scalar) if *j == k),
+        |v| matches!((&v.op, v.ty), (Op::Param(j), Ty::Tensor(..) | Ty::Scalar | Ty::List(_)) if *j == k),
     );
     V(at.unwrap_or(0) as u32)
 }

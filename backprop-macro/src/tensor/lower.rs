@@ -5,6 +5,7 @@
 //! locals are replaced by those of the generated code. Everything else has been rejected at its own span.
 
 use crate::errors::{self, Errors, Message, Rejected, Result};
+use crate::source::Source;
 use crate::tensor::graph::*;
 use crate::tensor::signature::{Kind, Out, TensorSig, axes, read_tensor};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -21,6 +22,8 @@ pub enum Val {
     Unit,
     Tensor(V),
     Scalar(V),
+    /// Tensors in a slice or a `Vec`.
+    List(V),
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
@@ -62,21 +65,30 @@ pub struct Program {
     pub items: Vec<TokenStream>,
 }
 
-type Scope = HashMap<String, Vec<(String, Val)>>;
+pub type Scope = HashMap<String, Vec<(String, Val)>>;
 
 pub struct Lower<'a> {
     pub g: Graph,
     pub sig: &'a TensorSig,
-    errors: &'a Errors,
-    scopes: Vec<Scope>,
-    items: Vec<TokenStream>,
+    pub errors: &'a Errors,
+    pub function: &'a syn::ItemFn,
+    pub source: &'a Source,
+    pub scopes: Vec<Scope>,
+    pub items: Vec<TokenStream>,
 }
 
-pub fn lower(function: &syn::ItemFn, sig: &TensorSig, errors: &Errors) -> Option<Program> {
+pub fn lower(
+    function: &syn::ItemFn,
+    sig: &TensorSig,
+    errors: &Errors,
+    source: &Source,
+) -> Option<Program> {
     let mut l = Lower {
         g: Graph::default(),
         sig,
         errors,
+        function,
+        source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
     };
@@ -113,6 +125,7 @@ impl Lower<'_> {
                 return Val::Const(syn::parse_quote!(#ident));
             }
             Kind::Scalar => Val::Scalar(self.g.push(Op::Param(k), Ty::Scalar, span)),
+            Kind::List(rank) => Val::List(self.g.push(Op::Param(k), Ty::List(rank), span)),
             Kind::Tensor(rank) => {
                 let v = V(self.g.values.len() as u32);
                 let dim = Dim(self.g.dims.len() as u32);
@@ -122,7 +135,7 @@ impl Lower<'_> {
                 Val::Tensor(v)
             }
         };
-        let (Val::Tensor(v) | Val::Scalar(v)) = val else {
+        let (Val::Tensor(v) | Val::Scalar(v) | Val::List(v)) = val else {
             return val;
         };
         self.g.values[v.0 as usize].name = Some(name);
@@ -168,6 +181,18 @@ impl Lower<'_> {
         entries.push((context, val));
     }
 
+    /// What a name stands for, if it is a local's.
+    pub fn peek(&self, ident: &Ident) -> Option<&Val> {
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let mut entries = self
+            .scopes
+            .iter()
+            .rev()
+            .filter_map(|s| s.get(&text))
+            .flatten();
+        entries.find(|(c, _)| *c == context).map(|e| &e.1)
+    }
+
     pub fn find(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
@@ -185,7 +210,7 @@ impl Lower<'_> {
         Ok(None)
     }
 
-    fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
+    pub fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         for scope in self.scopes.iter_mut().rev() {
             if let Some(entries) = scope.get_mut(&text)
@@ -234,10 +259,13 @@ impl Lower<'_> {
                 }
                 Ok(Val::Unit)
             }
-            syn::Stmt::Expr(syn::Expr::Return(r), _) if last => match &r.expr {
-                Some(e) => self.expr(e),
-                None => self.reject(r, &errors::TENSOR_RETURNS),
-            },
+            // At the end of the function, not of a loop's body or a branch.
+            syn::Stmt::Expr(syn::Expr::Return(r), _) if last && self.scopes.len() == 2 => {
+                match &r.expr {
+                    Some(e) => self.expr(e),
+                    None => self.reject(r, &errors::TENSOR_RETURNS),
+                }
+            }
             syn::Stmt::Expr(e, semi) => {
                 let val = self.expr(e)?;
                 if semi.is_some() && matches!(&val, Val::Const(_)) {
@@ -297,6 +325,13 @@ impl Lower<'_> {
             (syn::Pat::Wild(_), _) => Ok(()),
             (syn::Pat::Paren(p), val) => self.bind(&p.pat, val, ty),
             (syn::Pat::Type(t), val) => self.bind(&t.pat, val, Some(&t.ty)),
+            (syn::Pat::Reference(r), Val::Const(e)) => {
+                let e = match e {
+                    syn::Expr::Reference(r) => *r.expr,
+                    e => syn::parse_quote!((*#e)),
+                };
+                self.bind(&r.pat, Val::Const(e), None)
+            }
             (syn::Pat::Reference(r), val) => self.bind(&r.pat, val, None),
             (syn::Pat::Tuple(t), Val::Tuple(vals)) if t.elems.len() == vals.len() => {
                 for (p, v) in t.elems.iter().zip(vals) {
@@ -656,36 +691,40 @@ impl Lower<'_> {
                 }
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
-            syn::Expr::ForLoop(f) if f.label.is_none() => self.unrolled(f),
+            syn::Expr::If(i) => self.branch(i),
+            syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
+                Some(items) => self.unrolled(f, items),
+                None => self.counted_loop(f),
+            },
             _ => Ok(Val::Const(self.constant(e)?)),
         }
     }
 
-    /// A loop over literals or over tensors written out, one iteration after another.
-    fn unrolled(&mut self, f: &syn::ExprForLoop) -> Result<Val> {
-        let items: Vec<syn::Expr> = match strip_expr(&f.expr) {
-            syn::Expr::Array(a) => a.elems.iter().cloned().collect(),
-            syn::Expr::Range(r) => match (r.start.as_deref(), r.end.as_deref()) {
-                (Some(start), Some(end)) => match (literal(start), literal(end)) {
-                    (Some(lo), Some(hi)) => {
-                        let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
-                        if hi.saturating_sub(lo) > MAX_UNROLLED {
-                            return self.reject(&f.expr, &errors::TENSOR_LOOP);
-                        }
-                        let span = f.expr.span();
-                        let item = |k| {
-                            let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
-                            lit.set_span(span);
-                            syn::parse_quote!(#lit)
-                        };
-                        (lo..hi).map(item).collect()
-                    }
-                    _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-                },
-                _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-            },
-            _ => return self.reject(&f.expr, &errors::TENSOR_LOOP),
-        };
+    /// The items of a loop that is written out: a short literal range, or expressions side by side.
+    fn few(&self, e: &syn::Expr) -> Option<Vec<syn::Expr>> {
+        match strip_expr(e) {
+            syn::Expr::Array(a) if a.elems.len() <= MAX_UNROLLED => {
+                Some(a.elems.iter().cloned().collect())
+            }
+            syn::Expr::Range(r) => {
+                let (lo, hi) = (literal(r.start.as_deref()?)?, literal(r.end.as_deref()?)?);
+                let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
+                if hi.saturating_sub(lo) > MAX_UNROLLED {
+                    return None;
+                }
+                let item = |k| {
+                    let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
+                    lit.set_span(e.span());
+                    syn::parse_quote!(#lit)
+                };
+                Some((lo..hi).map(item).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// A loop written out, one iteration after another.
+    fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
         for item in &items {
             let val = self.expr(item)?;
             self.scopes.push(Scope::new());
@@ -883,6 +922,10 @@ impl Lower<'_> {
             Val::Const(base) => {
                 let index = self.constant(&i.index)?;
                 Ok(Val::Const(syn::parse_quote!(#base[#index])))
+            }
+            Val::List(v) => {
+                let index = self.argument(&i.index)?;
+                Ok(Val::Tensor(self.list_item(v, index, i.span())))
             }
             _ => self.reject(i, &errors::TENSOR_EXPRESSION),
         }
@@ -1094,7 +1137,7 @@ impl Lower<'_> {
             .iter()
             .all(|v| matches!(v, Val::Const(_) | Val::Scalar(_)));
         if !scalars {
-            return self.reject(c, &errors::TENSOR_CALL);
+            return self.annotated(c, path);
         }
         // A function of scalars: the scalar compiler knows what it is.
         let mut operands = Vec::new();
@@ -1217,7 +1260,7 @@ impl Lower<'_> {
 }
 
 /// `+=` and its like.
-fn assigns(op: &syn::BinOp) -> bool {
+pub fn assigns(op: &syn::BinOp) -> bool {
     use syn::BinOp::*;
     matches!(
         op,
@@ -1432,6 +1475,10 @@ impl Lower<'_> {
         }
         let receiver = match self.expr(&m.receiver) {
             Ok(Val::Tensor(v)) => v,
+            Ok(Val::List(v)) if m.method == "len" => {
+                let t = crate::tensor::emit::tensor_name(v);
+                return Ok(Some(syn::parse_quote!(#t.len())));
+            }
             Ok(_) => return Ok(None),
             Err(r) => return Err(r),
         };

@@ -45,6 +45,14 @@ impl Lower<'_> {
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
             Val::Const(e) => self.const_method(m, e),
+            Val::List(v) => match (name.as_str(), m.args.len()) {
+                ("iter" | "into_iter" | "as_slice" | "clone" | "to_vec", 0) => Ok(Val::List(v)),
+                ("len", 0) => {
+                    let t = crate::tensor::emit::tensor_name(v);
+                    Ok(Val::Const(syn::parse_quote!(#t.len())))
+                }
+                _ => Err(self.unknown(m)),
+            },
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }
@@ -513,7 +521,15 @@ impl Lower<'_> {
             if !matches!(&e, syn::Expr::Range(_)) {
                 removed += 1;
             }
-            let e = if simple_slice(&e) {
+            // A range is written again for each view: it cannot be copied.
+            let e = if let syn::Expr::Range(mut r) = e {
+                for bound in [&mut r.start, &mut r.end].into_iter().flatten() {
+                    if !simple_slice(bound) {
+                        **bound = self.constant_name(bound.to_token_stream());
+                    }
+                }
+                syn::Expr::Range(r)
+            } else if simple_slice(&e) {
                 e
             } else {
                 self.constant_name(e.to_token_stream())

@@ -38,6 +38,22 @@ pub enum Step {
     Linear { of: V, position: usize, add: bool },
     /// Part of an adjoint has been handed on: it is zero from here.
     Clear(V),
+    /// The arguments of a call that are differentiated, and whether their adjoints are added to.
+    Call { of: V, adds: Vec<(V, bool)> },
+    /// The operand of an idiom.
+    Idiom { of: V, add: bool },
+    /// A loop, last iteration first: its body's steps, and the floats outside of it that these add to.
+    Loop {
+        of: usize,
+        body: Vec<Step>,
+        floats: Vec<V>,
+    },
+    /// What is left after a loop's first iteration belongs to the value before the loop.
+    Init {
+        of: usize,
+        carried: usize,
+        add: bool,
+    },
     /// All operands of a function of lanes; their adjoints are added to.
     Lanes(V),
 }
@@ -45,9 +61,21 @@ pub enum Step {
 /// The tensor that a view shows, and the views that lead to it.
 pub fn base(g: &Graph, v: V) -> (V, Vec<View>) {
     let (mut at, mut views) = (v, Vec::new());
-    while let Op::View(of, view) = &g.value(at).op {
-        views.push(view.clone());
-        at = *of;
+    loop {
+        match &g.value(at).op {
+            Op::View(of, view) => {
+                views.push(view.clone());
+                at = *of;
+            }
+            Op::Item(list, k) => {
+                views.push(View {
+                    form: k.clone(),
+                    whole: false,
+                });
+                at = *list;
+            }
+            _ => break,
+        }
     }
     views.reverse();
     (at, views)
@@ -60,6 +88,10 @@ struct Reverse<'a> {
     started: BTreeSet<V>,
     lazy: BTreeMap<V, Upstream>,
     uses: std::collections::HashMap<V, usize>,
+    /// The region whose statements are reversed.
+    region: usize,
+    /// What they add to outside of it.
+    outer: BTreeSet<V>,
 }
 
 /// The steps; `fresh` says of which parameters the adjoint holds nothing yet.
@@ -70,10 +102,12 @@ pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> 
         started: BTreeSet::new(),
         lazy: BTreeMap::new(),
         uses: uses(g, result),
+        region: 0,
+        outer: BTreeSet::new(),
     };
     for (k, value) in g.values.iter().enumerate() {
         let v = V(k as u32);
-        if matches!(value.op, Op::Param(_)) && g.is_tensor(v) && !fresh(v) {
+        if matches!(value.op, Op::Param(_)) && value.ty != Ty::Scalar && !fresh(v) {
             r.started.insert(v);
         }
     }
@@ -89,9 +123,7 @@ pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> 
             });
         }
     }
-    for k in (0..g.values.len()).rev() {
-        r.visit(V(k as u32));
-    }
+    r.region(&g.stmts);
     for (k, value) in g.values.iter().enumerate() {
         let v = V(k as u32);
         if matches!(value.op, Op::Param(_)) && value.active && !r.started.contains(&v) {
@@ -105,7 +137,7 @@ impl Reverse<'_> {
     /// Prepares a contribution to the adjoint of a value: whether it is to be added to what is there.
     fn write(&mut self, v: V) -> bool {
         let (at, views) = base(self.g, v);
-        if self.started.contains(&at) {
+        if self.is_outer(at) || self.started.contains(&at) {
             return true;
         }
         self.started.insert(at);
@@ -119,14 +151,92 @@ impl Reverse<'_> {
     /// As [`Reverse::write`], for what can only add.
     fn add_to(&mut self, v: V) {
         let (at, _) = base(self.g, v);
-        if self.started.insert(at) {
+        if !self.is_outer(at) && self.started.insert(at) {
             self.steps.push(Step::Zero(at));
+        }
+    }
+
+    /// Whether a value is outside of this region: then its adjoint holds something, and is added to.
+    fn is_outer(&mut self, at: V) -> bool {
+        let outer = self.g.value(at).region != self.region;
+        if outer {
+            self.outer.insert(at);
+        }
+        outer
+    }
+
+    fn region(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts.iter().rev() {
+            match stmt {
+                Stmt::Value(v) => self.visit(*v),
+                Stmt::Loop(id) => self.counted(*id),
+                Stmt::Dim(_) | Stmt::Const(_) | Stmt::Effect(_) => {}
+            }
+        }
+    }
+
+    fn counted(&mut self, id: usize) {
+        let g = self.g;
+        let l = &g.loops[id];
+        let carried: Vec<&Carried> = l.carried.iter().filter(|c| g.active(c.inside)).collect();
+        if !carried.iter().any(|c| self.started.contains(&c.after)) {
+            return;
+        }
+        for c in &carried {
+            if self.started.insert(c.after) {
+                self.steps.push(Step::Zero(c.after));
+            }
+        }
+        let steps = std::mem::take(&mut self.steps);
+        let outside = (self.region, std::mem::take(&mut self.outer));
+        self.region = id + 1;
+        self.started.extend(carried.iter().map(|c| c.next));
+        self.region(&l.stmts);
+        for c in &carried {
+            if self.started.insert(c.inside) {
+                self.steps.push(Step::Zero(c.inside));
+            }
+        }
+        let body = std::mem::replace(&mut self.steps, steps);
+        self.region = outside.0;
+        let reached = std::mem::replace(&mut self.outer, outside.1);
+        for &v in &reached {
+            self.add_to(v);
+        }
+        let floats = reached
+            .into_iter()
+            .filter(|&v| g.value(v).ty == Ty::Scalar)
+            .collect();
+        self.steps.push(Step::Loop {
+            of: id,
+            body,
+            floats,
+        });
+        for (carried, c) in l.carried.iter().enumerate() {
+            if g.active(c.inside) && g.active(c.init) {
+                let add = self.write(c.init);
+                self.steps.push(Step::Init {
+                    of: id,
+                    carried,
+                    add,
+                });
+            }
         }
     }
 
     fn visit(&mut self, v: V) {
         let g = self.g;
-        if !g.active(v) || matches!(g.value(v).op, Op::View(..) | Op::Param(_) | Op::Constant(_)) {
+        if !g.active(v)
+            || matches!(
+                g.value(v).op,
+                Op::View(..)
+                    | Op::Item(..)
+                    | Op::Param(_)
+                    | Op::Constant(_)
+                    | Op::Inside { .. }
+                    | Op::After { .. }
+            )
+        {
             return;
         }
         let lazy = self.lazy.remove(&v);
@@ -134,7 +244,10 @@ impl Reverse<'_> {
             return;
         }
         let only_map = |r: &Self, a: V| {
-            r.uses.get(&a) == Some(&1) && matches!(g.value(a).op, Op::Map { .. }) && g.is_tensor(a)
+            r.uses.get(&a) == Some(&1)
+                && matches!(g.value(a).op, Op::Map { .. })
+                && g.is_tensor(a)
+                && g.value(a).region == r.region
         };
         match g.value(v).op.clone() {
             Op::Map { operands, .. } => {
@@ -190,6 +303,28 @@ impl Reverse<'_> {
                         position: 0,
                         add,
                     });
+                }
+            }
+            op @ Op::Call { .. } => {
+                let mut adds = Vec::new();
+                for o in op.operands() {
+                    if !g.active(o) {
+                        continue;
+                    }
+                    if let Ty::List(_) = g.value(o).ty {
+                        self.add_to(o);
+                        adds.push((o, true));
+                    } else {
+                        let add = self.write(o);
+                        adds.push((o, add));
+                    }
+                }
+                self.steps.push(Step::Call { of: v, adds });
+            }
+            Op::Idiom { of, .. } => {
+                if g.active(of) {
+                    let add = self.write(of);
+                    self.steps.push(Step::Idiom { of: v, add });
                 }
             }
             Op::Lanes { of, scalars, .. } => {

@@ -28,6 +28,8 @@ pub struct TensorTy {
 pub enum Kind {
     Tensor(Rank),
     Scalar,
+    /// Tensors of one rank in a slice or a `Vec`.
+    List(Rank),
     Constant,
 }
 
@@ -84,7 +86,45 @@ fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
     match peel(ty) {
         syn::Type::Reference(r) => mentions_tensor(&r.elem, floats),
         syn::Type::Tuple(t) => t.elems.iter().any(|t| mentions_tensor(t, floats)),
+        other if element(other).is_some_and(|t| mentions_tensor(t, floats)) => true,
         other => read_tensor(other, floats).is_some(),
+    }
+}
+
+/// Whether a type is that of a float.
+pub fn float_type(ty: &syn::Type, floats: &[Ident]) -> bool {
+    matches!(Shape::parse(ty, &names(floats)), Shape::Float(_))
+}
+
+/// Whether a parameter is an array of its own, or a reference to one.
+pub fn is_owned(ty: &syn::Type, sig: &TensorSig) -> bool {
+    let ty = match peel(ty) {
+        syn::Type::Reference(r) => &r.elem,
+        other => other,
+    };
+    read_tensor(ty, sig.generics_floats()).is_some_and(|t| t.owned)
+}
+
+/// Whether a type is that of the floats of a function.
+pub fn is_float(ty: &syn::Type, sig: &TensorSig) -> bool {
+    float_type(ty, sig.generics_floats())
+}
+
+/// The type of the elements of a slice or a `Vec`.
+pub fn element(ty: &syn::Type) -> Option<&syn::Type> {
+    match peel(ty) {
+        syn::Type::Slice(s) => Some(&s.elem),
+        syn::Type::Path(p) => {
+            let last = p.path.segments.last().filter(|s| s.ident == "Vec")?;
+            match &last.arguments {
+                syn::PathArguments::AngleBracketed(a) => a.args.iter().find_map(|a| match a {
+                    syn::GenericArgument::Type(t) => Some(t),
+                    _ => None,
+                }),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
@@ -194,9 +234,11 @@ impl TensorSig {
                 .wrt
                 .as_ref()
                 .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
-            let found = match read_tensor(ty, &floats) {
-                Some(t) => Some((Kind::Tensor(t.rank), t.elem)),
-                None => match Shape::parse(ty, &names(&floats)) {
+            let list = element(ty).and_then(|t| read_tensor(t, &floats));
+            let found = match (read_tensor(ty, &floats), list) {
+                (Some(t), _) => Some((Kind::Tensor(t.rank), t.elem)),
+                (_, Some(t)) => Some((Kind::List(t.rank), t.elem)),
+                _ => match Shape::parse(ty, &names(&floats)) {
                     Shape::Float(f) => Some((Kind::Scalar, f)),
                     shape
                         if named == Some(true)
@@ -212,7 +254,7 @@ impl TensorSig {
                 Some((kind, f)) => {
                     let same = elem.get_or_insert_with(|| f.clone()) == &f;
                     let constant = named == Some(false);
-                    if !same && (!constant || matches!(kind, Kind::Tensor(_))) {
+                    if !same && (!constant || !matches!(kind, Kind::Scalar)) {
                         errors.reject(&p.ty, &errors::TENSOR_MIXED);
                     }
                     if same { kind } else { Kind::Constant }
@@ -297,6 +339,10 @@ impl TensorSig {
                 quote!(::backprop::tensor::ndarray::Array<#t, #d>)
             }
             Kind::Scalar => t,
+            Kind::List(rank) => {
+                let d = dimension(*rank);
+                quote!(::std::vec::Vec<::backprop::tensor::ndarray::Array<#t, #d>>)
+            }
             Kind::Constant => quote!(()),
         }
     }
@@ -308,6 +354,10 @@ impl TensorSig {
             Kind::Tensor(rank) => {
                 let d = dimension(*rank);
                 quote!(::backprop::tensor::ndarray::ArrayRef<#t, #d>)
+            }
+            Kind::List(rank) => {
+                let d = dimension(*rank);
+                quote!([::backprop::tensor::ndarray::Array<#t, #d>])
             }
             _ => t,
         }
@@ -343,6 +393,7 @@ pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
                 r.lifetime = Some(syn::parse_quote!('__bp));
                 fill(&mut r.elem);
             }
+            syn::Type::Slice(s) => fill(&mut s.elem),
             syn::Type::Group(g) => fill(&mut g.elem),
             syn::Type::Paren(p) => fill(&mut p.elem),
             syn::Type::Path(p) => {
@@ -353,6 +404,11 @@ pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
                 if let syn::PathArguments::AngleBracketed(args) = &mut last.arguments {
                     let mut named = false;
                     for a in &mut args.args {
+                        if let syn::GenericArgument::Type(t) = a
+                            && last.ident == "Vec"
+                        {
+                            fill(t);
+                        }
                         if let syn::GenericArgument::Lifetime(l) = a {
                             *l = syn::parse_quote!('__bp);
                             named = true;

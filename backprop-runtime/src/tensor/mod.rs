@@ -5,11 +5,15 @@
 //! them, with its words. No derivative is written here: which operation is the transpose of which is the table of
 //! `backprop-macro/src/tensor/transpose.rs`.
 
+mod lanes;
 mod linear;
 mod shape;
+mod tape;
 
+pub use lanes::*;
 pub use linear::*;
 pub use shape::*;
+pub use tape::*;
 
 /// The `ndarray` of this crate, so that generated code names its types whatever the user calls them.
 pub use ndarray;

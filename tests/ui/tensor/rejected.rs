@@ -66,10 +66,28 @@ fn bits(a: &Array1<f64>) -> f64 {
 #[backprop]
 fn looped(a: &Array2<f64>) -> f64 {
     let mut total = 0.0;
-    for row in a.rows() {
-        total += row.sum();
+    for part in a.exact_chunks((1, 1)) {
+        total += part.sum();
     }
     total
+}
+
+#[backprop]
+fn carried(a: &Array2<f64>) -> f64 {
+    let (mut total, mut n) = (0.0, 0);
+    for row in a.rows() {
+        total += row.sum();
+        n += 1;
+    }
+    total / n as f64
+}
+
+#[backprop]
+fn left(a: &Array2<f64>) -> f64 {
+    for row in a.rows() {
+        return row.sum();
+    }
+    a.sum()
 }
 
 #[backprop]
@@ -88,8 +106,17 @@ fn effects(a: &Array1<f64>, mut log: Vec<usize>) -> f64 {
 }
 
 #[backprop]
-fn decided(a: &Array1<f64>) -> f64 {
-    if a.sum() > 0.0 { a.sum() } else { 0.0 }
+fn sides(a: &Array1<f64>) -> f64 {
+    let y = if a.sum() > 0.0 { a.view() } else { a[0] };
+    y.sum()
+}
+
+#[backprop]
+fn early(a: &Array1<f64>) -> f64 {
+    if a.sum() > 0.0 {
+        return a.sum();
+    }
+    a[0]
 }
 
 #[backprop]

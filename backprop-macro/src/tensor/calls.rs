@@ -1,0 +1,269 @@
+//! Calls of annotated functions of tensors.
+//!
+//! In: a call with tensors among its arguments. Out: one operation, whose gradient is the function's own: its `forward` and what it
+//! makes of an upstream gradient. A call in a loop's body runs the function again on the way back, as does `backward`. What must hold: the
+//! function is in the same file, which says what it takes and returns; rustc checks that it is this one.
+
+use crate::errors::{self, Result};
+use crate::tensor::emit::*;
+use crate::tensor::graph::*;
+use crate::tensor::lower::{Lower, Val, simple};
+use crate::tensor::signature::{element, read_tensor};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+
+/// An argument.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    Value(V, Pass),
+    Constant(TokenStream),
+}
+
+/// How the function takes it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Pass {
+    /// `&Array2<T>`.
+    Borrowed,
+    /// `ArrayView2<T>`.
+    View,
+    /// `&ArrayRef2<T>`, or a slice of tensors.
+    Slice,
+    /// `Array2<T>`, or a float.
+    Owned,
+    /// A float behind a reference.
+    Float,
+}
+
+impl Lower<'_> {
+    /// A call of an annotated function with tensors.
+    pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
+        let callee = self.source.callee(self.function, &path.path);
+        let signature = callee.map(|f| f.sig);
+        let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
+            return self.reject(c, &errors::TENSOR_CALL);
+        };
+        if signature.ident == self.sig.ident && path.path.get_ident().is_some() {
+            return Err(self.errors.reject_named(
+                c,
+                &errors::RECURSION,
+                &self.sig.ident.to_string(),
+            ));
+        }
+        let floats = crate::signature::float_generics(&signature.generics);
+        let mut args = Vec::new();
+        for (a, p) in c.args.iter().zip(&signature.inputs) {
+            let syn::FnArg::Typed(p) = p else {
+                return self.reject(c, &errors::TENSOR_CALL);
+            };
+            let (ty, by_ref) = match crate::shape::peel(&p.ty) {
+                syn::Type::Reference(r) if r.mutability.is_none() => (&*r.elem, true),
+                other => (other, false),
+            };
+            let tensor = read_tensor(ty, &floats);
+            let text = ty.to_token_stream().to_string();
+            let pass = match (&tensor, by_ref) {
+                (Some(t), true) if t.owned => Pass::Borrowed,
+                (Some(t), false) if t.owned => Pass::Owned,
+                (Some(_), true) if text.contains("ArrayRef") => Pass::Slice,
+                (Some(_), false) if text.contains("ArrayView") => Pass::View,
+                (None, true)
+                    if matches!(ty, syn::Type::Slice(_))
+                        && element(ty).is_some_and(|t| read_tensor(t, &floats).is_some()) =>
+                {
+                    Pass::Slice
+                }
+                (None, true) => Pass::Float,
+                (None, false) => Pass::Owned,
+                _ => return self.reject(a, &errors::TENSOR_CALL),
+            };
+            args.push(match (self.expr(a)?, tensor) {
+                (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass),
+                (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass),
+                (Val::Scalar(v), None) => Arg::Value(v, pass),
+                (Val::Const(_), None) => {
+                    let e = self.constant(a)?;
+                    Arg::Constant(match simple(&e) {
+                        true => e.to_token_stream(),
+                        false => self.constant_name(e.to_token_stream()).to_token_stream(),
+                    })
+                }
+                _ => return self.reject(a, &errors::TENSOR_CALL),
+            });
+        }
+        let rank = match &signature.output {
+            syn::ReturnType::Type(_, ty) => match read_tensor(ty, &floats) {
+                Some(t) if t.owned => Some(t.rank),
+                None if crate::tensor::signature::float_type(ty, &floats) => None,
+                _ => return self.reject(c, &errors::TENSOR_CALL),
+            },
+            syn::ReturnType::Default => return self.reject(c, &errors::TENSOR_CALL),
+        };
+        let function = path.to_token_stream();
+        let op = Op::Call { function, args };
+        let span = (c as &dyn ToTokens).to_token_stream();
+        let span = span
+            .into_iter()
+            .next()
+            .map_or(Span::call_site(), |t| t.span());
+        Ok(match rank {
+            None => Val::Scalar(self.g.push(op, Ty::Scalar, span)),
+            Some(rank) => {
+                let dim = Dim(self.g.dims.len() as u32);
+                let v = self.g.push(op, Ty::Tensor(rank, dim), span);
+                self.g.new_dim(DimOp::Of(v), rank);
+                Val::Tensor(v)
+            }
+        })
+    }
+}
+
+/// What a call leaves for its backward pass.
+fn saved(v: V) -> proc_macro2::Ident {
+    format_ident!("__saved{}", v.0, span = Span::mixed_site())
+}
+
+impl Emit<'_> {
+    /// What is passed, and lets that it needs; `again` where parameters are not in scope.
+    fn argument(&self, v: V, arg: &Arg, again: bool, lets: &mut TokenStream) -> TokenStream {
+        let (of, pass) = match arg {
+            Arg::Constant(tokens) => return tokens.clone(),
+            Arg::Value(of, pass) => (*of, *pass),
+        };
+        let (t, s) = (tensor_name(of), scalar_name(of));
+        match (self.g.value(of).ty, pass) {
+            (Ty::Scalar, Pass::Float) => return quote!(&#s),
+            (Ty::Scalar, _) => return s.to_token_stream(),
+            (Ty::List(_), _) => return t.to_token_stream(),
+            (_, Pass::View) => return quote!(#t.view()),
+            (_, Pass::Slice) => return quote!(&#t),
+            (_, Pass::Owned) => return quote!(#t.to_owned()),
+            _ => {}
+        }
+        match &self.g.value(of).op {
+            Op::Param(k) if !again => {
+                let p = &self.sig.params[*k];
+                let ident = &p.ident;
+                if crate::tensor::signature::is_owned(&p.ty, self.sig) {
+                    return if p.by_ref {
+                        quote!(#ident)
+                    } else {
+                        quote!(&#ident)
+                    };
+                }
+            }
+            Op::Param(_) | Op::View(..) | Op::Item(..) | Op::Inside { .. } | Op::After { .. } => {}
+            _ if !again => {
+                let own = format_ident!("__own{}", t, span = Span::mixed_site());
+                return quote!(#own);
+            }
+            _ => {}
+        }
+        // It is needed as an array of its own.
+        let own = format_ident!("__own{}_{}", v.0, of.0, span = Span::mixed_site());
+        lets.extend(quote!(let #own = #t.to_owned();));
+        quote!(&#own)
+    }
+
+    /// The call, forward.
+    pub fn call(&self, v: V, function: &TokenStream, args: &[Arg]) -> Line {
+        let (value, saved) = (self.g.value(v), saved(v));
+        let (mut lets, mut lets_again) = (TokenStream::new(), TokenStream::new());
+        let spell = |again: bool, lets: &mut TokenStream| -> Vec<TokenStream> {
+            args.iter()
+                .map(|a| self.argument(v, a, again, lets))
+                .collect()
+        };
+        let spelt = spell(false, &mut lets);
+        let again = spell(true, &mut lets_again);
+        self.hold(
+            &saved,
+            Held::Again(quote!(#lets_again let #saved = #function::residuals(#(#again),*);)),
+        );
+        let mut names = Vec::new();
+        if value.active {
+            names.push(saved.to_string());
+        }
+        let call = if value.active && value.region == 0 {
+            quote!(#lets let (__value, #saved) = #function::forward(#(#spelt),*);)
+        } else {
+            quote!(#lets let __value = #function(#(#spelt),*);)
+        };
+        let (tokens, name) = match value.ty {
+            Ty::Tensor(rank, _) => {
+                let t = tensor_name(v);
+                let slot = self.slot(&t, rank);
+                self.hold(&t, Held::Slot(rank));
+                (
+                    {
+                        let show = self.show(&t);
+                        quote!(#call let #t = ::backprop::tensor::hold(#slot, __value); #show)
+                    },
+                    t,
+                )
+            }
+            _ => {
+                let (s, t) = (scalar_name(v), self.sig.elem.tokens());
+                self.hold(&s, Held::Scalar);
+                (quote!(#call let #s: #t = __value;), s)
+            }
+        };
+        names.push(name.to_string());
+        Line {
+            names,
+            tokens,
+            again: Again::Keep,
+        }
+    }
+
+    /// The call, backward; each gradient into its place.
+    pub fn call_back(
+        &self,
+        v: V,
+        adds: &[(V, bool)],
+        started: &mut std::collections::BTreeSet<V>,
+    ) -> TokenStream {
+        let Op::Call { function, args } = &self.g.value(v).op else {
+            return TokenStream::new();
+        };
+        let (saved, d) = (saved(v), adjoint(v));
+        let up = match self.g.is_tensor(v) {
+            true => quote!(#d.view().to_owned()),
+            false => quote!(#d),
+        };
+        let (mut names, mut ends) = (Vec::new(), TokenStream::new());
+        let mut adds = adds.iter();
+        for (k, arg) in args.iter().enumerate() {
+            let o = match arg {
+                Arg::Value(o, _) if self.g.active(*o) => *o,
+                _ => {
+                    names.push(quote!(_));
+                    continue;
+                }
+            };
+            let Some((_, add)) = adds.next() else {
+                continue;
+            };
+            let g = format_ident!("__g{}", k);
+            ends.extend(match self.g.value(o).ty {
+                Ty::Scalar => self.scalar_add(o, quote!(#g), *add),
+                Ty::List(_) => {
+                    let d = adjoint(o);
+                    quote! {
+                        for (__to, __from) in #d.iter_mut().zip(&#g) {
+                            ::backprop::tensor::copy(__from.view(), __to.view_mut(), true);
+                        }
+                    }
+                }
+                Ty::Tensor(..) => {
+                    let (start, place) = (self.start(o, started), self.place(o));
+                    quote!(#start ::backprop::tensor::copy(#g.view(), #place, #add);)
+                }
+            });
+            names.push(g.to_token_stream());
+        }
+        quote! {
+            let (#(#names,)*) = #function::__pullback(&#saved, #up);
+            #ends
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Loops in Rust: forward, with what each iteration keeps, and backward, last iteration first.
+//!
+//! In: a [`Loop`] and its steps. Out: statements. An iteration has a struct of buffers of its own: what the backward pass mentions,
+//! and what the next iteration starts from. Everything else of a body is in the workspace, made again by each iteration. Shapes, constants
+//! and views are computed again on the way back. A loop whose backward pass mentions nothing has two such structs that
+//! take turns. What must hold: [`Emit::plan`] has run before any statement is made.
+
+use crate::tensor::emit::*;
+use crate::tensor::graph::*;
+use crate::tensor::lower::const_name;
+use crate::tensor::reverse::Step;
+use crate::tensor::signature::dimension;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a loop's iterations keep.
+#[derive(Clone, Default)]
+pub struct Tape {
+    /// Names that the backward pass mentions.
+    pub kept: BTreeSet<String>,
+    /// All fields: of these, and of what the next iteration starts from.
+    pub fields: BTreeMap<String, Held>,
+}
+
+impl Tape {
+    /// Two iterations' worth is enough.
+    pub fn ring(&self) -> bool {
+        self.kept.is_empty()
+    }
+}
+
+fn numbered(prefix: &str, id: usize) -> Ident {
+    format_ident!("__{}{}", prefix, id, span = Span::mixed_site())
+}
+
+/// The name of a loop's iterations' structs, once it has run.
+pub fn tape_name(id: usize) -> Ident {
+    numbered("tape", id)
+}
+
+/// The type of such a struct.
+pub fn tape_type(workspace: &Ident, id: usize) -> Ident {
+    format_ident!("{}Loop{}", workspace, id)
+}
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+impl Emit<'_> {
+    /// Finds what each loop keeps.
+    pub fn plan(&self, steps: &[Step]) {
+        let all: Vec<Step> = steps.to_vec();
+        let _ = self.forward();
+        for step in &all {
+            if let Step::Loop { .. } = step {
+                let _ = self.step(step, false, &[], &mut BTreeSet::new());
+            }
+        }
+        for (id, l) in self.g.loops.iter().enumerate() {
+            for c in &l.carried {
+                let Ty::Tensor(rank, _) = self.g.value(c.next).ty else {
+                    continue;
+                };
+                let f = field(&tensor_name(c.next)).to_string();
+                self.tapes.borrow_mut()[id]
+                    .fields
+                    .insert(f.clone(), Held::Slot(rank));
+                self.homes.borrow_mut().insert(f, id);
+            }
+        }
+        self.slots.borrow_mut().clear();
+        self.vectors.borrow_mut().clear();
+    }
+
+    /// Where a field is: in the workspace or in an iteration's struct.
+    pub fn home(&self, field: &Ident) -> Option<TokenStream> {
+        let id = *self.homes.borrow().get(&field.to_string())?;
+        let at = numbered("at", id);
+        Some(quote!(#at.#field))
+    }
+
+    /// The vector of a loop's structs.
+    fn vector(&self, id: usize) -> TokenStream {
+        let f = field(&tape_name(id));
+        self.home(&f).unwrap_or_else(|| {
+            self.vectors.borrow_mut().insert(id);
+            quote!(__ws.#f)
+        })
+    }
+
+    /// What an iteration starts from, forward.
+    pub fn inside(&self, v: V, id: usize) -> Line {
+        let l = &self.g.loops[id];
+        let (t, before) = (tensor_name(v), numbered("before", id));
+        let Some(c) = l.carried.iter().find(|c| c.inside == v) else {
+            return Line::none();
+        };
+        let (init, next) = (tensor_name(c.init), field(&tensor_name(c.next)));
+        Line {
+            names: vec![t.to_string()],
+            tokens: quote! {
+                let #t = match #before {
+                    ::core::option::Option::Some(before) => before.#next.view(),
+                    ::core::option::Option::None => #init.view(),
+                };
+            },
+            again: Again::Pure,
+        }
+    }
+
+    /// The same on the way back.
+    fn inside_again(&self, v: V, id: usize) -> Option<TokenStream> {
+        let l = &self.g.loops[id];
+        let c = l.carried.iter().find(|c| c.inside == v)?;
+        let (t, init, next) = (tensor_name(v), tensor_name(c.init), tensor_name(c.next));
+        self.keep(id, &next.to_string(), Held::Slot(self.g.rank(v)));
+        let (tape, k, next) = (tape_name(id), numbered("k", id), field(&next));
+        Some(quote! {
+            let #t = match ::core::primitive::usize::checked_sub(#k, 1) {
+                ::core::option::Option::Some(before) => #tape[before].#next.view(),
+                ::core::option::Option::None => #init.view(),
+            };
+        })
+    }
+
+    /// A tensor after the loop.
+    pub fn after(&self, v: V, id: usize) -> Line {
+        let l = &self.g.loops[id];
+        let Some(c) = l.carried.iter().find(|c| c.after == v) else {
+            return Line::none();
+        };
+        let (t, init, next) = (
+            tensor_name(v),
+            tensor_name(c.init),
+            field(&tensor_name(c.next)),
+        );
+        let (tape, count, ring) = (
+            tape_name(id),
+            const_name(l.count),
+            self.tapes.borrow()[id].ring(),
+        );
+        Line {
+            names: vec![t.to_string()],
+            tokens: quote! {
+                let #t = match ::backprop::tensor::last(#tape, #count, #ring) {
+                    ::core::option::Option::Some(last) => last.#next.view(),
+                    ::core::option::Option::None => #init.view(),
+                };
+            },
+            again: Again::Pure,
+        }
+    }
+
+    fn keep(&self, id: usize, name: &str, held: Held) {
+        let f = field(&ident(name)).to_string();
+        let mut tapes = self.tapes.borrow_mut();
+        tapes[id].kept.insert(name.to_string());
+        tapes[id].fields.insert(f.clone(), held.clone());
+        if matches!(held, Held::Slot(_) | Held::Tape(_)) {
+            self.homes.borrow_mut().insert(f, id);
+        }
+    }
+
+    /// A loop, forward.
+    pub fn run(&self, id: usize) -> Line {
+        let l = &self.g.loops[id];
+        let tape = self.tapes.borrow()[id].clone();
+        let lines = self.lines(&l.stmts);
+        let mut wanted = tape.kept.clone();
+        let (mut starts, mut ends, mut afters) =
+            (TokenStream::new(), TokenStream::new(), TokenStream::new());
+        let mut prologue = TokenStream::new();
+        let mut names = vec![tape_name(id).to_string()];
+        for c in &l.carried {
+            if self.g.is_tensor(c.next) {
+                wanted.insert(tensor_name(c.next).to_string());
+                continue;
+            }
+            let carry = format_ident!("__carry{}", c.inside.0, span = Span::mixed_site());
+            let (init, inside, next, after) = (
+                scalar_name(c.init),
+                scalar_name(c.inside),
+                scalar_name(c.next),
+                scalar_name(c.after),
+            );
+            wanted.insert(next.to_string());
+            self.hold(&inside, Held::Scalar);
+            self.hold(&after, Held::Scalar);
+            starts.extend(quote!(let mut #carry = #init;));
+            prologue.extend(quote!(let #inside = #carry;));
+            ends.extend(quote!(#carry = #next;));
+            afters.extend(quote!(let #after = #carry;));
+            names.push(after.to_string());
+        }
+        for (name, held) in tape
+            .kept
+            .iter()
+            .map(|n| (n, self.held.borrow().get(n).cloned()))
+        {
+            let (from, at) = (ident(name), numbered("at", id));
+            let f = field(&from);
+            match held {
+                Some(Held::Scalar) => ends.extend(quote!(#at.#f = #from;)),
+                Some(Held::Dim(_)) => {
+                    ends.extend(quote!(#at.#f = ::core::clone::Clone::clone(&#from);))
+                }
+                _ => {}
+            }
+        }
+        let body = live(&lines, &mut wanted, true);
+        let body = body.iter().map(|l| &l.tokens);
+        let (count, index, k) = (const_name(l.count), const_name(l.index), numbered("k", id));
+        let (at, before, ring) = (numbered("at", id), numbered("before", id), tape.ring());
+        let t = tape_name(id);
+        let (turn, done) = if tape.fields.is_empty() {
+            (TokenStream::new(), TokenStream::new())
+        } else {
+            let vector = self.vector(id);
+            (
+                quote!(let (#at, #before) = ::backprop::tensor::turn(&mut #vector, #k, #ring);),
+                quote!(let #t = &#vector[..];),
+            )
+        };
+        self.hold(&t, Held::Tape(id));
+        Line {
+            names,
+            tokens: quote! {
+                #starts
+                for #k in 0..#count {
+                    let #index = #k;
+                    #turn
+                    #prologue
+                    #(#body)*
+                    #ends
+                }
+                #done
+                #afters
+            },
+            again: Again::Loop,
+        }
+    }
+
+    /// A loop, backward: its steps, and what they mention.
+    pub fn run_back(
+        &self,
+        id: usize,
+        body: &[Step],
+        floats: &[V],
+        started: &mut BTreeSet<V>,
+    ) -> TokenStream {
+        let l = &self.g.loops[id];
+        let (mut starts, mut before, mut after, mut ends) = (
+            TokenStream::new(),
+            TokenStream::new(),
+            TokenStream::new(),
+            TokenStream::new(),
+        );
+        for &v in floats {
+            let (d, sum) = (
+                adjoint(v),
+                format_ident!("__sum{}_{}", id, v.0, span = Span::mixed_site()),
+            );
+            starts.extend(quote!(let mut #sum = #d;));
+            before.extend(quote!(let #d = #sum;));
+            after.extend(quote!(#sum = #d;));
+            ends.extend(quote!(let #d = #sum;));
+        }
+        for c in l.carried.iter().filter(|c| self.g.active(c.inside)) {
+            let (last, next, inside) = (adjoint(c.after), adjoint(c.next), adjoint(c.inside));
+            if !self.g.is_tensor(c.inside) {
+                let carry = format_ident!("__carry{}", c.inside.0, span = Span::mixed_site());
+                starts.extend(quote!(let mut #carry = #last;));
+                before.extend(quote!(let #next = #carry;));
+                after.extend(quote!(#carry = #inside;));
+                ends.extend(quote!(let #last = #carry;));
+                continue;
+            }
+            started.insert(c.next);
+            let rank = self.g.rank(c.inside);
+            let (a, b, d) = (
+                self.slot(&last, rank),
+                self.slot(&next, rank),
+                self.slot(&inside, rank),
+            );
+            before.extend(quote!(::core::mem::swap(#a, #b); let #next = #b;));
+            after.extend(quote!(::core::mem::swap(#a, #d);));
+            ends.extend(quote!(let #last = #a;));
+        }
+        let mut steps = TokenStream::new();
+        for step in body {
+            steps.extend(self.step(step, false, &[], started));
+        }
+        let again = self.again(id, &mentioned(&steps));
+        let (count, index, k) = (const_name(l.count), const_name(l.index), numbered("k", id));
+        quote! {
+            #starts
+            for #k in (0..#count).rev() {
+                let #index = #k;
+                #again
+                #before
+                #steps
+                #after
+            }
+            #ends
+        }
+    }
+
+    /// What a body's backward pass mentions: computed again, or read from what the iteration kept.
+    fn again(&self, id: usize, mentioned_names: &BTreeSet<String>) -> TokenStream {
+        let l = &self.g.loops[id];
+        let mut wanted = mentioned_names.clone();
+        let mut out: Vec<TokenStream> = Vec::new();
+        let (tape, k) = (tape_name(id), numbered("k", id));
+        let read = |name: &str| -> TokenStream {
+            let Some(held) = self.held.borrow().get(name).cloned() else {
+                return TokenStream::new();
+            };
+            let to = ident(name);
+            let f = field(&to);
+            let tokens = match held {
+                Held::Slot(_) => quote!(let #to = #tape[#k].#f.view();),
+                Held::Scalar => quote!(let #to = #tape[#k].#f;),
+                Held::Dim(_) => quote!(let #to = ::core::clone::Clone::clone(&#tape[#k].#f);),
+                Held::Tape(_) => quote!(let #to = &#tape[#k].#f[..];),
+                Held::Param(_) | Held::Again(_) => return TokenStream::new(),
+            };
+            self.keep(id, name, held);
+            tokens
+        };
+        let insides: BTreeMap<String, V> = l
+            .carried
+            .iter()
+            .map(|c| {
+                let name = match self.g.is_tensor(c.inside) {
+                    true => tensor_name(c.inside),
+                    false => scalar_name(c.inside),
+                };
+                (name.to_string(), c.inside)
+            })
+            .collect();
+        for line in self.lines(&l.stmts).iter().rev() {
+            let needed: Vec<&String> = line.names.iter().filter(|n| wanted.contains(*n)).collect();
+            if needed.is_empty() {
+                continue;
+            }
+            let inside = needed.iter().find_map(|n| insides.get(*n)).copied();
+            if let Some(v) = inside.filter(|&v| self.g.is_tensor(v)) {
+                let tokens = self.inside_again(v, id).unwrap_or_default();
+                wanted.extend(mentioned(&tokens));
+                out.push(tokens);
+            } else if matches!(line.again, Again::Keep | Again::Loop) {
+                for &name in &needed {
+                    out.push(read(name));
+                }
+                let made: Vec<TokenStream> = needed
+                    .iter()
+                    .filter_map(|n| match self.held.borrow().get(*n) {
+                        Some(Held::Again(tokens)) => Some(tokens.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                for tokens in made {
+                    wanted.extend(mentioned(&tokens));
+                    out.push(tokens);
+                }
+            } else {
+                wanted.extend(mentioned(&line.tokens));
+                out.push(line.tokens.clone());
+            }
+        }
+        for (name, &v) in &insides {
+            if !self.g.is_tensor(v) && wanted.contains(name) {
+                out.push(read(name));
+            }
+        }
+        out.reverse();
+        quote!(#(#out)*)
+    }
+
+    /// The structs of the loops' iterations.
+    pub fn tape_structs(
+        &self,
+        workspace: &Ident,
+        vis: &syn::Visibility,
+        args: &TokenStream,
+        bounds: &TokenStream,
+    ) -> TokenStream {
+        let t = self.sig.elem.tokens();
+        let zero = self.zero();
+        let tapes = self.tapes.borrow();
+        let structs = tapes.iter().enumerate().map(|(id, tape)| {
+            let name = tape_type(workspace, id);
+            let (mut fields, mut starts) = (Vec::new(), Vec::new());
+            for (f, held) in &tape.fields {
+                let f = ident(f);
+                let (ty, start) = match held {
+                    Held::Slot(rank) => {
+                        let d = dimension(*rank);
+                        (
+                            quote!(::backprop::tensor::ndarray::Array<#t, #d>),
+                            quote!(::backprop::tensor::empty()),
+                        )
+                    }
+                    Held::Scalar => (t.clone(), zero.clone()),
+                    Held::Dim(rank) => (dimension(*rank), quote!(::core::default::Default::default())),
+                    Held::Tape(inner) => {
+                        let inner = tape_type(workspace, *inner);
+                        (
+                            quote!(::std::vec::Vec<#inner #args>),
+                            quote!(::std::vec::Vec::new()),
+                        )
+                    }
+                    Held::Param(_) | Held::Again(_) => continue,
+                };
+                fields.push(quote!(#f: #ty));
+                starts.push(quote!(#f: #start));
+            }
+            quote! {
+                #[doc(hidden)]
+                #[allow(unused, non_snake_case, missing_debug_implementations, clippy::all, clippy::pedantic)]
+                #vis struct #name #args { #(#fields,)* of: ::core::marker::PhantomData<#t> }
+                impl #bounds ::core::default::Default for #name #args {
+                    fn default() -> Self {
+                        Self { #(#starts,)* of: ::core::marker::PhantomData }
+                    }
+                }
+            }
+        });
+        structs.collect()
+    }
+}

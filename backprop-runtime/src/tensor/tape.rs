@@ -1,0 +1,31 @@
+//! What the iterations of a loop keep.
+//!
+//! In: a vector in the workspace and an iteration. Out: that iteration's own buffers, and those of the one before, whose results it starts
+//! from. A loop whose backward pass reads nothing has two sets of buffers that take turns (`ring`).
+
+/// The buffers of iteration `k`, and of the one before.
+#[inline]
+pub fn turn<L: Default>(tape: &mut Vec<L>, k: usize, ring: bool) -> (&mut L, Option<&L>) {
+    let at = |k: usize| if ring { k % 2 } else { k };
+    let here = at(k);
+    while tape.len() <= here {
+        tape.push(L::default());
+    }
+    if k == 0 {
+        return (&mut tape[here], None);
+    }
+    let before = at(k - 1);
+    let (low, high) = tape.split_at_mut(here.max(before));
+    if before < here {
+        (&mut high[0], Some(&low[before]))
+    } else {
+        (&mut low[here], Some(&high[0]))
+    }
+}
+
+/// The buffers of the last of `count` iterations; `None` where there was none.
+#[inline]
+pub fn last<L>(tape: &[L], count: usize, ring: bool) -> Option<&L> {
+    let k = count.checked_sub(1)?;
+    tape.get(if ring { k % 2 } else { k })
+}
