@@ -31,7 +31,8 @@ struct Bodies {
     accumulate: TokenStream,
     forward: TokenStream,
     backward: TokenStream,
-    /// The value, and the parameters moved; not for loops and lists of tensors, whose adjoints have places of their own.
+    /// The value, and the parameters moved; not for loops, calls and lists of tensors, whose
+    /// adjoints and residuals have places of their own.
     descend: Option<TokenStream>,
     /// `forward` without the value.
     saves: TokenStream,
@@ -227,7 +228,8 @@ impl Items<'_> {
         };
         let accumulate = fused(false, false);
         let lists = sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)));
-        let simple = scalar && p.graph.loops.is_empty() && !lists;
+        let calls = p.graph.values.iter().any(|v| matches!(v.op, Op::Call { .. }));
+        let simple = scalar && p.graph.loops.is_empty() && !calls && !lists;
         let descend = simple.then(|| self.descend(p, e, &lines));
 
         // Apart.
