@@ -228,7 +228,11 @@ impl Items<'_> {
         };
         let accumulate = fused(false, false);
         let lists = sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)));
-        let calls = p.graph.values.iter().any(|v| matches!(v.op, Op::Call { .. }));
+        let calls = p
+            .graph
+            .values
+            .iter()
+            .any(|v| matches!(v.op, Op::Call { .. }));
         let simple = scalar && p.graph.loops.is_empty() && !calls && !lists;
         let descend = simple.then(|| self.descend(p, e, &lines));
 
