@@ -79,6 +79,13 @@ pub fn identity<T: kernel::Float>(z: T) -> T {
     z
 }
 
+/// `slope · z`: an activation to first order, whose backward pass is that of the activation where its slope is known.
+#[backprop(wrt(z))]
+#[inline(always)]
+fn linearized<T: kernel::Float>(slope: T, z: T) -> T {
+    slope * z
+}
+
 /// Writes the enum and its dispatch from one row per activation.
 macro_rules! activations {
     ($($variant:ident = $function:ident)+) => {
@@ -211,13 +218,16 @@ impl Activation {
         upstream: &mut ArrayRef<T, D>,
     ) -> Result<()> {
         check_shape("upstream gradients", upstream.shape(), residuals.shape())?;
-        // An elementwise function has a diagonal Jacobian: the residual is its entry.
         // What underflows would only slow down the products that follow.
         let [] = map(
             [residuals.view()],
             [upstream.view_mut()],
             #[inline(always)]
-            |[slope], [upstream]| ([flush(upstream * slope)], []),
+            |[slope], [upstream]: [T; 1]| {
+                let (_, saved) = linearized::forward(slope.into_lane(), T::ZERO.into_lane());
+                let gradient = linearized::backward(&saved, upstream.into_lane());
+                ([flush(T::from_lane(gradient.z))], [])
+            },
         );
         Ok(())
     }

@@ -236,11 +236,14 @@ impl Dense {
         let (weights, bias) = self.views(parameters)?;
         check_shape("inputs", x.shape(), &[x.nrows(), self.inputs])?;
         check_shape("outputs", y.shape(), &[x.nrows(), self.outputs])?;
-        match bias {
-            Some(bias) => y.assign(&bias),
-            None => y.fill(T::zero()),
-        }
-        product(T::one(), x, &weights, T::one(), y);
+        let kept = match bias {
+            Some(bias) => {
+                y.assign(&bias);
+                T::one()
+            }
+            None => T::zero(),
+        };
+        product(T::one(), x, &weights, kept, y);
         Ok(())
     }
 

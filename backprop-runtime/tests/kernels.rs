@@ -290,3 +290,41 @@ fn maps_of_broadcast_inputs_and_without_inputs_or_outputs() {
 fn maps_of_different_shapes() {
     let [] = kernel::map_slices([&[1.0, 2.0]], [&mut [0.0]], |[x], [_]| ([x], []));
 }
+
+/// Sums along the middle of three axes, written and added, of all the lengths at which the loops change.
+#[test]
+fn sums_along_every_axis() {
+    let lengths = [0, 1, 2, 15, 16, 17, 40];
+    for outer in [0, 1, 3] {
+        for count in lengths {
+            for inner in lengths {
+                let a = Array::from_shape_fn((outer, count, inner), |(i, j, k)| {
+                    integer::<f64>((31 * i + 17 * j + 5 * k) % 7)
+                });
+                let expected = a.sum_axis(Axis(1));
+                let mut to = Array2::ones((outer, inner));
+                let shape = [outer, count, inner];
+                kernel::sum_middle(
+                    a.as_slice().unwrap(),
+                    shape,
+                    to.as_slice_mut().unwrap(),
+                    true,
+                );
+                assert_eq!(to, 1.0 + &expected, "{shape:?}");
+                kernel::sum_middle(
+                    a.as_slice().unwrap(),
+                    shape,
+                    to.as_slice_mut().unwrap(),
+                    false,
+                );
+                assert_eq!(to, expected, "{shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "5 elements, as 1 × 3 × 2, do not have 2 sums")]
+fn sums_of_wrong_lengths() {
+    kernel::sum_middle(&[1.0; 5], [1, 3, 2], &mut [0.0; 2], false);
+}

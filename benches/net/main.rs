@@ -32,6 +32,7 @@ const OURS: &[(&str, &str)] = &[
     ("by_hand", "kernels, by hand"),
     ("best_layout", "kernels, by hand, best layout"),
     ("tensors", "backprop: forward lines"),
+    ("descent", "backprop: forward lines, descend_with"),
     ("layers", "backprop: layers"),
     ("loops", "backprop: loops"),
 ];

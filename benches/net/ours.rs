@@ -27,6 +27,7 @@ pub fn contender<T: Float>(name: &str, case: Case, threads: usize) -> Option<Run
         ("by_hand", false) => repeat(by_hand(data, rate)),
         ("best_layout", false) => best_layout(data, rate, threads),
         ("tensors", false) => repeat(tensors(data, rate)),
+        ("descent", false) => repeat(descent(data, rate)),
         ("layers", false) => repeat(layers(data, case, rate)),
         ("loops_by_hand", true) => repeat(tiny_loops_by_hand(data)),
         ("loops_with_kernel", true) => repeat(tiny_loops_with_kernel(data)),
@@ -287,6 +288,13 @@ fn tensors<T: Float>(Data { x, y, weights, .. }: Data<T>, rate: T) -> impl FnMut
         w2.scaled_add(-rate, &gradient.w2);
         loss
     }
+}
+
+/// The gradient of the forward lines and the updates by the macro.
+fn descent<T: Float>(Data { x, y, weights, .. }: Data<T>, rate: T) -> impl FnMut() -> T {
+    let [mut w1, mut w2] = two(weights);
+    let mut workspace = NetworkWorkspace::default();
+    move || network::descend_with(&mut workspace, rate, &mut w1, &mut w2, &x, &y)
 }
 
 /// The layers of this crate.

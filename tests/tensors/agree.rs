@@ -32,6 +32,27 @@ pub fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
 /// the contract against one another.
 macro_rules! agrees {
     ($f:ident, $Workspace:ident $args:tt wrt $($w:ident),*) => {{
+        agrees!(in loops $f, $Workspace $args wrt $($w),*);
+        let (value, gradient) = agrees!(@call ($f::value_and_gradient) () $args);
+        let mut workspace = $Workspace::default();
+        // A step of gradient descent: the same value, and the parameters moved along the gradient.
+        for _ in 0..2 {
+            agrees!(@borrow $args);
+            $(let mut $w = ($w.clone(), $w.clone());)*
+            let again = {
+                $(let $w = &mut $w.0;)*
+                agrees!(@pass ($f::descend_with) (&mut workspace, 0.25,) $args)
+            };
+            assert_eq!(again, value);
+            $({
+                let expected = &$w.1 - 0.25 * &gradient.$w;
+                let error = (&$w.0 - &expected).mapv(f64::abs).sum();
+                $crate::agree::close(error, 0.0, 1e-13, "a step of gradient descent");
+            })*
+        }
+    }};
+    // A function of loops, branches, calls or lists, which has no `descend_with`.
+    (in loops $f:ident, $Workspace:ident $args:tt wrt $($w:ident),*) => {{
         let (value, gradient) = agrees!(@call ($f::value_and_gradient) () $args);
         $crate::agree::close(value, agrees!(@call ($f) () $args), 1e-13, "the value");
         $({
@@ -61,5 +82,7 @@ macro_rules! agrees {
             assert_eq!(*with, gradient);
         }
     }};
+    (@borrow ($($x:ident),*)) => { $(let $x = &$x;)* };
+    (@pass ($($f:tt)*) ($($first:tt)*) ($($x:ident),*)) => { $($f)*($($first)* $($x),*) };
     (@call ($($f:tt)*) ($($first:tt)*) ($($x:ident),*)) => { $($f)*($($first)* $(&$x),*) };
 }

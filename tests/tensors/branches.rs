@@ -63,11 +63,11 @@ fn against_differences() {
     let a = numbers(4, 1);
     for seed in 2..5 {
         let b = numbers(4, seed);
-        agrees!(decided, DecidedWorkspace(a, b) wrt a, b);
+        agrees!(in loops decided, DecidedWorkspace(a, b) wrt a, b);
     }
     for (n, scale) in [(4, 0.1), (4, 3.0), (2, 0.1), (2, 3.0)] {
         let (a, b) = (numbers((3, n), 1) * scale, numbers(n, 2));
-        agrees!(clipped, ClippedWorkspace(a, b) wrt a, b);
+        agrees!(in loops clipped, ClippedWorkspace(a, b) wrt a, b);
     }
 }
 

@@ -61,7 +61,7 @@ fn lists(ws: &[Array2<f64>], s: f64) -> f64 {
 fn against_differences() {
     let (w1, b1) = (numbers((4, 5), 1), numbers(5, 2));
     let (w2, b2, x) = (numbers((5, 3), 3), numbers(3, 4), numbers((6, 4), 5));
-    agrees!(network, NetworkWorkspace(w1, b1, w2, b2, x) wrt w1, b1, w2, b2);
+    agrees!(in loops network, NetworkWorkspace(w1, b1, w2, b2, x) wrt w1, b1, w2, b2);
     let (w, b, x, n) = (
         numbers((3, 3), 1),
         numbers(3, 2),

@@ -121,6 +121,20 @@ fn scalars_beside_tensors() {
     scalars::accumulate(&a, 0.7, &0.2, 3.0, &mut d, &mut ds, &mut dt);
     close(ds, 1.0 + 3.0 * g.scale, 1e-13, "accumulated");
     close(dt, 2.0 + 3.0 * g.shift, 1e-13, "accumulated");
+    let (mut moved, mut scale, mut shift) = (a.clone(), 0.7, 0.2);
+    let value = scalars::descend_with(
+        &mut ScalarsWorkspace::default(),
+        0.5,
+        &mut moved,
+        &mut scale,
+        &mut shift,
+    );
+    assert_eq!(value, scalars(&a, 0.7, &0.2));
+    close(scale, 0.7 - 0.5 * g.scale, 1e-13, "moved");
+    close(shift, 0.2 - 0.5 * g.shift, 1e-13, "moved");
+    for k in 0..7 {
+        close(moved[k], a[k] - 0.5 * g.a[k], 1e-13, "moved");
+    }
     let (_, saved) = scalars::forward(&a, 0.7, &0.2);
     close(
         scalars::backward(&saved, 1.0).scale,

@@ -113,19 +113,19 @@ fn against_differences() {
         numbers(3, 3),
         numbers((5, 2), 4),
     );
-    agrees!(recurrent, RecurrentWorkspace(w, u, h0, x) wrt w, u, h0, x);
+    agrees!(in loops recurrent, RecurrentWorkspace(w, u, h0, x) wrt w, u, h0, x);
     let y = numbers((5, 3), 5);
-    agrees!(sequence, SequenceWorkspace(w, u, x, y) wrt w, u, x);
+    agrees!(in loops sequence, SequenceWorkspace(w, u, x, y) wrt w, u, x);
     let (a, b) = (numbers((4, 3), 1), numbers(3, 2));
-    agrees!(rows, RowsWorkspace(a, b) wrt a, b);
-    agrees!(nonlinear, NonlinearWorkspace(a, b) wrt a, b);
-    agrees!(parts, PartsWorkspace(a, b) wrt a, b);
+    agrees!(in loops rows, RowsWorkspace(a, b) wrt a, b);
+    agrees!(in loops nonlinear, NonlinearWorkspace(a, b) wrt a, b);
+    agrees!(in loops parts, PartsWorkspace(a, b) wrt a, b);
     let n = numbers(3, 7);
-    agrees!(nested, NestedWorkspace(a, b, n) wrt a);
+    agrees!(in loops nested, NestedWorkspace(a, b, n) wrt a);
     let (h0, steps) = (numbers(3, 3), numbers(6, 4));
-    agrees!(linear, LinearWorkspace(h0, w, steps) wrt h0);
+    agrees!(in loops linear, LinearWorkspace(h0, w, steps) wrt h0);
     let (a, b) = (numbers((4, 4), 1), numbers((4, 4), 2));
-    agrees!(swapped, SwappedWorkspace(a, b) wrt a, b);
+    agrees!(in loops swapped, SwappedWorkspace(a, b) wrt a, b);
 }
 
 #[test]
@@ -133,12 +133,12 @@ fn no_iterations_and_one() {
     let (w, u, h0) = (numbers((3, 3), 1), numbers((3, 2), 2), numbers(3, 3));
     for n in [0, 1] {
         let x = numbers((n, 2), 4);
-        agrees!(recurrent, RecurrentWorkspace(w, u, h0, x) wrt w, u, h0, x);
+        agrees!(in loops recurrent, RecurrentWorkspace(w, u, h0, x) wrt w, u, h0, x);
         let (a, b) = (numbers((n, 3), 1), numbers(3, 2));
-        agrees!(rows, RowsWorkspace(a, b) wrt a, b);
+        agrees!(in loops rows, RowsWorkspace(a, b) wrt a, b);
     }
     let (a, b, n) = (numbers((2, 3), 1), numbers(3, 2), numbers(0, 7));
-    agrees!(nested, NestedWorkspace(a, b, n) wrt a);
+    agrees!(in loops nested, NestedWorkspace(a, b, n) wrt a);
 }
 
 #[test]

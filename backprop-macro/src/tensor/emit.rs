@@ -80,6 +80,8 @@ pub struct Emit<'a> {
     pub homes: RefCell<BTreeMap<String, usize>>,
     pub vectors: RefCell<BTreeSet<usize>>,
     live: BTreeSet<V>,
+    /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
+    pub moved: RefCell<Option<BTreeSet<V>>>,
 }
 
 fn name(prefix: &str, v: u32) -> Ident {
@@ -122,6 +124,7 @@ impl<'a> Emit<'a> {
             homes: RefCell::default(),
             vectors: RefCell::default(),
             live: uses.keys().copied().collect(),
+            moved: RefCell::default(),
         };
         for (k, value) in g.values.iter().enumerate() {
             let v = V(k as u32);
@@ -145,7 +148,7 @@ impl<'a> Emit<'a> {
             }
         }
         if errors.is_empty() {
-            e.plan(&reverse(g, &program.result, true));
+            e.plan(&reverse(g, &program.result, |_| true));
             return Some(e);
         }
         None
@@ -592,10 +595,18 @@ impl<'a> Emit<'a> {
     /// Makes room for an adjoint, unless it is the caller's buffer.
     pub fn start(&self, v: V, started: &mut BTreeSet<V>) -> TokenStream {
         let (at, _) = base(self.g, v);
-        if !started.insert(at) || matches!(self.g.value(at).op, Op::Param(_)) {
+        if !started.insert(at) {
             return TokenStream::new();
         }
         let (d, n) = (adjoint(at), self.dim_of(at));
+        match (&self.g.value(at).op, &*self.moved.borrow()) {
+            (Op::Param(_), None) => return TokenStream::new(),
+            (Op::Param(k), Some(these)) if these.contains(&at) => {
+                let parameter = scalar_buffer(*k);
+                return quote!(let #d = &mut *#parameter;);
+            }
+            _ => {}
+        }
         let slot = self.slot(&d, self.g.rank(at));
         quote!(let #d = ::backprop::tensor::fit(#slot, &#n);)
     }
@@ -667,32 +678,66 @@ impl<'a> Emit<'a> {
             self.g.value(v).op,
             Op::Param(_) | Op::View(..) | Op::Item(..) | Op::After { .. }
         );
-        let written = |o: V| base(self.g, o).0 == v;
-        let seeds = |s: &&Step| matches!(s, Step::Seed { of, .. } if written(*of));
+        let mut writes = steps.iter().filter(|s| self.writes(s, v));
         computed
             && self.g.is_tensor(v)
-            && steps.iter().filter(seeds).count() == 1
-            && !steps.iter().any(|s| match s {
-                Step::Zero(o) | Step::Clear(o) => written(*o),
-                Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
-                Step::Linear { of, position, .. } => self
-                    .g
-                    .value(*of)
-                    .op
-                    .operands()
-                    .get(*position)
-                    .is_some_and(|o| written(*o)),
-                Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
-                Step::Call { adds, .. } => adds.iter().any(|a| written(a.0)),
-                Step::Idiom { of, .. } => match &self.g.value(*of).op {
-                    Op::Idiom { of, .. } => written(*of),
-                    _ => false,
-                },
-                // A loop reads the adjoints of what it hands on, and adds to others in its body.
-                Step::Loop { .. } => true,
-                Step::Init { of, carried, .. } => written(self.g.loops[*of].carried[*carried].init),
-                Step::Seed { .. } => false,
+            && matches!(
+                (writes.next(), writes.next()),
+                (Some(Step::Seed { .. }), None)
+            )
+    }
+
+    /// Whether a step writes to the adjoint of a value, or adds to it.
+    fn writes(&self, step: &Step, v: V) -> bool {
+        let written = |o: V| base(self.g, o).0 == v;
+        match step {
+            Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),
+            Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
+            Step::Linear { of, position, .. } => {
+                let operands = self.g.value(*of).op.operands();
+                operands.get(*position).is_some_and(|o| written(*o))
+            }
+            Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
+            Step::Call { adds, .. } => adds.iter().any(|a| written(a.0)),
+            Step::Idiom { of, .. } => match &self.g.value(*of).op {
+                Op::Idiom { of, .. } => written(*of),
+                _ => false,
+            },
+            // A loop reads the adjoints of what it hands on, and adds to others in its body.
+            Step::Loop { .. } => true,
+            Step::Init { of, carried, .. } => written(self.g.loops[*of].carried[*carried].init),
+        }
+    }
+
+    /// The parameters that a backward pass may add their gradients to: once it has begun to, nothing reads them any more.
+    pub fn in_place(&self, lines: &[Line], steps: &[Step]) -> BTreeSet<V> {
+        let mut started = BTreeSet::new();
+        let reached = vec![TokenStream::new(); steps.len()];
+        let reads: Vec<BTreeSet<String>> = steps
+            .iter()
+            .map(|s| mentioned(&self.step(s, true, &reached, &mut started)))
+            .collect();
+        let whole = |(k, value): (usize, &Value)| match value.op {
+            Op::Param(p) if value.active && self.g.is_tensor(V(k as u32)) => {
+                Some((V(k as u32), &self.sig.params[p].ident))
+            }
+            _ => None,
+        };
+        let params = self.g.values.iter().enumerate().filter_map(whole);
+        params
+            .filter(|(v, ident)| {
+                // Its own names, and those of what may borrow from it.
+                let mut names = BTreeSet::from([ident.to_string(), tensor_name(*v).to_string()]);
+                for line in lines.iter().filter(|l| l.again == Again::Pure) {
+                    if !mentioned(&line.tokens).is_disjoint(&names) {
+                        names.extend(line.names.iter().cloned());
+                    }
+                }
+                let first = steps.iter().position(|s| self.writes(s, *v));
+                first.is_none_or(|first| reads[first..].iter().all(|r| r.is_disjoint(&names)))
             })
+            .map(|(v, _)| v)
+            .collect()
     }
 
     pub fn step(
@@ -953,7 +998,9 @@ impl<'a> Emit<'a> {
                 let p = format_ident!("__p{}_{}", v.0, k, span = Span::mixed_site());
                 let temporary = format_ident!("__b{}_{}", v.0, o.0, span = Span::mixed_site());
                 let slot = self.slot(&temporary, rank);
-                starts.extend(quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n);));
+                starts.extend(
+                    quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n, #add);),
+                );
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));
             }
@@ -1019,7 +1066,7 @@ pub fn field(name: &Ident) -> Ident {
     )
 }
 
-/// The caller's buffer for a float's gradient.
+/// The caller's buffer for a float's gradient, or the parameter that a step of gradient descent moves.
 pub fn scalar_buffer(k: usize) -> Ident {
     format_ident!("__out{}", k, span = Span::mixed_site())
 }

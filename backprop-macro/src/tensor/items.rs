@@ -3,6 +3,7 @@
 //! In: the function, its signature and, unless something was rejected, its bodies. Out: items with the promised
 //! signatures; after an error their bodies are stubs, so that one mistake is one error.
 
+use crate::shape::peel;
 use crate::signature::local;
 use crate::tensor::emit::{
     Again, Emit, Held, Line, adjoint, field, live, mentioned, scalar_buffer,
@@ -11,7 +12,7 @@ use crate::tensor::fuse::leaves;
 use crate::tensor::graph::{Op, Ty, V};
 use crate::tensor::lower::Program;
 use crate::tensor::reverse::reverse;
-use crate::tensor::signature::{Kind, Out, TensorSig, dimension, with_lifetime};
+use crate::tensor::signature::{Kind, Out, Param, TensorSig, dimension, with_lifetime};
 use crate::tensor::tape::{tape_name, tape_type};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -30,6 +31,9 @@ struct Bodies {
     accumulate: TokenStream,
     forward: TokenStream,
     backward: TokenStream,
+    /// The value, and the parameters moved; not for loops, calls and lists of tensors, whose
+    /// adjoints and residuals have places of their own.
+    descend: Option<TokenStream>,
     /// `forward` without the value.
     saves: TokenStream,
     /// `backward` into buffers.
@@ -58,7 +62,7 @@ pub fn items(
     let (namespace, vis) = (&sig.namespace, &item.vis);
     let doc = format!(
         "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_with`, \
-         `value_and_gradient_into` and `accumulate`.",
+         `value_and_gradient_into`, `accumulate` and `descend_with`.",
         sig.ident
     );
     let allow = quote!(#[allow(
@@ -208,7 +212,7 @@ impl Items<'_> {
 
         // Forward and backward in one.
         let fused = |unit: bool, fresh: bool| {
-            let steps = reverse(&p.graph, &p.result, fresh);
+            let steps = reverse(&p.graph, &p.result, |_| fresh);
             let back = e.backward(&steps, unit, &reached);
             let mut wanted = mentioned(&back);
             let result = e.result(&p.result, &|_| alone);
@@ -223,9 +227,17 @@ impl Items<'_> {
             TokenStream::new()
         };
         let accumulate = fused(false, false);
+        let lists = sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)));
+        let calls = p
+            .graph
+            .values
+            .iter()
+            .any(|v| matches!(v.op, Op::Call { .. }));
+        let simple = scalar && p.graph.loops.is_empty() && !calls && !lists;
+        let descend = simple.then(|| self.descend(p, e, &lines));
 
         // Apart.
-        let steps = reverse(&p.graph, &p.result, true);
+        let steps = reverse(&p.graph, &p.result, |_| true);
         let back = e.backward(&steps, false, &reached);
         let mut wanted = mentioned(&back);
         let mut again: Vec<Line> = Vec::new();
@@ -458,6 +470,7 @@ impl Items<'_> {
         Bodies {
             unit,
             accumulate,
+            descend,
             forward,
             backward,
             saves,
@@ -469,6 +482,49 @@ impl Items<'_> {
                 let (args, bounds) = self.generics();
                 e.tape_structs(&sig.workspace, &self.item.vis, &args, &bounds)
             },
+        }
+    }
+
+    /// The value; `-rate` times the gradient is added to the parameters. One that the backward pass still reads has its gradient in the
+    /// workspace until the end.
+    fn descend(&self, p: &Program, e: &Emit, lines: &[Line]) -> TokenStream {
+        let up = local("up");
+        let in_place = e.in_place(lines, &reverse(&p.graph, &p.result, |_| true));
+        let steps = reverse(&p.graph, &p.result, |v| !in_place.contains(&v));
+        *e.moved.borrow_mut() = Some(in_place.clone());
+        let back = e.backward(&steps, false, &[quote!(#up)]);
+        *e.moved.borrow_mut() = None;
+        let (mut lends, mut moves) = (TokenStream::new(), TokenStream::new());
+        for (k, param) in self.sig.active() {
+            let (ident, v, own) = (&param.ident, value_of(p, k), scalar_buffer(k));
+            let (_, lent) = self.moved(param, &own);
+            lends.extend(quote!(let #own = #ident; let #ident = #lent;));
+            if matches!(param.kind, Kind::Tensor(_)) && !in_place.contains(&v) {
+                let d = adjoint(v);
+                moves.extend(quote!(::backprop::tensor::copy(#d.view(), #own.view_mut(), true);));
+            }
+        }
+        let result = e.result(&p.result, &|_| true);
+        let mut wanted = mentioned(&quote!(#back #result));
+        let forward = live(lines, &mut wanted, true);
+        let (items, forward) = (&p.items, forward.iter().map(|l| &l.tokens));
+        quote! { #(#items)* #lends #(#forward)* let #up = -__rate; #back #moves #result }
+    }
+
+    /// What a step of gradient descent has behind the `&mut` of a parameter, and how the body gets what was written in its place.
+    fn moved(&self, param: &Param, own: &Ident) -> (TokenStream, TokenStream) {
+        let written = match peel(&param.ty) {
+            syn::Type::Reference(r) => &*r.elem,
+            ty => ty,
+        };
+        let read = crate::tensor::signature::read_tensor(written, self.sig.generics_floats());
+        match (&param.kind, param.by_ref, read.is_some_and(|t| t.owned)) {
+            (Kind::Tensor(_), true, true) => (quote!(#written), quote!(&*#own)),
+            (Kind::Tensor(_), false, true) => (quote!(#written), quote!(#own.clone())),
+            (Kind::Tensor(_), true, false) => (self.sig.buffer(&param.kind), quote!(&#own.view())),
+            (Kind::Tensor(_), false, false) => (self.sig.buffer(&param.kind), quote!(#own.view())),
+            (_, true, _) => (self.sig.buffer(&param.kind), quote!(&{ *#own })),
+            (_, false, _) => (self.sig.buffer(&param.kind), quote!(*#own)),
         }
     }
 
@@ -689,6 +745,37 @@ impl Items<'_> {
         if !matches!(sig.output, Out::Scalar) {
             return out;
         }
+        let doc_descend = doc(
+            "One step of gradient descent: the value; `rate` times the gradient is subtracted from the differentiated parameters, in place. \
+             What a product contributes is added to them as it is computed, so that a large gradient is neither written nor read. With shapes \
+             as in the last call, nothing is allocated.",
+            format!(
+                "let mut workspace = {workspace}::default();\nlet y = {name}::descend_with(&mut workspace, rate, &mut …, …);"
+            ),
+        );
+        let moved = sig.params.iter().map(|p| {
+            let (ident, ty) = (&p.ident, &p.ty);
+            if p.active {
+                let (ty, _) = self.moved(p, ident);
+                quote!(#ident: &mut #ty)
+            } else {
+                quote!(#ident: #ty)
+            }
+        });
+        let elem = sig.elem.tokens();
+        let descend = match bodies {
+            Some(bodies) => bodies.descend.clone(),
+            None => Some(stub.clone()),
+        };
+        let descend = descend.map(|body| {
+            quote! {
+                #[doc = #doc_descend]
+                #vis fn descend_with #generics (__ws: &mut #workspace #args, __rate: #elem, #(#moved),*) -> #output #clause {
+                    #mention
+                    #body
+                }
+            }
+        });
         let doc_into = doc(
             &format!(
                 "The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n{panics}"
@@ -749,6 +836,8 @@ impl Items<'_> {
                 (__y, &*__ws.gradient.insert(__gradient))
             }
 
+            #descend
+
             #[doc = #doc_both]
             #vis fn value_and_gradient #generics (#(#params),*) -> (#output, #gradient #args) #clause {
                 #own_starts
@@ -783,7 +872,7 @@ impl Items<'_> {
 
 /// A list's type, without the reference.
 fn list_type(ty: &syn::Type) -> &syn::Type {
-    match crate::shape::peel(ty) {
+    match peel(ty) {
         syn::Type::Reference(r) => &r.elem,
         other => other,
     }

@@ -94,8 +94,8 @@ struct Reverse<'a> {
     outer: BTreeSet<V>,
 }
 
-/// The steps; `fresh` where the parameters' buffers hold nothing yet.
-pub fn reverse(g: &Graph, result: &Val, fresh: bool) -> Vec<Step> {
+/// The steps; `fresh` says of which parameters the adjoint holds nothing yet.
+pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> {
     let mut r = Reverse {
         g,
         steps: Vec::new(),
@@ -106,8 +106,9 @@ pub fn reverse(g: &Graph, result: &Val, fresh: bool) -> Vec<Step> {
         outer: BTreeSet::new(),
     };
     for (k, value) in g.values.iter().enumerate() {
-        if !fresh && matches!(value.op, Op::Param(_)) && value.ty != Ty::Scalar {
-            r.started.insert(V(k as u32));
+        let v = V(k as u32);
+        if matches!(value.op, Op::Param(_)) && value.ty != Ty::Scalar && !fresh(v) {
+            r.started.insert(v);
         }
     }
     let mut results = Vec::new();

@@ -65,6 +65,30 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
 
     let mut sums = [[T::zero(); BLOCK]; SUMS];
     // Elements side by side in memory, in their logical order or all in the same other one.
+    let slices = all(inputs.each_ref().map(
+        #[inline(always)]
+        |input| input.as_slice(),
+    ));
+    let slices_mut = all(outputs.each_mut().map(
+        #[inline(always)]
+        |output| output.as_slice_mut(),
+    ));
+    if let (Some(inputs), Some(outputs)) = (slices, slices_mut) {
+        pass(inputs, outputs, &mut sums, &f);
+    } else if shape.size() > 0 {
+        strided(inputs, outputs, |inputs, outputs| {
+            pass(inputs, outputs, &mut sums, &f);
+        });
+    }
+    sums.map(total)
+}
+
+/// Hands the elements of views, not all of them in standard layout, to `run`, as slices.
+fn strided<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: [ArrayView<'_, T, D>; IN],
+    mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
+) {
     let strides = match (outputs.first(), inputs.first()) {
         (Some(output), _) => output.strides(),
         (None, Some(input)) => input.strides(),
@@ -72,26 +96,21 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
     };
     let alike = inputs.iter().all(|input| input.strides() == strides)
         && outputs.iter().all(|output| output.strides() == strides);
-    let slices = all(inputs.each_ref().map(|input| match alike {
-        true => input.as_slice_memory_order(),
-        false => input.as_slice(),
-    }));
-    let slices_mut = all(outputs.each_mut().map(|output| match alike {
-        true => output.as_slice_memory_order_mut(),
-        false => output.as_slice_mut(),
-    }));
-    if let (Some(inputs), Some(outputs)) = (slices, slices_mut) {
-        pass(inputs, outputs, &mut sums, &f);
-    } else if shape.size() > 0 && rows_are_short(&outputs) {
-        in_rows(inputs, outputs, |inputs, outputs| {
-            pass(inputs, outputs, &mut sums, &f);
-        });
-    } else if shape.size() > 0 {
-        in_chunks(inputs, outputs, |inputs, outputs| {
-            pass(inputs, outputs, &mut sums, &f);
-        });
+    if alike {
+        let slices = inputs.each_ref().map(|input| input.as_slice_memory_order());
+        let slices_mut = outputs
+            .each_mut()
+            .map(|output| output.as_slice_memory_order_mut());
+        if let (Some(inputs), Some(outputs)) = (all(slices), all(slices_mut)) {
+            run(inputs, outputs);
+            return;
+        }
     }
-    sums.map(total)
+    if rows_are_short(&outputs) {
+        in_rows(inputs, outputs, run);
+    } else {
+        in_chunks(inputs, outputs, run);
+    }
 }
 
 /// As [`map`], over slices.

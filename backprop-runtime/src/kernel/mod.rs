@@ -31,6 +31,8 @@ pub mod float;
 pub mod map;
 pub mod product;
 mod real;
+pub mod sum;
+mod vector;
 
 pub use dispatch::dispatch;
 pub use elementary::{exp, exp_m1, flush, ln, ln_1p, sigmoid, softplus, tanh};
@@ -38,3 +40,4 @@ pub use float::Float;
 pub use map::{map, map_slices};
 pub use product::{dot, mat_vec, outer, product};
 pub use real::Real;
+pub use sum::sum_middle;

@@ -8,7 +8,6 @@
 //! use fused multiplication and addition, in an order that depends on the processor: the last bits of a product are the same on
 //! every run, but not on every machine. The products with a vector are loops of ours, and have the same bits everywhere.
 
-use std::array::from_fn;
 use std::marker::PhantomData;
 
 use ndarray::linalg::general_mat_mul;
@@ -19,6 +18,7 @@ use super::dispatch::dispatch;
 use super::dispatch::x86_64::Level;
 use super::map::map;
 use super::real::Real;
+use super::vector;
 
 /// `C = α A B + β C`.
 ///
@@ -52,16 +52,61 @@ pub fn product<T: Real>(
         b.shape(),
         c.shape()
     );
-    let (a, b, mut c) = (a.view(), b.view(), c.view_mut());
     if m == 0 || n == 0 {
         return;
     }
+    if k == 0 {
+        return scale(beta, c);
+    }
+    if m == 1 || k == 1 || n == 1 {
+        return with_vectors([m, k, n], alpha, a, b, beta, c);
+    }
+    let (a, b, c) = (a.view(), b.view(), c.view_mut());
+    in_threads(threads(m * k * n), alpha, a, b, beta, c);
+}
+
+/// The product where one of the three lengths is 1. Matrices that are contiguous go on as slices: a small product takes no longer than
+/// it takes to look at its views.
+#[inline]
+fn with_vectors<T: Real>(
+    [m, k, n]: [usize; 3],
+    alpha: T,
+    a: &ArrayRef2<T>,
+    b: &ArrayRef2<T>,
+    beta: T,
+    c: &mut ArrayRef2<T>,
+) {
+    if let (Some((a, a_turned)), Some((b, b_turned))) = (whole(a), whole(b)) {
+        let turned = !c.is_standard_layout();
+        let place = if turned {
+            c.view_mut().reversed_axes().into_slice()
+        } else {
+            c.as_slice_mut()
+        };
+        if let Some(c) = place {
+            return match (m, k, n) {
+                (_, 1, _) if turned || n == 1 => vector::multiples(alpha, b, a, beta, c),
+                (_, 1, _) => vector::multiples(alpha, a, b, beta, c),
+                (1, _, _) if b_turned || n == 1 => vector::dots(alpha, b, a, beta, c),
+                (1, _, _) => vector::combination(alpha, b, a, beta, c),
+                _ if a_turned => vector::combination(alpha, a, b, beta, c),
+                _ => vector::dots(alpha, a, b, beta, c),
+            };
+        }
+    }
     match (m, k, n) {
-        (_, 0, _) => scale(beta, &mut c),
-        (_, 1, _) => outer(alpha, &a.column(0), &b.row(0), beta, &mut c),
+        (_, 1, _) => outer(alpha, &a.column(0), &b.row(0), beta, c),
         (1, ..) => mat_vec(alpha, &b.t(), &a.row(0), beta, &mut c.row_mut(0)),
-        (.., 1) => mat_vec(alpha, &a, &b.column(0), beta, &mut c.column_mut(0)),
-        _ => in_threads(threads(m * k * n), alpha, a, b, beta, c),
+        _ => mat_vec(alpha, a, &b.column(0), beta, &mut c.column_mut(0)),
+    }
+}
+
+/// All elements of a matrix that is contiguous in one of the two orders, and whether it is the other one.
+#[inline(always)]
+fn whole<T>(a: &ArrayRef2<T>) -> Option<(&[T], bool)> {
+    match a.as_slice() {
+        Some(slice) => Some((slice, false)),
+        None => Some((a.t().to_slice()?, true)),
     }
 }
 
@@ -96,26 +141,22 @@ pub fn mat_vec<T: Real>(
         y.as_slice_mut(),
     ) {
         (Some(rows), columns, Some(x), Some(y)) if columns.is_none() || y.len() < x.len() => {
-            dispatch(
+            vector::dots_of(
+                alpha,
                 #[inline(always)]
-                || {
-                    for (index, y) in y.iter_mut().enumerate() {
-                        let term = alpha * dot_slices(rows.get(index), x);
-                        *y = if beta == T::zero() {
-                            term
-                        } else {
-                            term + beta * *y
-                        };
-                    }
-                },
-            )
+                |index| rows.get(index),
+                x,
+                beta,
+                y,
+            );
         }
-        (_, Some(columns), _, Some(y)) => dispatch(
+        (_, Some(columns), _, Some(y)) => vector::combination_of(
+            alpha,
             #[inline(always)]
-            || {
-                scale_slice(beta, y);
-                add_rows(alpha, &columns, x, y);
-            },
+            |index| columns.get(index),
+            x.iter(),
+            beta,
+            y,
         ),
         _ => {
             for (y, row) in y.iter_mut().zip(a.rows()) {
@@ -143,8 +184,8 @@ pub fn outer<T: Real>(alpha: T, x: &ArrayRef1<T>, y: &ArrayRef1<T>, beta: T, c: 
         y.shape(),
         c.shape()
     );
-    // Along the rows or along the columns of C, whichever are contiguous.
-    if c.strides()[1] != 1 && c.strides()[0] == 1 {
+    // Along the rows or along the columns of C, whichever are contiguous; the longer ones, if both are.
+    if c.strides()[0] == 1 && (c.strides()[1] != 1 || c.ncols() == 1) {
         outer_by_rows(alpha, y, x, beta, c.view_mut().reversed_axes());
     } else {
         outer_by_rows(alpha, x, y, beta, c.view_mut());
@@ -174,25 +215,20 @@ fn outer_by_rows<T: Real>(
     beta: T,
     mut c: ArrayViewMut2<'_, T>,
 ) {
+    if let (Some(x), Some(y), Some(c)) = (x.as_slice(), y.as_slice(), c.as_slice_mut()) {
+        return vector::multiples(alpha, x, y, beta, c);
+    }
     dispatch(
         #[inline(always)]
         || {
             for (mut row, &x) in c.rows_mut().into_iter().zip(x) {
                 let x = alpha * x;
-                match (row.as_slice_mut(), y.as_slice()) {
-                    (Some(row), Some(y)) if beta == T::zero() => {
-                        row.iter_mut().zip(y).for_each(|(c, &y)| *c = x * y);
-                    }
-                    (Some(row), Some(y)) => {
-                        row.iter_mut()
-                            .zip(y)
-                            .for_each(|(c, &y)| *c = x * y + beta * *c);
-                    }
-                    _ if beta == T::zero() => row.iter_mut().zip(y).for_each(|(c, &y)| *c = x * y),
-                    _ => row
-                        .iter_mut()
+                if beta == T::zero() {
+                    row.iter_mut().zip(y).for_each(|(c, &y)| *c = x * y);
+                } else {
+                    row.iter_mut()
                         .zip(y)
-                        .for_each(|(c, &y)| *c = x * y + beta * *c),
+                        .for_each(|(c, &y)| *c = x * y + beta * *c);
                 }
             }
         },
@@ -229,69 +265,6 @@ impl<'a, T> Rows<'a, T> {
         unsafe {
             std::slice::from_raw_parts(self.first.offset(index as isize * self.stride), self.width)
         }
-    }
-}
-
-/// What is summed at a time, in registers.
-const BLOCK: usize = 16;
-
-/// The sum of the products of the elements of slices of one length.
-#[inline(always)]
-fn dot_slices<T: Real>(x: &[T], y: &[T]) -> T {
-    let ((x, rest_of_x), (y, rest_of_y)) = (x.as_chunks::<BLOCK>(), y.as_chunks::<BLOCK>());
-    let mut sums = [T::zero(); BLOCK];
-    for (x, y) in x.iter().zip(y) {
-        sums = from_fn(
-            #[inline(always)]
-            |position| sums[position] + x[position] * y[position],
-        );
-    }
-    let quarter: [T; BLOCK / 4] = from_fn(
-        #[inline(always)]
-        |p| (sums[p] + sums[p + BLOCK / 2]) + (sums[p + BLOCK / 4] + sums[p + 3 * BLOCK / 4]),
-    );
-    let mut sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
-    for (&x, &y) in rest_of_x.iter().zip(rest_of_y) {
-        sum += x * y;
-    }
-    sum
-}
-
-/// Adds `α xᵢ` times each row to `y`.
-#[inline(always)]
-fn add_rows<T: Real>(alpha: T, rows: &Rows<'_, T>, x: &ArrayRef1<T>, y: &mut [T]) {
-    let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
-    for (number, block) in blocks.iter_mut().enumerate() {
-        let start = number * BLOCK;
-        let mut sum = *block;
-        for (index, &x) in x.iter().enumerate() {
-            let x = alpha * x;
-            if let Some(row) = rows.get(index)[start..].first_chunk::<BLOCK>() {
-                sum = from_fn(
-                    #[inline(always)]
-                    |position| sum[position] + x * row[position],
-                );
-            }
-        }
-        *block = sum;
-    }
-    let start = blocks.len() * BLOCK;
-    for (index, &x) in x.iter().enumerate() {
-        let x = alpha * x;
-        rest.iter_mut().zip(&rows.get(index)[start..]).for_each(
-            #[inline(always)]
-            |(y, &a)| *y += x * a,
-        );
-    }
-}
-
-/// `β y`, or zeros without reading `y`.
-#[inline(always)]
-fn scale_slice<T: Real>(beta: T, y: &mut [T]) {
-    if beta == T::zero() {
-        y.fill(T::zero());
-    } else if beta != T::one() {
-        y.iter_mut().for_each(|y| *y = beta * *y);
     }
 }
 

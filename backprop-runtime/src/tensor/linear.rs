@@ -1,5 +1,7 @@
 //! The linear operations, each into a place that exists already.
 
+use std::ops::Range;
+
 use ndarray::{
     Array, ArrayRef, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut,
     ArrayViewMut1, ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
@@ -95,21 +97,13 @@ pub fn sum<T: Real, D: Dimension>(a: ArrayView<'_, T, D>) -> T {
 }
 
 /// The sums along an axis.
+#[inline]
 pub fn sum_axis<T: Real, D: RemoveAxis>(
     a: ArrayView<'_, T, D>,
     axis: Axis,
-    mut to: ArrayViewMut<'_, T, D::Smaller>,
+    to: ArrayViewMut<'_, T, D::Smaller>,
 ) {
-    if axis.index() + 1 == a.ndim() {
-        Zip::from(&mut to)
-            .and(a.lanes(axis))
-            .for_each(|to, lane| *to = sum(lane));
-        return;
-    }
-    to.fill(T::zero());
-    for part in a.axis_iter(axis) {
-        copy(part, to.view_mut(), true);
-    }
+    add_axis(a, axis, to, false);
 }
 
 /// As [`sum_axis`], or added.
@@ -119,9 +113,19 @@ fn add_axis<T: Real, D: RemoveAxis>(
     mut to: ArrayViewMut<'_, T, D::Smaller>,
     add: bool,
 ) {
+    if let (Some(slice), Some(to)) = (a.as_slice(), to.as_slice_mut()) {
+        kernel::sum_middle(
+            slice,
+            around(a.shape(), axis.index()..axis.index() + 1),
+            to,
+            add,
+        );
+        return;
+    }
     if !add {
-        sum_axis(a, axis, to);
-    } else if axis.index() + 1 == a.ndim() {
+        to.fill(T::zero());
+    }
+    if axis.index() + 1 == a.ndim() {
         Zip::from(&mut to)
             .and(a.lanes(axis))
             .for_each(|to, lane| *to += sum(lane));
@@ -132,13 +136,25 @@ fn add_axis<T: Real, D: RemoveAxis>(
     }
 }
 
+/// How many elements there are before, along and after some axes.
+#[inline]
+fn around(shape: &[usize], axes: Range<usize>) -> [usize; 3] {
+    let size = |shape: &[usize]| shape.iter().product();
+    [
+        size(&shape[..axes.start]),
+        size(&shape[axes.clone()]),
+        size(&shape[axes.end..]),
+    ]
+}
+
 /// One value everywhere.
 #[inline]
 pub fn fill<T: Real, D: Dimension>(value: T, mut to: ArrayViewMut<'_, T, D>, add: bool) {
-    if add {
-        to.map_inplace(|x| *x += value);
-    } else {
-        to.fill(value);
+    match to.as_slice_memory_order_mut() {
+        Some(to) if add => to.iter_mut().for_each(|x| *x += value),
+        Some(to) => to.fill(value),
+        None if add => to.map_inplace(|x| *x += value),
+        None => to.fill(value),
     }
 }
 
@@ -149,10 +165,15 @@ pub fn copy<T: Real, D: Dimension>(
     mut to: ArrayViewMut<'_, T, D>,
     add: bool,
 ) {
-    if add {
-        Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a);
-    } else {
-        to.assign(&a);
+    // Asked before the slices are taken, for `a` may be broadcast.
+    let fits = a.raw_dim() == to.raw_dim();
+    match (a.as_slice(), to.as_slice_mut()) {
+        (Some(a), Some(to)) if fits && add => {
+            to.iter_mut().zip(a).for_each(|(to, &a)| *to += a);
+        }
+        (Some(a), Some(to)) if fits => to.copy_from_slice(a),
+        _ if add => Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a),
+        _ => to.assign(&a),
     }
 }
 
@@ -218,31 +239,33 @@ pub(super) fn gather<T: Real, D: Dimension, E: Dimension>(
     to: &mut ArrayViewMut<'_, T, D>,
     add: bool,
 ) {
-    let summed_at = |k: usize, from: &[usize], to: &[usize]| {
-        let skip = from.len() - to.len();
-        k < skip || to[k - skip] == 1 && from[k] != 1
-    };
-    let axes = (0..from.ndim()).filter(|&k| summed_at(k, from.shape(), to.shape()));
-    let (mut axes_left, skip) = (axes.clone(), from.ndim() - to.ndim());
-    if let (Some(k), None, true) = (axes_left.next(), axes_left.next(), skip <= 1) {
-        // One axis, as for a bias: straight to the place.
-        let to = to.view_mut().into_dyn();
-        let to = if skip == 1 {
-            to
-        } else {
-            to.index_axis_move(Axis(k), 0)
-        };
-        add_axis(from.into_dyn(), Axis(k), to, add);
-        return;
+    let (rank, skip) = (from.ndim(), from.ndim() - to.ndim());
+    let (shape, narrow) = (from.raw_dim(), to.raw_dim());
+    let summed = |k: usize| k < skip || narrow[k - skip] == 1 && shape[k] != 1;
+    let first = (0..rank).find(|&k| summed(k)).unwrap_or(0);
+    let end = (first..rank).rfind(|&k| summed(k)).map_or(first, |k| k + 1);
+    if (first..end).all(summed) {
+        // Axes side by side, as for a bias, or none: straight to the place.
+        let around = around(from.shape(), first..end);
+        if let (Some(from), Some(to)) = (from.as_slice(), to.as_slice_mut()) {
+            kernel::sum_middle(from, around, to, add);
+            return;
+        }
+        if end == first + 1 && skip <= 1 {
+            let to = to.view_mut().into_dyn();
+            let to = if skip == 1 {
+                to
+            } else {
+                to.index_axis_move(Axis(first), 0)
+            };
+            add_axis(from.into_dyn(), Axis(first), to, add);
+            return;
+        }
     }
     let mut from = from.into_dyn();
     let mut held: Option<Array<T, ndarray::IxDyn>> = None;
-    let (rank, skip) = (from.ndim(), from.ndim() - to.ndim());
-    for k in (0..rank).rev() {
-        let summed = k < skip || to.shape()[k - skip] == 1 && from.shape()[k] != 1;
-        if !summed {
-            continue;
-        }
+    let summed: Vec<usize> = (0..rank).filter(|&k| summed(k)).collect();
+    for k in summed.into_iter().rev() {
         let source = held.as_ref().map_or(from.view(), |h| h.view());
         let mut shape = source.raw_dim();
         shape[k] = 1;

@@ -57,6 +57,12 @@ pub fn spread<'a, T: Real, D: Dimension, E: Dimension>(
     array: &'a ArrayRef<T, D>,
     shape: &E,
 ) -> ArrayView<'a, T, E> {
+    // Mostly there is nothing to broadcast.
+    if array.shape() == shape.slice()
+        && let Ok(view) = array.view().into_dimensionality()
+    {
+        return view;
+    }
     match array.broadcast(shape.clone()) {
         Some(view) => view,
         None => cannot_broadcast(array.shape(), shape.slice()),
@@ -261,12 +267,13 @@ pub struct Target<'a, T, D, E> {
     buffer: Option<ArrayViewMut<'a, T, E>>,
 }
 
-/// The place of the adjoint of what was broadcast to a shape.
+/// The place of the adjoint of what was broadcast to a shape; what is there may be left over, unless it is to be added to.
 #[inline]
 pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
     place: ArrayViewMut<'a, T, D>,
     buffer: &'a mut Array<T, E>,
     shape: &E,
+    add: bool,
 ) -> Target<'a, T, D, E> {
     if place.shape() == shape.slice() {
         return Target {
@@ -275,7 +282,9 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
         };
     }
     let buffer = fit(buffer, shape);
-    buffer.fill(T::zero());
+    if add {
+        buffer.fill(T::zero());
+    }
     Target {
         place,
         buffer: Some(buffer.view_mut()),
