@@ -454,6 +454,7 @@ impl Lower<'_> {
         }
     }
 
+    #[allow(clippy::type_complexity)] // A body that calls itself must be boxed.
     fn staged_boxed(
         &mut self,
         stages: &[Stage],
@@ -464,6 +465,7 @@ impl Lower<'_> {
         self.staged(stages, item, run, body)
     }
 
+    #[allow(clippy::type_complexity)]
     fn each_boxed(
         &mut self,
         iter: &Rc<Iter>,
