@@ -135,6 +135,8 @@ impl Reverse<'_> {
         };
         // The length of one that grows is found when the copy is reversed.
         let len = data.len.filter(|_| !self.order.grows(array));
+        // That of a result is found behind the call: it is noted when it has been copied.
+        let len = len.filter(|_| !matches!(data.init, Init::Returned(_)));
         let len = len.map(|n| self.copy_of(n, c));
         let copy = self
             .g
@@ -162,6 +164,17 @@ impl Reverse<'_> {
         c.arrays.insert(array, copy);
     }
 
+    /// What turns out to be the length of a call's result is that of the result's copy.
+    fn note_length(&mut self, id: Id, copy: Id, c: &Copies) {
+        for (&array, &new) in &c.arrays {
+            let data = self.g.array(array);
+            let returned = matches!(data.init, Init::Returned(_));
+            if returned && data.len.is_some_and(|n| self.g.resolve(n) == id) {
+                self.g.array_mut(new).len = Some(copy);
+            }
+        }
+    }
+
     fn copied_stmts(&mut self, stmts: &[Stmt], c: &mut Copies) {
         for stmt in stmts {
             self.copied_stmt(stmt, c);
@@ -177,6 +190,7 @@ impl Reverse<'_> {
                 let copy = self.copied_binding(*id, node, here, c);
                 self.g.push(Stmt::Let(copy));
                 self.g.make_known(copy);
+                self.note_length(*id, copy, c);
             }
             Stmt::Declare(a) => self.copied_declaration(*a, c),
             Stmt::Store { place, value, add } => {
