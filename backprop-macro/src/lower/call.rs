@@ -51,7 +51,7 @@ impl Lower<'_> {
             return self.annotated(target, given, x);
         }
         let known = self.known(&path.path);
-        let plain = known.is_none() && self.source.unannotated(&path.path);
+        let plain = known.is_none() && self.sig.names.unannotated(&path.path);
         let given = self.given(&args, &known.as_ref(), 0, plain)?;
         self.expected = expected;
         self.call_path(path, known, given, x)
@@ -569,7 +569,7 @@ impl Lower<'_> {
                 )
             }));
         }
-        if !itself && known.is_none() && self.source.unannotated(&p.path) {
+        if !itself && known.is_none() && self.sig.names.unannotated(&p.path) {
             return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
         }
         if itself && self.sig.associated {

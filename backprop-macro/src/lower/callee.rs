@@ -2,7 +2,7 @@
 //!
 //! In: a path or a method, and the values of the arguments. Out: a [`Call`] whose arguments and results are scalars and arrays,
 //! whatever tuples and structs these are parts of. An attribute macro sees one function at a time: the signature of the one
-//! called is read in the same file. Where it is not found the call is taken to return a scalar, or nothing if it changes a
+//! called is read in its file (`source.rs`). Where it is not found the call is taken to return a scalar, or nothing if it changes a
 //! `&mut` argument. What must hold: whatever was assumed of the function is in the types of the emitted code, so that rustc
 //! rejects what is not so.
 
@@ -17,6 +17,7 @@ use crate::graph::{
 use crate::options::Options;
 use crate::shape::{Length, Shape, peel};
 use crate::signature::{Param, float_generics};
+use crate::source::Home;
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -33,19 +34,23 @@ pub(super) enum Given {
     Tokens(TokenStream),
 }
 
-/// The function called, as far as the file tells.
+/// The function called, as far as the files tell.
 pub(super) struct Known {
     params: Vec<(syn::Type, bool)>,
     output: Option<syn::Type>,
     /// The names of its generic floats and constants.
     floats: Vec<Ident>,
     lengths: Vec<Ident>,
+    /// The name of its derivatives, and whether it is another than the function's.
     pub namespace: Ident,
+    named_apart: bool,
+    /// Where its types are named; `None` for the function that is differentiated itself.
+    home: Option<Home>,
 }
 
 impl Known {
     /// Reads a signature; `None` where it is none that scalar calls can follow.
-    pub fn read(item: &syn::ItemFn, of: Option<&syn::Type>) -> Option<Known> {
+    pub fn read((item, home): (syn::ItemFn, Home), of: Option<&syn::Type>) -> Option<Known> {
         let attr = item.attrs.iter().find(|a| {
             let last = a.path().segments.last();
             last.is_some_and(|s| s.ident == "backprop")
@@ -95,7 +100,9 @@ impl Known {
             lengths: (item.sig.generics.const_params())
                 .map(|c| c.ident.clone())
                 .collect(),
+            named_apart: options.namespace.is_some(),
             namespace: options.namespace.unwrap_or_else(|| item.sig.ident.clone()),
+            home: Some(home),
         })
     }
 
@@ -171,10 +178,12 @@ impl Lower<'_> {
                     .const_params()
                     .map(|c| c.ident.clone())
                     .collect(),
+                named_apart: sig.namespace != sig.ident,
                 namespace: sig.namespace.clone(),
+                home: None,
             });
         }
-        Known::read(&self.sig.names.callee(path)?, None)
+        Known::read(self.sig.names.callee(path)?, None)
     }
 
     /// Whether the function is differentiated with respect to `self`, so that it is a variable.
@@ -204,7 +213,7 @@ impl Lower<'_> {
         if self.sig.associated && self.sig.ident == name {
             return None;
         }
-        let known = Known::read(&item, Some(&ty))?;
+        let known = Known::read(item, Some(&ty))?;
         Some((ty, known))
     }
 
@@ -224,7 +233,7 @@ impl Lower<'_> {
         }
         let ty: syn::Type = syn::parse_quote!(#of);
         let item = self.sig.names.method(of, name);
-        let Some(known) = item.as_ref().and_then(|item| Known::read(item, Some(&ty))) else {
+        let Some(known) = item.and_then(|item| Known::read(item, Some(&ty))) else {
             return self.reject(&x.method, &errors::UNKNOWN_METHOD);
         };
         let first = if known.takes_place(0) {
@@ -269,7 +278,7 @@ impl Lower<'_> {
                 return None;
             };
             let item = self.sig.names.method(&p.path, name)?;
-            Known::read(&item, Some(&of)).map(|known| (of, known))
+            Known::read(item, Some(&of)).map(|known| (of, known))
         });
         let own = self.sig.receiver.as_ref().map(|r| &r.kind);
         let (Some((of, known)), Some(own)) = (known, own) else {
@@ -458,9 +467,11 @@ impl Lower<'_> {
     /// A type of the function called, as it is named here.
     fn shape_there(&self, ty: &syn::Type, known: Option<&Known>) -> Shape {
         match known {
-            Some(k) if !k.floats.is_empty() => {
-                Shape::parse(ty, &self.sig.names.beside(k.floats.clone()))
-            }
+            Some(Known {
+                floats,
+                home: Some(home),
+                ..
+            }) => Shape::parse(ty, &self.sig.names.beside(floats.clone(), home.clone())),
             _ => Shape::parse(ty, &self.sig.names),
         }
     }
@@ -817,9 +828,8 @@ impl Lower<'_> {
         let mut path = path.clone();
         if let Some(last) = path.segments.last_mut() {
             last.arguments = syn::PathArguments::None;
-            if let Some(k) = known
-                && k.namespace != last.ident
-            {
+            // The path may be another name for the function, which its derivatives have too.
+            if let Some(k) = known.filter(|k| k.named_apart) {
                 last.ident = Ident::new(&k.namespace.to_string(), last.ident.span());
             }
         }

@@ -182,6 +182,7 @@ pub fn lower(
     if l.g.nodes.len() > MAX_NODES {
         errors.reject(&sig.ident, &errors::TOO_LARGE);
     }
+    sig.names.report(errors);
     if !errors.is_empty() {
         return None;
     }

@@ -38,7 +38,7 @@ impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
         let callee = self.source.callee(self.function, &path.path);
-        let signature = callee.map(|f| f.sig);
+        let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
         };
