@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
-//!   lower       syn → tensor graph                       lower.rs, method.rs, loops.rs, branches.rs
+//!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
@@ -11,7 +11,7 @@
 //!   emit        graph and steps → Rust                   emit.rs
 //!   calls       calls of annotated functions              calls.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
-//!   items       the generated functions                  items.rs
+//!   items       the generated functions                  items/
 //! ```
 //!
 //! In: a function with one of ndarray's types in its signature. Out: its derivatives, which call `backprop::tensor` and
