@@ -107,6 +107,7 @@ messages! {
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";

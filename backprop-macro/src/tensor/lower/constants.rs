@@ -130,6 +130,19 @@ impl<'ast> Visit<'ast> for Names {
             self.0.push(ident.clone());
         }
     }
+
+    fn visit_expr_closure(&mut self, c: &'ast syn::ExprClosure) {
+        // A closure inside has parameters of its own.
+        let mut own = Bound::default();
+        c.inputs.iter().for_each(|p| own.visit_pat(p));
+        let mut inner = Names::default();
+        inner.visit_expr(&c.body);
+        for ident in inner.0 {
+            if !own.0.contains(&ident.to_string()) && !self.0.contains(&ident) {
+                self.0.push(ident);
+            }
+        }
+    }
 }
 
 /// Replaces the names of locals in constant Rust, and asks shapes of the shape program.

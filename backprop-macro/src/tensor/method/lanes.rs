@@ -1,4 +1,7 @@
 //! `fold`, `fold_axis` and `map_axis`: an annotated function of a slice, for each lane or for all elements.
+//!
+//! In: the method's closure. Out: an operation of lanes, whose function sees the elements in logical order. What must hold: the
+//! plain function's result does not depend on another order.
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
@@ -80,7 +83,11 @@ impl Lower<'_> {
         };
         let (prelude, operands) = self.captures(&c)?;
         let mut body = c.body.clone();
-        syn::visit_mut::VisitMut::visit_expr_mut(&mut LaneMethods, &mut body);
+        let mut methods = LaneMethods { ordered: None };
+        syn::visit_mut::VisitMut::visit_expr_mut(&mut methods, &mut body);
+        if let Some(fold) = methods.ordered {
+            return self.reject(fold, &errors::TENSOR_FOLD);
+        }
         let body = quote!({ #prelude let #pat = __row; #body });
         self.lane_function(v, axis, body, operands, at)
     }
@@ -159,8 +166,82 @@ impl Lower<'_> {
     }
 }
 
+/// Whether the order of the elements shows at most in rounding: `a + g(x)`, `a.max(g(x))` and their like. ndarray's `fold` visits
+/// the elements of an array as they lie in memory, which the views and layouts of the plain function decide.
+pub fn in_any_order(f: &syn::Expr) -> bool {
+    let syn::Expr::Closure(c) = bare(f) else {
+        let last = |p: &syn::ExprPath| p.path.segments.last().map(|s| s.ident.to_string());
+        return matches!(bare(f), syn::Expr::Path(p)
+            if last(p).is_some_and(|n| ["max", "min", "add", "mul"].contains(&n.as_str())));
+    };
+    let Some(name) = c.inputs.first().and_then(bound) else {
+        return false;
+    };
+    let is = |e: &syn::Expr| matches!(value(e), syn::Expr::Path(p) if p.path.is_ident(name));
+    let free = |e: &syn::Expr| {
+        let mut names = std::collections::BTreeSet::new();
+        crate::items::identifiers(e.to_token_stream(), &mut names);
+        !names.contains(&name.to_string())
+    };
+    let either = |a: &syn::Expr, b: &syn::Expr| is(a) && free(b) || is(b) && free(a);
+    match value(&c.body) {
+        syn::Expr::Binary(b) => match b.op {
+            syn::BinOp::Add(_) | syn::BinOp::Mul(_) => either(&b.left, &b.right),
+            syn::BinOp::Sub(_) | syn::BinOp::Div(_) => is(&b.left) && free(&b.right),
+            _ => false,
+        },
+        syn::Expr::MethodCall(m) if m.args.len() == 1 => {
+            (m.method == "max" || m.method == "min") && either(&m.receiver, &m.args[0])
+        }
+        syn::Expr::MethodCall(m) if m.method == "mul_add" && m.args.len() == 2 => {
+            free(&m.receiver) && free(&m.args[0]) && is(&m.args[1])
+        }
+        syn::Expr::Call(call) if call.args.len() == 2 => {
+            matches!(&*call.func, syn::Expr::Path(p)
+                if p.path.segments.last().is_some_and(|s| s.ident == "max" || s.ident == "min"))
+                && either(&call.args[0], &call.args[1])
+        }
+        _ => false,
+    }
+}
+
+/// The name that a closure's parameter binds.
+fn bound(pat: &syn::Pat) -> Option<&syn::Ident> {
+    match pat {
+        syn::Pat::Ident(p) => Some(&p.ident),
+        syn::Pat::Type(t) => bound(&t.pat),
+        syn::Pat::Paren(p) => bound(&p.pat),
+        syn::Pat::Reference(r) => bound(&r.pat),
+        _ => None,
+    }
+}
+
+fn bare(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => bare(&p.expr),
+        syn::Expr::Group(p) => bare(&p.expr),
+        other => other,
+    }
+}
+
+/// Without parentheses, references and the braces of one expression.
+fn value(e: &syn::Expr) -> &syn::Expr {
+    match bare(e) {
+        syn::Expr::Reference(r) => value(&r.expr),
+        syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => value(&u.expr),
+        syn::Expr::Block(b) => match b.block.stmts.as_slice() {
+            [syn::Stmt::Expr(inner, None)] => value(inner),
+            _ => e,
+        },
+        other => other,
+    }
+}
+
 /// Lanes are slices in the function of a lane: methods that only arrays have are spelt with iterators.
-struct LaneMethods;
+struct LaneMethods {
+    /// A `fold` whose result depends on the order of the elements.
+    ordered: Option<syn::Ident>,
+}
 impl syn::visit_mut::VisitMut for LaneMethods {
     fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
         syn::visit_mut::visit_expr_mut(self, e);
@@ -173,6 +254,9 @@ impl syn::visit_mut::VisitMut for LaneMethods {
             ("product", []) if direct => *e = syn::parse_quote!(#receiver.iter().product()),
             ("fold", [_, _]) if direct => {
                 let (a, b) = (args[0], args[1]);
+                if !in_any_order(b) {
+                    self.ordered = Some(m.method.clone());
+                }
                 *e = syn::parse_quote!(#receiver.iter().fold(#a, #b));
             }
             ("mapv", [f]) if direct => *e = syn::parse_quote!(#receiver.iter().copied().map(#f)),

@@ -304,6 +304,9 @@ impl Lower<'_> {
                 Ty::Scalar,
                 span,
             ))))),
+            ("fold", [_, f]) if !lanes::in_any_order(f) => {
+                self.reject(&m.method, &errors::TENSOR_FOLD)
+            }
             ("fold", [init, f]) => self.fold(v, None, init, f, m),
             ("fold_axis", [axis, init, f]) => {
                 let axis = self.argument(axis)?;
