@@ -99,6 +99,8 @@ messages! {
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
+    TENSOR_STRUCT_VALUE: "`{}` by value in a function of tensors", "what the backward pass needs of a struct is borrowed", "take a reference: `&{}`";
+    TENSOR_FIELD: "a field of type `{}` in a function of tensors is not supported", "its gradient would be lost", "use floats, owned arrays, `Vec`s of these arrays and structs of them, or mark the field with `#[backprop(constant)]`";
     TENSOR_MIXED: "`f32` and `f64` in one function of tensors", "all tensors and floats of it must be of one type", "convert them outside";
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
     TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";

@@ -6,7 +6,6 @@ use crate::tensor::emit::{
     Again, Emit, Held, Line, adjoint, field, live, mentioned, scalar_buffer,
 };
 use crate::tensor::fuse::leaves;
-use crate::tensor::graph::Op;
 use crate::tensor::items::{Bodies, Items, list_type, value_of};
 use crate::tensor::lower::Program;
 use crate::tensor::reverse::reverse;
@@ -47,14 +46,7 @@ impl Items<'_> {
             TokenStream::new()
         };
         let accumulate = fused(false, false);
-        let lists = sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)));
-        let calls = p
-            .graph
-            .values
-            .iter()
-            .any(|v| matches!(v.op, Op::Call { .. }));
-        let simple = scalar && p.graph.loops.is_empty() && !calls && !lists;
-        let descend = simple.then(|| self.descend(p, e, &lines));
+        let descend = crate::tensor::items::descends(p, sig).then(|| self.descend(p, e, &lines));
 
         // Apart.
         let steps = reverse(&p.graph, &p.result, |_| true);

@@ -320,7 +320,7 @@ impl Items<'_> {
 }
 
 /// The type of a borrowed upstream gradient.
-fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
+pub fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
     match out {
         Out::Scalar => sig.elem.tokens(),
         Out::Tensor(rank) => {
@@ -334,7 +334,8 @@ fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
     }
 }
 
-fn with_workspace(generics: &syn::Generics) -> TokenStream {
+/// With a lifetime for what stays in the workspace.
+pub fn with_workspace(generics: &syn::Generics) -> TokenStream {
     let mut g = generics.clone();
     g.params.insert(0, syn::parse_quote!('__ws));
     quote!(#g)

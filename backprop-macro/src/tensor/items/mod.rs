@@ -17,6 +17,8 @@ use syn::ext::IdentExt;
 mod bodies;
 mod functions;
 
+pub use functions::{reference, with_workspace};
+
 pub struct Items<'a> {
     pub item: &'a syn::ItemFn,
     pub sig: &'a TensorSig,
@@ -80,6 +82,21 @@ pub fn items(
             impl #namespace { #functions }
         };
     }
+}
+
+impl<'a> Items<'a> {
+    pub fn of(item: &'a syn::ItemFn, sig: &'a TensorSig) -> Items<'a> {
+        Items { item, sig }
+    }
+}
+
+/// Whether there is `descend_with`: adjoints and residuals of loops, calls and lists of tensors have places of their own.
+pub fn descends(p: &Program, sig: &TensorSig) -> bool {
+    let calls = |v: &crate::tensor::graph::Value| matches!(v.op, Op::Call { .. });
+    matches!(sig.output, crate::tensor::signature::Out::Scalar)
+        && p.graph.loops.is_empty()
+        && !p.graph.values.iter().any(calls)
+        && !sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)))
 }
 
 impl Items<'_> {

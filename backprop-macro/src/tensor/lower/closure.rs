@@ -8,13 +8,20 @@ use quote::quote;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
 
 impl Lower<'_> {
     pub fn closure(&mut self, c: &syn::ExprClosure) -> Result<Val> {
-        let mut names = Names::default();
-        names.visit_expr(&c.body);
         let mut bound = Bound::default();
         bound.visit_expr_closure(c);
+        let mut body = (*c.body).clone();
+        Fields {
+            l: self,
+            bound: &bound.0,
+        }
+        .visit_expr_mut(&mut body);
+        let mut names = Names::default();
+        names.visit_expr(&body);
         let mut captured = Vec::new();
         let params: BTreeSet<String> = {
             let mut own = Bound::default();
@@ -31,7 +38,7 @@ impl Lower<'_> {
         }
         Ok(Val::Closure(Rc::new(Closure {
             inputs: c.inputs.iter().cloned().collect(),
-            body: (*c.body).clone(),
+            body,
             captured,
         })))
     }
@@ -140,5 +147,25 @@ fn strip(pat: &syn::Pat) -> &syn::Pat {
         syn::Pat::Type(t) => strip(&t.pat),
         syn::Pat::Paren(p) => strip(&p.pat),
         other => other,
+    }
+}
+
+/// Names the parameters that stand for fields of structs: a closure captures these.
+struct Fields<'l, 'a> {
+    l: &'l Lower<'a>,
+    bound: &'l BTreeSet<String>,
+}
+impl VisitMut for Fields<'_, '_> {
+    fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
+        if matches!(e, syn::Expr::Field(_)) {
+            let mut names = Names::default();
+            names.visit_expr(e);
+            let own = names.0.iter().any(|n| self.bound.contains(&n.to_string()));
+            if let Some((Some(ident), _)) = self.l.field(e).filter(|_| !own) {
+                *e = syn::parse_quote!(#ident);
+                return;
+            }
+        }
+        syn::visit_mut::visit_expr_mut(self, e);
     }
 }

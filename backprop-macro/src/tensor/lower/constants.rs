@@ -152,6 +152,15 @@ struct Substitute<'l, 'a> {
     failed: Option<Rejected>,
 }
 
+impl Substitute<'_, '_> {
+    /// A field of what is bound inside of the expression.
+    fn rooted_in_bound(&self, e: &syn::Expr) -> bool {
+        let mut names = Names::default();
+        names.visit_expr(e);
+        names.0.iter().any(|n| self.bound.contains(&n.to_string()))
+    }
+}
+
 impl VisitMut for Substitute<'_, '_> {
     fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
         if self.failed.is_some() {
@@ -167,6 +176,11 @@ impl VisitMut for Substitute<'_, '_> {
                 }
                 _ => Ok(None),
             },
+            syn::Expr::Field(f) => {
+                let own = self.rooted_in_bound(&f.base);
+                let found = self.l.field(e).filter(|_| !own);
+                Ok(found.map(|(_, val)| (val, e.to_token_stream())))
+            }
             syn::Expr::MethodCall(m) if SHAPE_QUERIES.contains(&m.method.to_string().as_str()) => {
                 match self.l.shape_query(m) {
                     Ok(Some(found)) => {

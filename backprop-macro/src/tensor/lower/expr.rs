@@ -54,6 +54,10 @@ impl Lower<'_> {
             syn::Expr::Call(c) => self.call(c),
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
             syn::Expr::Index(i) => self.index(i),
+            syn::Expr::Field(f) if self.field(e).is_some() => match self.field(e) {
+                Some((_, val)) => Ok(val),
+                None => self.reject(f, &errors::TENSOR_EXPRESSION),
+            },
             syn::Expr::Field(f) => match (self.expr(&f.base)?, &f.member) {
                 (Val::Tuple(all), syn::Member::Unnamed(k)) if (k.index as usize) < all.len() => {
                     Ok(all[k.index as usize].clone())

@@ -6,6 +6,7 @@
 
 use crate::errors::{self, Errors, Message, Rejected, Result};
 use crate::source::Source;
+use crate::tensor::fields::{Flat, Part};
 use crate::tensor::graph::*;
 use crate::tensor::signature::{Kind, Out, TensorSig};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -34,6 +35,8 @@ pub enum Val {
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
+    /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
+    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
     Closure(Rc<Closure>),
     /// `Some` of it, or an `Ok`, to be unwrapped.
     Opt(Box<Val>),
@@ -87,6 +90,7 @@ pub struct Lower<'a> {
 pub fn lower(
     function: &syn::ItemFn,
     sig: &TensorSig,
+    flat: Option<&Flat>,
     errors: &Errors,
     source: &Source,
 ) -> Option<Program> {
@@ -103,7 +107,13 @@ pub fn lower(
         let val = l.param(k);
         l.declare(&p.ident, val);
     }
-    let result = l.block(&function.block);
+    for p in flat.iter().flat_map(|f| &f.params) {
+        if let Part::Struct { .. } = &p.part {
+            let val = l.whole(&p.part);
+            l.declare(&p.ident, val);
+        }
+    }
+    let result = l.block(&crate::tensor::exits::at_the_end(&function.block));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
         syn::ReturnType::Default => function.sig.ident.to_token_stream(),
@@ -148,6 +158,43 @@ impl Lower<'_> {
         self.g.values[v.0 as usize].name = Some(name);
         self.g.values[v.0 as usize].active = p.active;
         val
+    }
+
+    /// A struct of what its fields have been declared as.
+    fn whole(&self, part: &Part) -> Val {
+        match part {
+            Part::Leaf { ident, .. } => self.peek(ident).cloned().unwrap_or(Val::Unit),
+            Part::Struct { fields, .. } => Val::Struct(Rc::new(
+                fields
+                    .iter()
+                    .map(|(member, part)| {
+                        let name = match part {
+                            Part::Leaf { ident, .. } => Some(ident.clone()),
+                            Part::Struct { .. } => None,
+                        };
+                        (member.clone(), name, self.whole(part))
+                    })
+                    .collect(),
+            )),
+        }
+    }
+
+    /// The field of a struct that an expression like `net.layer.w` is, and the parameter that stands for it.
+    pub fn field(&self, e: &syn::Expr) -> Option<(Option<Ident>, Val)> {
+        match e {
+            syn::Expr::Paren(p) => self.field(&p.expr),
+            syn::Expr::Group(p) => self.field(&p.expr),
+            syn::Expr::Reference(r) => self.field(&r.expr),
+            syn::Expr::Path(p) => Some((None, self.peek(p.path.get_ident()?)?.clone())),
+            syn::Expr::Field(f) => {
+                let (_, Val::Struct(fields)) = self.field(&f.base)? else {
+                    return None;
+                };
+                let found = fields.iter().find(|(member, ..)| *member == f.member)?;
+                Some((found.1.clone(), found.2.clone()))
+            }
+            _ => None,
+        }
     }
 
     pub fn output(&mut self, val: Val, out: &Out, at: TokenStream) -> Result<Val> {

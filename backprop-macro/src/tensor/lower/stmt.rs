@@ -12,7 +12,7 @@ impl Lower<'_> {
         let mut last = Ok(Val::Unit);
         let count = block.stmts.len();
         for (k, stmt) in block.stmts.iter().enumerate() {
-            let val = self.stmt(stmt, k + 1 == count);
+            let val = self.stmt(stmt);
             if k + 1 == count || val.is_err() {
                 last = last.and(val);
             }
@@ -21,7 +21,7 @@ impl Lower<'_> {
         last
     }
 
-    pub fn stmt(&mut self, stmt: &syn::Stmt, last: bool) -> Result<Val> {
+    pub fn stmt(&mut self, stmt: &syn::Stmt) -> Result<Val> {
         match stmt {
             syn::Stmt::Local(local) => {
                 let Some(init) = &local.init else {
@@ -40,13 +40,6 @@ impl Lower<'_> {
                     Err(Rejected) => return Err(Rejected),
                 }
                 Ok(Val::Unit)
-            }
-            // At the end of the function, not of a loop's body or a branch.
-            syn::Stmt::Expr(syn::Expr::Return(r), _) if last && self.scopes.len() == 2 => {
-                match &r.expr {
-                    Some(e) => self.expr(e),
-                    None => self.reject(r, &errors::TENSOR_RETURNS),
-                }
             }
             syn::Stmt::Expr(e, semi) => {
                 let val = self.expr(e)?;
@@ -118,6 +111,15 @@ impl Lower<'_> {
             (syn::Pat::Tuple(t), Val::Tuple(vals)) if t.elems.len() == vals.len() => {
                 for (p, v) in t.elems.iter().zip(vals) {
                     self.bind(p, v, None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Struct(s), Val::Struct(fields)) => {
+                for f in &s.fields {
+                    let Some((_, _, val)) = fields.iter().find(|(m, ..)| *m == f.member) else {
+                        return self.reject(f, &errors::PATTERN);
+                    };
+                    self.bind(&f.pat, val.clone(), None)?;
                 }
                 Ok(())
             }
