@@ -123,6 +123,15 @@ impl Lower<'_> {
                 }
                 Ok(())
             }
+            (syn::Pat::TupleStruct(s), Val::Struct(fields)) if s.elems.len() == fields.len() => {
+                for (p, (_, _, val)) in s.elems.iter().zip(fields.iter()) {
+                    if matches!(p, syn::Pat::Rest(_)) {
+                        return self.reject(p, &errors::PATTERN);
+                    }
+                    self.bind(p, val.clone(), None)?;
+                }
+                Ok(())
+            }
             (syn::Pat::Tuple(t), Val::Const(e)) => {
                 let whole = self.constant_name(e.to_token_stream());
                 for (k, p) in t.elems.iter().enumerate() {
