@@ -213,7 +213,11 @@ impl Flatten<'_> {
                 true => Pass::Value,
                 false => Pass::Reference,
             };
-            let ty = &f.ty;
+            let rows = element(&f.ty).filter(|_| list);
+            let ty = match rows {
+                Some(elem) => syn::parse_quote!([#elem]),
+                None => f.ty.clone(),
+            };
             self.inputs.push(match pass {
                 Pass::Value => syn::parse_quote!(#ident: #ty),
                 _ => syn::parse_quote!(#ident: &#ty),
