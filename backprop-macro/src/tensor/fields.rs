@@ -202,7 +202,9 @@ impl Flatten<'_> {
             let float = matches!(f.shape, Shape::Float(_));
             let admitted = tensor || list || float;
             if !admitted && !constant && active {
-                let name = quote::ToTokens::to_token_stream(&f.ty).to_string();
+                let name = quote::ToTokens::to_token_stream(&f.ty)
+                    .to_string()
+                    .replace(' ', "");
                 self.errors.reject_named(at, &errors::TENSOR_FIELD, &name);
                 return None;
             }

@@ -132,18 +132,18 @@ fn ordered_lanes(a: &Array2<f64>) -> f64 {
 }
 
 #[derive(Clone, backprop::Differentiable)]
-struct Net {
+struct Weights {
     w: Array1<f64>,
     p: Vec<f64>,
 }
 
 #[backprop]
-fn by_value(net: Net) -> f64 {
+fn by_value(net: Weights) -> f64 {
     net.w.sum()
 }
 
 #[backprop]
-fn slice_in_a_struct(net: &Net) -> f64 {
+fn slice_in_a_struct(net: &Weights) -> f64 {
     net.w.sum() * net.p[0]
 }
 
