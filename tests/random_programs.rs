@@ -186,6 +186,10 @@ fn a_wrong_rule_is_found() {
     let settings = Settings::read();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let broken = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong-rule");
+    // A file that the project no longer has may be there from an earlier run.
+    if broken.exists() {
+        fs::remove_dir_all(&broken).expect("a scratch directory");
+    }
     for part in [
         "Cargo.toml",
         "README.md",

@@ -3,8 +3,10 @@
 //! In: the function's generics, and the items of its file. Out: [`Definitions`], which `shape` asks about every path that
 //! is no primitive. What must hold: each definition that was used is listed, for rustc to check in the emitted code.
 
+use crate::errors::{self, Errors};
 use crate::shape::{Shape, peel};
-use crate::source::Source;
+use crate::signature::local;
+use crate::source::{Home, Source};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use std::cell::RefCell;
@@ -16,6 +18,8 @@ use std::rc::Rc;
 pub struct Struct {
     /// As the user names it here.
     pub path: syn::Path,
+    /// The text of its definition, by which it is known under another name as well.
+    definition: String,
     pub fields: Vec<Field>,
     /// It has `#[derive(Differentiable)]`, so that its gradient has a type.
     pub differentiable: bool,
@@ -41,8 +45,11 @@ impl Struct {
 
     /// Whether both are one struct, with the same generic arguments.
     pub fn same(&self, other: &Struct) -> bool {
-        let text = |s: &Struct| s.path.to_token_stream().to_string();
-        text(self) == text(other)
+        let arguments = |s: &Struct| {
+            let last = s.path.segments.last();
+            last.map(|l| l.arguments.to_token_stream().to_string())
+        };
+        self.definition == other.definition && arguments(self) == arguments(other)
     }
 
     /// The struct without its generic arguments, as an expression names it.
@@ -71,9 +78,20 @@ pub struct Definitions {
     pub floats: Vec<Ident>,
     source: Source,
     function: Option<syn::ItemFn>,
+    /// Where names are looked up; the last is that of the item that is being read.
+    homes: RefCell<Vec<Home>>,
     /// By the path as written.
     structs: RefCell<BTreeMap<String, Option<Rc<Struct>>>>,
-    aliases: RefCell<BTreeMap<String, Option<(syn::Path, syn::Type)>>>,
+    aliases: RefCell<BTreeMap<String, Option<Alias>>>,
+    /// The structs that the emitted code has to name although the function's module does not: where, and their names.
+    hidden: RefCell<Vec<(syn::Path, String)>>,
+}
+
+#[derive(Clone)]
+struct Alias {
+    /// As the function names it; `None` for one that only another item names.
+    path: Option<syn::Path>,
+    ty: syn::Type,
 }
 
 impl Definitions {
@@ -82,8 +100,10 @@ impl Definitions {
             floats,
             source: source.clone(),
             function: Some(function.clone()),
+            homes: RefCell::new(Vec::from_iter(source.home(function))),
             structs: RefCell::default(),
             aliases: RefCell::default(),
+            hidden: RefCell::default(),
         }
     }
 
@@ -95,28 +115,40 @@ impl Definitions {
         }
     }
 
-    fn item(&self, path: &syn::Path) -> Option<syn::Item> {
-        let name = path.segments.last()?.ident.to_string();
-        self.source.type_item(self.function.as_ref()?, &name)
+    /// The item that a path means, and where it stands. It has the position of the path, for what rustc has to say of it.
+    fn item(&self, path: &syn::Path) -> Option<(syn::Item, Home)> {
+        let home = self.homes.borrow().last()?.clone();
+        let (item, home) = self.source.type_item(&home, path)?;
+        let at = path.segments.last()?.ident.span();
+        let at = proc_macro2::Span::call_site().located_at(at);
+        let item = syn::parse2(positioned(item.to_token_stream(), at)).ok()?;
+        Some((item, home))
     }
 
     /// The annotated function that a path means here, without its body.
-    pub fn callee(&self, path: &syn::Path) -> Option<syn::ItemFn> {
+    pub fn callee(&self, path: &syn::Path) -> Option<(syn::ItemFn, Home)> {
         self.source.callee(self.function.as_ref()?, path)
     }
 
-    /// The annotated method of a type's own.
-    pub fn method(&self, of: &syn::Path, name: &str) -> Option<syn::ItemFn> {
-        self.source
-            .method(&of.segments.last()?.ident.to_string(), name)
+    /// Whether a called function is known to have no derivative.
+    pub fn unannotated(&self, path: &syn::Path) -> bool {
+        let function = self.function.as_ref();
+        function.is_some_and(|f| self.source.unannotated(f, path))
     }
 
-    /// What the names of types in another function of the file mean, its generic floats being these.
-    pub fn beside(&self, floats: Vec<Ident>) -> Definitions {
+    /// The annotated method of a type's own.
+    pub fn method(&self, of: &syn::Path, name: &str) -> Option<(syn::ItemFn, Home)> {
+        let home = self.homes.borrow().first()?.clone();
+        self.source.method(of, name, &home)
+    }
+
+    /// What the names of types in another function mean, its generic floats being these.
+    pub fn beside(&self, floats: Vec<Ident>, home: Home) -> Definitions {
         Definitions {
             floats,
             source: self.source.clone(),
             function: self.function.clone(),
+            homes: RefCell::new(vec![home]),
             ..Definitions::default()
         }
     }
@@ -133,16 +165,22 @@ impl Definitions {
         }
         let key = path.to_token_stream().to_string();
         if let Some(found) = self.aliases.borrow().get(&key) {
-            return found.as_ref().map(|f| f.1.clone());
+            return found.as_ref().map(|f| f.ty.clone());
         }
+        let named_here = self.homes.borrow().len() == 1;
+        // An alias of itself would not end.
+        self.aliases.borrow_mut().insert(key.clone(), None);
         let found = match self.item(path) {
-            Some(syn::Item::Type(t)) => {
-                substituted(&t.generics, path, &t.ty).map(|ty| (path.clone(), ty))
+            Some((syn::Item::Type(t), home)) => {
+                substituted(&t.generics, path, &t.ty).map(|ty| Alias {
+                    path: named_here.then(|| path.clone()),
+                    ty: self.at(home, || self.resolved(&ty)),
+                })
             }
             _ => None,
         };
         self.aliases.borrow_mut().insert(key, found.clone());
-        found.map(|f| f.1)
+        found.map(|f| f.ty)
     }
 
     /// The struct that a path names.
@@ -160,17 +198,71 @@ impl Definitions {
         // A struct that holds itself behind a `Vec` would not end.
         self.structs.borrow_mut().insert(key.clone(), None);
         let found = match self.item(path) {
-            Some(syn::Item::Struct(s)) => self.read(path, &s).map(Rc::new),
+            Some((syn::Item::Struct(s), home)) => {
+                let (first, named_here) = {
+                    let homes = self.homes.borrow();
+                    (homes.first().cloned(), homes.len() == 1)
+                };
+                if !named_here && first.is_some_and(|first| !first.sees(path)) {
+                    let name = home.path_to(&s.ident.to_string());
+                    self.hidden.borrow_mut().push((path.clone(), name));
+                }
+                self.at(home, || self.read(path, &s).map(Rc::new))
+            }
             _ => None,
         };
         self.structs.borrow_mut().insert(key, found.clone());
         found
     }
 
+    /// Looks names up where an item stands.
+    fn at<T>(&self, home: Home, read: impl FnOnce() -> T) -> T {
+        self.homes.borrow_mut().push(home);
+        let out = read();
+        self.homes.borrow_mut().pop();
+        out
+    }
+
+    /// A type with what its aliases stand for.
+    fn resolved(&self, ty: &syn::Type) -> syn::Type {
+        let mut ty = ty.clone();
+        match &mut ty {
+            syn::Type::Array(a) => *a.elem = self.resolved(&a.elem),
+            syn::Type::Slice(a) => *a.elem = self.resolved(&a.elem),
+            syn::Type::Reference(a) => *a.elem = self.resolved(&a.elem),
+            syn::Type::Paren(a) => *a.elem = self.resolved(&a.elem),
+            syn::Type::Group(a) => *a.elem = self.resolved(&a.elem),
+            syn::Type::Tuple(a) => a.elems.iter_mut().for_each(|t| *t = self.resolved(t)),
+            syn::Type::Path(p) if p.qself.is_none() => {
+                if let Some(stands_for) = self.alias(&p.path) {
+                    return stands_for;
+                }
+                for segment in &mut p.path.segments {
+                    if let syn::PathArguments::AngleBracketed(all) = &mut segment.arguments {
+                        for arg in &mut all.args {
+                            if let syn::GenericArgument::Type(t) = arg {
+                                *t = self.resolved(t);
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        ty
+    }
+
+    /// Reports the structs that have to be imported.
+    pub fn report(&self, errors: &Errors) {
+        for (at, name) in self.hidden.take() {
+            errors.reject_named(at, &errors::STRUCT_HIDDEN, &name);
+        }
+    }
+
     fn read(&self, path: &syn::Path, item: &syn::ItemStruct) -> Option<Struct> {
         let mut fields = Vec::new();
         for (k, f) in item.fields.iter().enumerate() {
-            let ty = substituted(&item.generics, path, &f.ty)?;
+            let ty = self.resolved(&substituted(&item.generics, path, &f.ty)?);
             fields.push(Field {
                 member: match &f.ident {
                     Some(ident) => syn::Member::Named(ident.clone()),
@@ -186,6 +278,7 @@ impl Definitions {
         }
         Some(Struct {
             path: path.clone(),
+            definition: item.to_token_stream().to_string(),
             fields,
             differentiable: derives(&item.attrs, "Differentiable"),
             copy: derives(&item.attrs, "Copy"),
@@ -200,16 +293,23 @@ impl Definitions {
     /// Statements that do not compile where a definition is not the one that rustc finds.
     pub fn checks(&self) -> TokenStream {
         let mut out = TokenStream::new();
-        for (path, ty) in self.aliases.borrow().values().flatten() {
+        for Alias { path, ty } in self.aliases.borrow().values().flatten() {
+            let Some(path) = path else { continue };
             out.extend(quote!(let _ = |x: &#path| -> () { let _: &#ty = x; };));
         }
         for s in self.structs.borrow().values().flatten() {
             let path = &s.path;
-            let fields = s.fields.iter().map(|f| {
-                let (member, ty) = (&f.member, &f.ty);
-                quote!(let _: &#ty = &x.#member;)
-            });
-            out.extend(quote!(let _ = |x: &#path| -> () { #(#fields)* };));
+            let bare = s.constructor();
+            let names: Vec<Ident> = (0..s.fields.len())
+                .map(|k| local(&format!("f{k}")))
+                .collect();
+            let members = s.fields.iter().map(|f| &f.member);
+            let types = s.fields.iter().map(|f| &f.ty);
+            // All fields: one more could hold floats.
+            out.extend(quote!(let _ = |x: &#path| -> () {
+                let #bare { #(#members: #names),* } = x;
+                #(let _: &#types = #names;)*
+            };));
         }
         out
     }
@@ -235,6 +335,21 @@ fn derives(attrs: &[syn::Attribute], name: &str) -> bool {
                     .any(|p| p.segments.last().is_some_and(|s| s.ident == name))
             })
         })
+}
+
+/// Tokens with a position of their own.
+fn positioned(tokens: TokenStream, at: proc_macro2::Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut t| {
+            if let proc_macro2::TokenTree::Group(g) = &t {
+                let inner = positioned(g.stream(), at);
+                t = proc_macro2::Group::new(g.delimiter(), inner).into();
+            }
+            t.set_span(at);
+            t
+        })
+        .collect()
 }
 
 /// A type of an item with the generic arguments of a path put in; `None` where there are too few to tell.

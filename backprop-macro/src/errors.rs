@@ -39,8 +39,9 @@ messages! {
     IMPL_TRAIT: "`impl Trait` parameters are not supported", "the macro cannot see which floats they hold", "use a concrete type such as `&[f64]`";
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
     PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
+    STRUCT_HIDDEN: "a struct in this is not imported here: `{}`", "the generated code names the types of all fields that hold floats", "add `use {};`, or the path under which it is public";
     REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
-    SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the struct in the same file, and for the `impl` in which the method stands", "define the struct in this file, or leave `self` out of `wrt`: then it is constant";
+    SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the `impl` in which the method stands, and for the struct in the same file or where it is imported from", "put the `impl` beside the struct, or leave `self` out of `wrt`: then it is constant";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
@@ -80,7 +81,7 @@ messages! {
     LOOP_VALUE: "a variable stands for something else when this loop repeats", "only numbers and the contents of arrays may change from one iteration to the next", "keep the bounds of a range in integers, and copy into the array that the variable had before the loop";
     EXPRESSION: "this expression is not supported in a differentiated function", "the macro does not know its gradient", "use arithmetic, `if`, `match`, loops, arrays and methods of the float types";
     EXIT_INSIDE: "this leaves in the middle of an expression", "what is evaluated before and after it must be told apart", "bind it first: `let v = match … { … };`";
-    STRUCT: "the fields of this are not known", "the macro finds the definition of a struct in the same file, or through `#[derive(Differentiable)]`", "define the struct in this file, or use tuples, arrays or separate variables";
+    STRUCT: "the fields of this are not known", "the macro finds the definition of a struct in the same file, or in that of the same package from which it is imported", "import the struct by name from a module of this package, or use tuples, arrays or separate variables";
     STRUCT_NAME: "the struct `{}` is not known to the macro", "its definition is not in this file, or several have this name", "define it in this file, or use a tuple";
     NO_FIELD: "there is no field `{}` here", "the macro found another type than you meant, or one without this field", "check the name and the type";
     FIELDS: "these fields do not fit the struct", "one is missing, unknown or named twice", "name each field once, or take the rest from `..other`";

@@ -33,6 +33,7 @@ mod keep;
 mod live;
 mod lower;
 mod meet;
+mod modules;
 mod options;
 mod order;
 mod park;

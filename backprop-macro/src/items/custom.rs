@@ -4,7 +4,9 @@
 //! the two. Gradients whose length is known at run time only are compared with their parameters: a short one would be
 //! added in part.
 
-use super::{Field, Items, borrowed, check_lengths};
+use super::fused::check_lengths;
+use super::generics::borrowed;
+use super::{Field, Items};
 use crate::custom::Custom;
 use crate::emit::Emit;
 use crate::reverse::{Gradient, buffer};

@@ -3,7 +3,8 @@
 //! In: the tangent of the gradient, a program like the gradient's with a tangent beside every value. Out: the function,
 //! with the parameters of `jvp`, whose result is shaped like the gradient.
 
-use super::{Items, owned};
+use super::Items;
+use super::fused::owned;
 use crate::emit::Emit;
 use crate::forward::second_name;
 use crate::lower::Primal;

@@ -3,7 +3,8 @@
 //! In: the tangent program. Out: the function, whose parameters are those of the user's and then a tangent for each that is
 //! differentiated: a scalar by value, an array behind a reference, shaped like its parameter.
 
-use super::{Items, check_lengths};
+use super::Items;
+use super::fused::check_lengths;
 use crate::emit::Emit;
 use crate::forward::tangent_name;
 use crate::lower::{Output, Primal};

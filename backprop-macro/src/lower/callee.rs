@@ -2,22 +2,21 @@
 //!
 //! In: a path or a method, and the values of the arguments. Out: a [`Call`] whose arguments and results are scalars and arrays,
 //! whatever tuples and structs these are parts of. An attribute macro sees one function at a time: the signature of the one
-//! called is read in the same file. Where it is not found the call is taken to return a scalar, or nothing if it changes a
+//! called is read in its file (`source.rs`). Where it is not found the call is taken to return a scalar, or nothing if it changes a
 //! `&mut` argument. What must hold: whatever was assumed of the function is in the types of the emitted code, so that rustc
 //! rejects what is not so.
 
 use super::Lower;
 use super::place::Destination;
-use super::value::{Val, View};
+use super::value::Val;
 use crate::definitions::Definitions;
-use crate::errors::{self, Errors, Rejected, Result};
-use crate::graph::{
-    Argument, Call, CallId, Callee, Form, Id, Init, Node, Pass, Passed, Place, Returned, Stmt,
-};
+use crate::errors::{self, Errors, Result};
+use crate::graph::{Argument, Call, CallId, Callee, Form, Id, Pass, Passed, Place, Returned, Stmt};
 use crate::options::Options;
 use crate::shape::{Length, Shape, peel};
 use crate::signature::{Param, float_generics};
-use crate::types::{FloatTy, Kind, Ty};
+use crate::source::Home;
+use crate::types::{Kind, Ty};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::HashMap;
@@ -33,19 +32,23 @@ pub(super) enum Given {
     Tokens(TokenStream),
 }
 
-/// The function called, as far as the file tells.
+/// The function called, as far as the files tell.
 pub(super) struct Known {
-    params: Vec<(syn::Type, bool)>,
-    output: Option<syn::Type>,
+    pub(super) params: Vec<(syn::Type, bool)>,
+    pub(super) output: Option<syn::Type>,
     /// The names of its generic floats and constants.
-    floats: Vec<Ident>,
-    lengths: Vec<Ident>,
+    pub(super) floats: Vec<Ident>,
+    pub(super) lengths: Vec<Ident>,
+    /// The name of its derivatives, and whether it is another than the function's.
     pub namespace: Ident,
+    pub(super) named_apart: bool,
+    /// Where its types are named; `None` for the function that is differentiated itself.
+    pub(super) home: Option<Home>,
 }
 
 impl Known {
     /// Reads a signature; `None` where it is none that scalar calls can follow.
-    pub fn read(item: &syn::ItemFn, of: Option<&syn::Type>) -> Option<Known> {
+    pub fn read((item, home): (syn::ItemFn, Home), of: Option<&syn::Type>) -> Option<Known> {
         let attr = item.attrs.iter().find(|a| {
             let last = a.path().segments.last();
             last.is_some_and(|s| s.ident == "backprop")
@@ -95,7 +98,9 @@ impl Known {
             lengths: (item.sig.generics.const_params())
                 .map(|c| c.ident.clone())
                 .collect(),
+            named_apart: options.namespace.is_some(),
             namespace: options.namespace.unwrap_or_else(|| item.sig.ident.clone()),
+            home: Some(home),
         })
     }
 
@@ -132,9 +137,9 @@ impl Known {
 
 /// What stands for the generic parameters of the function called.
 #[derive(Default)]
-struct Generic {
-    floats: HashMap<String, Ty>,
-    lengths: HashMap<String, Length>,
+pub(super) struct Generic {
+    pub(super) floats: HashMap<String, Ty>,
+    pub(super) lengths: HashMap<String, Length>,
 }
 
 /// What is called, and how it is named.
@@ -148,11 +153,11 @@ pub(super) struct Target {
 }
 
 /// A call in the making.
-struct Making {
-    id: CallId,
-    args: Vec<Argument>,
-    results: Vec<Returned>,
-    outs: Vec<Id>,
+pub(super) struct Making {
+    pub(super) id: CallId,
+    pub(super) args: Vec<Argument>,
+    pub(super) results: Vec<Returned>,
+    pub(super) outs: Vec<Id>,
 }
 
 impl Lower<'_> {
@@ -171,10 +176,12 @@ impl Lower<'_> {
                     .const_params()
                     .map(|c| c.ident.clone())
                     .collect(),
+                named_apart: sig.namespace != sig.ident,
                 namespace: sig.namespace.clone(),
+                home: None,
             });
         }
-        Known::read(&self.sig.names.callee(path)?, None)
+        Known::read(self.sig.names.callee(path)?, None)
     }
 
     /// Whether the function is differentiated with respect to `self`, so that it is a variable.
@@ -204,7 +211,7 @@ impl Lower<'_> {
         if self.sig.associated && self.sig.ident == name {
             return None;
         }
-        let known = Known::read(&item, Some(&ty))?;
+        let known = Known::read(item, Some(&ty))?;
         Some((ty, known))
     }
 
@@ -224,7 +231,7 @@ impl Lower<'_> {
         }
         let ty: syn::Type = syn::parse_quote!(#of);
         let item = self.sig.names.method(of, name);
-        let Some(known) = item.as_ref().and_then(|item| Known::read(item, Some(&ty))) else {
+        let Some(known) = item.and_then(|item| Known::read(item, Some(&ty))) else {
             return self.reject(&x.method, &errors::UNKNOWN_METHOD);
         };
         let first = if known.takes_place(0) {
@@ -269,7 +276,7 @@ impl Lower<'_> {
                 return None;
             };
             let item = self.sig.names.method(&p.path, name)?;
-            Known::read(&item, Some(&of)).map(|known| (of, known))
+            Known::read(item, Some(&of)).map(|known| (of, known))
         });
         let own = self.sig.receiver.as_ref().map(|r| &r.kind);
         let (Some((of, known)), Some(own)) = (known, own) else {
@@ -455,360 +462,6 @@ impl Lower<'_> {
         Ok(val)
     }
 
-    /// A type of the function called, as it is named here.
-    fn shape_there(&self, ty: &syn::Type, known: Option<&Known>) -> Shape {
-        match known {
-            Some(k) if !k.floats.is_empty() => {
-                Shape::parse(ty, &self.sig.names.beside(k.floats.clone()))
-            }
-            _ => Shape::parse(ty, &self.sig.names),
-        }
-    }
-
-    /// Learns types from what a parameter is declared to be, and what its generic parameters stand for.
-    fn match_shape(
-        &mut self,
-        val: &Val,
-        shape: Option<&Shape>,
-        known: Option<&Known>,
-        generic: &mut Generic,
-    ) {
-        let Some(shape) = shape else { return };
-        match (val, shape) {
-            (Val::Num(id), shape) => {
-                let ty = self.g.ty(*id);
-                self.match_type(ty, shape, generic);
-            }
-            (Val::Elem(place), shape) => {
-                let found = self.g.shape_at(place);
-                self.match_shapes(&found, shape, known, generic);
-            }
-            (Val::View(view), shape) => {
-                let found = self.g.shape_at(&view.place);
-                self.match_shapes(&found, shape, known, generic);
-            }
-            (Val::Tuple(all) | Val::Struct(_, all), shape) => {
-                for (v, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
-                    self.match_shape(v, Some(&s), known, generic);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn match_type(&mut self, ty: Ty, shape: &Shape, generic: &Generic) {
-        match shape {
-            Shape::Float(FloatTy::Generic(t)) if generic.floats.contains_key(&t.to_string()) => {
-                self.g.types.unify(ty, generic.floats[&t.to_string()]);
-            }
-            Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f.clone())),
-            Shape::Constant(c) => {
-                let kind = super::kind_of(c, &self.sig.names);
-                if !matches!(kind, Kind::Other | Kind::Unknown) {
-                    self.g.types.learn(ty, kind);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn match_shapes(
-        &mut self,
-        found: &Shape,
-        wanted: &Shape,
-        known: Option<&Known>,
-        generic: &mut Generic,
-    ) {
-        match (found, wanted) {
-            (Shape::Scalar(ty), wanted) => self.match_type(*ty, wanted, generic),
-            (Shape::Float(f), Shape::Float(FloatTy::Generic(t))) => {
-                if let Some(ty) = generic.floats.get(&t.to_string()) {
-                    self.g.types.learn(*ty, Kind::Float(f.clone()));
-                }
-            }
-            (Shape::Array(a, n), Shape::Array(b, m)) => {
-                let name = m.to_token_stream().to_string();
-                if known.is_some_and(|k| k.lengths.iter().any(|l| *l == name)) {
-                    generic.lengths.insert(name, n.clone());
-                }
-                self.match_shapes(a, b, known, generic);
-            }
-            _ => {
-                if let (Some(a), Some(b)) = (found.element(), wanted.element()) {
-                    self.match_shapes(&a.clone(), &b.clone(), known, generic);
-                }
-                if let (Some(a), Some(b)) = (found.parts(), wanted.parts()) {
-                    for ((_, x), (_, y)) in a.iter().zip(&b) {
-                        self.match_shapes(x, y, known, generic);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The scalars and arrays of an argument.
-    fn argument(&mut self, val: Val, making: &mut Making, at: &impl ToTokens) -> Result<Form> {
-        let leaf = match val {
-            Val::Num(value) => Argument::Scalar { value },
-            Val::Elem(place) => Argument::Scalar {
-                value: self.g.load(place),
-            },
-            Val::MutRef(var) => {
-                let val = self.read(var);
-                return self.argument(val, making, at);
-            }
-            Val::Path(_) => Argument::Scalar {
-                value: self.num(val, at)?,
-            },
-            Val::View(View {
-                place,
-                window: None,
-                ..
-            }) => {
-                let held = self.g.whole(&place);
-                Argument::Array { place, held }
-            }
-            Val::View(view) => {
-                let View { place, .. } = self.copied(&view, "part");
-                let held = self.g.whole(&place);
-                Argument::Array { place, held }
-            }
-            Val::Tuple(ref all) => {
-                let shape = Shape::Tuple(vec![Shape::Unknown; all.len()]);
-                return self.arguments(shape, all.clone(), making, at);
-            }
-            Val::Struct(of, all) => return self.arguments(Shape::Struct(of), all, making, at),
-            Val::Poison => return Err(Rejected),
-            _ => return self.reject(at, &errors::CALL_ARGUMENT),
-        };
-        making.args.push(leaf);
-        Ok(Form::Leaf(making.args.len() - 1))
-    }
-
-    /// The reference to a parameter that is passed on as it came.
-    fn borrowed_whole(&mut self, val: &Val) -> Option<Id> {
-        let at = self.borrowed.iter().position(|b| same(&b.0, val))?;
-        let (_, param, known) = self.borrowed[at];
-        if known.is_none() {
-            let ident = &self.sig.params[param].ident;
-            let ty = self.g.types.fresh(Kind::Other);
-            let id = self.param_node(quote!(#ident), ty, &ident.to_string(), param as u32);
-            self.borrowed[at].2 = Some(id);
-        }
-        self.borrowed[at].2
-    }
-
-    /// What gets a gradient of an argument that is passed as a whole.
-    fn parts_of_whole(&mut self, val: Val, making: &mut Making) -> Form {
-        match val {
-            Val::Num(value) if self.g.is_float(value) => {
-                making.args.push(Argument::Scalar { value });
-                Form::Leaf(making.args.len() - 1)
-            }
-            Val::View(view) => {
-                let held = self.g.whole(&view.place);
-                making.args.push(Argument::Array {
-                    place: view.place,
-                    held,
-                });
-                Form::Leaf(making.args.len() - 1)
-            }
-            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
-                let shape = match &val {
-                    Val::Struct(of, _) => Shape::Struct(of.clone()),
-                    _ => Shape::Tuple(vec![Shape::Unknown; all.len()]),
-                };
-                let parts = all.iter().map(|v| self.parts_of_whole(v.clone(), making));
-                Form::Parts(shape, parts.collect())
-            }
-            _ => Form::Tokens(TokenStream::new()),
-        }
-    }
-
-    fn arguments(
-        &mut self,
-        shape: Shape,
-        all: Vec<Val>,
-        making: &mut Making,
-        at: &impl ToTokens,
-    ) -> Result<Form> {
-        let forms: Result<Vec<Form>> = all
-            .into_iter()
-            .map(|v| self.argument(v, making, at))
-            .collect();
-        Ok(Form::Parts(shape, forms?))
-    }
-
-    // ---- results ----
-
-    fn scalar_result(&mut self, ty: Ty, making: &mut Making) -> (Id, Form) {
-        let here = self.g.here();
-        let node = Node::CallOut(making.id, making.outs.len() as u32);
-        let id = self.g.bound(node, ty, Some(here));
-        making.outs.push(id);
-        making.results.push(Returned::Scalar(id));
-        (id, Form::Leaf(making.results.len() - 1))
-    }
-
-    fn array_result(
-        &mut self,
-        shape: Shape,
-        name: &str,
-        making: &mut Making,
-        at: &impl ToTokens,
-    ) -> Result<(View, Form)> {
-        if shape
-            .element()
-            .is_some_and(|s| s.gradient_is_dynamic() || s.has_structs())
-        {
-            return self.reject(at, &errors::CALL_ROWS);
-        }
-        let init = Init::Returned(making.id);
-        let array = self.g.new_array(name, shape, init, Span::call_site());
-        making.results.push(Returned::Array(array));
-        let view = View {
-            place: Place {
-                array,
-                path: Vec::new(),
-            },
-            window: None,
-            by_ref: false,
-        };
-        Ok((view, Form::Leaf(making.results.len() - 1)))
-    }
-
-    /// What is returned.
-    fn returned(
-        &mut self,
-        shape: &Shape,
-        generic: &Generic,
-        known: Option<&Known>,
-        making: &mut Making,
-        at: &impl ToTokens,
-    ) -> Result<(Val, Form)> {
-        match shape {
-            Shape::Float(_) | Shape::Constant(_) => {
-                let ty = match shape {
-                    Shape::Constant(ty) => {
-                        let kind = super::kind_of(ty, &self.sig.names);
-                        self.g.types.fresh(kind)
-                    }
-                    _ => {
-                        let ty = self.g.types.fresh(Kind::AnyFloat);
-                        self.match_type(ty, shape, generic);
-                        ty
-                    }
-                };
-                let (id, form) = self.scalar_result(ty, making);
-                Ok((Val::Num(id), form))
-            }
-            Shape::Array(..) | Shape::Vec(_) => {
-                let Some(shape) = self.instance(shape, generic, known) else {
-                    return self.reject(at, &errors::CALL_ROWS);
-                };
-                let (view, form) = self.array_result(shape, "result", making, at)?;
-                Ok((Val::View(view), form))
-            }
-            Shape::Tuple(_) | Shape::Struct(_) => {
-                let (mut vals, mut forms) = (Vec::new(), Vec::new());
-                for (_, part) in shape.parts().unwrap_or_default() {
-                    let (val, form) = self.returned(&part, generic, known, making, at)?;
-                    vals.push(val);
-                    forms.push(form);
-                }
-                let val = match shape {
-                    Shape::Struct(of) => Val::Struct(of.clone(), vals),
-                    _ => Val::Tuple(vals),
-                };
-                Ok((val, Form::Parts(shape.clone(), forms)))
-            }
-            _ => self.reject(at, &errors::CALL_ARGUMENT),
-        }
-    }
-
-    /// The shape of an array, its generic parameters being what the arguments made them.
-    fn instance(
-        &mut self,
-        shape: &Shape,
-        generic: &Generic,
-        known: Option<&Known>,
-    ) -> Option<Shape> {
-        Some(match shape {
-            Shape::Float(FloatTy::Generic(t)) => match generic.floats.get(&t.to_string()) {
-                Some(ty) => Shape::Scalar(*ty),
-                None => shape.clone(),
-            },
-            Shape::Array(s, n) => {
-                let s = self.instance(s, generic, known)?;
-                let text = n.to_token_stream().to_string();
-                let foreign = |l: &Ident| text.split_whitespace().any(|word| *l == word);
-                let n = match generic.lengths.get(&text) {
-                    Some(n) => n.clone(),
-                    None if known.is_some_and(|k| k.lengths.iter().any(foreign)) => return None,
-                    None => n.clone(),
-                };
-                Shape::Array(Box::new(s), n)
-            }
-            Shape::Vec(s) => Shape::Vec(Box::new(self.instance(s, generic, known)?)),
-            Shape::Tuple(all) => {
-                let all: Option<Vec<Shape>> = all
-                    .iter()
-                    .map(|s| self.instance(s, generic, known))
-                    .collect();
-                Shape::Tuple(all?)
-            }
-            other => other.clone(),
-        })
-    }
-
-    /// What a `&mut` argument holds when the call has ended.
-    fn left_behind(
-        &mut self,
-        before: &Val,
-        making: &mut Making,
-        at: &syn::Expr,
-    ) -> Result<(Val, Form)> {
-        match before {
-            Val::Num(id) => {
-                let ty = self.g.ty(*id);
-                let (id, form) = self.scalar_result(ty, making);
-                Ok((Val::Num(id), form))
-            }
-            Val::Elem(place) => {
-                let id = self.g.load(place.clone());
-                self.left_behind(&Val::Num(id), making, at)
-            }
-            Val::View(view) => {
-                let shape = match self.g.shape_at(&view.place) {
-                    Shape::Slice(s) => Shape::Vec(s),
-                    shape => shape,
-                };
-                let dynamic = matches!(shape, Shape::Vec(_));
-                let name = self.g.array(view.place.array).name.clone();
-                let (after, form) = self.array_result(shape, &name, making, at)?;
-                if dynamic {
-                    let len = self.place_len(&view.place);
-                    self.g.array_mut(after.place.array).len = Some(len);
-                }
-                Ok((Val::View(after), form))
-            }
-            Val::Tuple(all) | Val::Struct(_, all) => {
-                let (mut vals, mut forms) = (Vec::new(), Vec::new());
-                for part in all {
-                    let (val, form) = self.left_behind(part, making, at)?;
-                    vals.push(val);
-                    forms.push(form);
-                }
-                let shape = match before {
-                    Val::Struct(of, _) => Shape::Struct(of.clone()),
-                    _ => Shape::Tuple(vec![Shape::Unknown; vals.len()]),
-                };
-                Ok((before.rebuilt(vals), Form::Parts(shape, forms)))
-            }
-            _ => self.reject(at, &errors::CALL_ARGUMENT),
-        }
-    }
-
     /// The namespace of a function's derivatives: its path without generic arguments, under the name that `as` gave it.
     pub(super) fn namespace_of(&self, path: &syn::Path, known: Option<&Known>) -> TokenStream {
         if path.is_ident(&self.sig.ident) {
@@ -817,27 +470,11 @@ impl Lower<'_> {
         let mut path = path.clone();
         if let Some(last) = path.segments.last_mut() {
             last.arguments = syn::PathArguments::None;
-            if let Some(k) = known
-                && k.namespace != last.ident
-            {
+            // The path may be another name for the function, which its derivatives have too.
+            if let Some(k) = known.filter(|k| k.named_apart) {
                 last.ident = Ident::new(&k.namespace.to_string(), last.ident.span());
             }
         }
         quote!(#path)
-    }
-}
-
-/// Whether two values are made of the same scalars and arrays.
-fn same(a: &Val, b: &Val) -> bool {
-    match (a, b) {
-        (Val::Num(a), Val::Num(b)) => a == b,
-        (Val::View(a), Val::View(b)) => {
-            a.place == b.place && a.window.is_none() && b.window.is_none()
-        }
-        (Val::Opt(a, x), Val::Opt(b, y)) => a == b && same(x, y),
-        _ => match (a.parts(), b.parts()) {
-            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-            _ => false,
-        },
     }
 }

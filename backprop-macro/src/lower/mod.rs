@@ -4,21 +4,29 @@
 //! closures, compound assignment, patterns, `break`, `continue` and `return` are gone afterwards. What must hold: scalars
 //! are in single-assignment form, and whatever was not understood has been rejected at its own span.
 
+mod argument;
+mod array;
+mod assign;
 mod call;
 mod callee;
 mod control;
 mod expr;
 mod iter;
+mod iter_method;
 mod lengths;
+mod macros;
 mod method;
+mod operator;
 mod pattern;
 mod place;
+mod returned;
 mod slices;
+mod stmt;
 mod structs;
 mod tabulate;
 mod value;
 
-pub use call::fill;
+pub use macros::fill;
 
 use crate::definitions::Definitions;
 use crate::errors::{self, Errors, Message, Rejected, Result};
@@ -182,6 +190,7 @@ pub fn lower(
     if l.g.nodes.len() > MAX_NODES {
         errors.reject(&sig.ident, &errors::TOO_LARGE);
     }
+    sig.names.report(errors);
     if !errors.is_empty() {
         return None;
     }

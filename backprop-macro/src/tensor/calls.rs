@@ -4,6 +4,7 @@
 //! makes of an upstream gradient. A call in a loop's body runs the function again on the way back, as does `backward`. What must hold: the
 //! function is in the same file, which says what it takes and returns; rustc checks that it is this one.
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Result};
 use crate::tensor::emit::*;
 use crate::tensor::fields::{Part, fields_of, flatten};
@@ -39,12 +40,15 @@ impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
         let callee = self.source.callee(self.function, &path.path);
-        let by_fields = callee.as_ref().and_then(|f| {
+        let by_fields = callee.as_ref().and_then(|(f, home)| {
             let errors = errors::Errors::default();
-            let flat = flatten(f, Some(&[]), &errors, self.source);
+            let floats = crate::signature::float_generics(&f.sig.generics);
+            let here = Definitions::new(Vec::new(), self.source, self.function);
+            let there = here.beside(floats, home.clone());
+            let flat = flatten(f, Some(&[]), &errors, &there);
             flat.filter(|_| errors.is_empty())
         });
-        let signature = callee.map(|f| f.sig);
+        let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
         };

@@ -86,13 +86,12 @@ pub fn flatten(
     function: &syn::ItemFn,
     wrt: Option<&[Ident]>,
     errors: &Errors,
-    source: &Source,
+    definitions: &Definitions,
 ) -> Option<Flat> {
     let floats = float_generics(&function.sig.generics);
-    let definitions = Definitions::new(floats.clone(), source, function);
     let mut flat = Flatten {
         floats: &floats,
-        definitions: &definitions,
+        definitions,
         errors,
         inputs: Vec::new(),
         constant: Vec::new(),

@@ -60,7 +60,10 @@ pub fn expand(
     errors: &Errors,
     source: &Source,
 ) -> TokenStream {
-    let Some(flat) = fields::flatten(function, options.wrt.as_deref(), errors, source) else {
+    let floats = crate::signature::float_generics(&function.sig.generics);
+    let definitions = crate::definitions::Definitions::new(floats, source, function);
+    let flat = fields::flatten(function, options.wrt.as_deref(), errors, &definitions);
+    let Some(flat) = flat else {
         if !errors.is_empty() {
             return TokenStream::new();
         }
@@ -77,7 +80,7 @@ pub fn expand(
     let namespace = options.namespace.as_ref().unwrap_or(&function.sig.ident);
     let camel = camel_case(&namespace.unraw().to_string());
     sig.residuals = Ident::new(&format!("{camel}Residuals"), namespace.span());
-    let (by_fields, descends) = by_parameters(&flat.function, &sig, Some(&flat), errors, source);
+    let (by_fields, descends) = by_parameters(function, &sig, Some(&flat), errors, source);
     let outside = fields::outside(function, options, &flat, &sig, descends);
     quote!(#by_fields #outside)
 }
@@ -90,7 +93,9 @@ fn by_parameters(
     errors: &Errors,
     source: &Source,
 ) -> (TokenStream, bool) {
-    let Some(mut program) = lower::lower(function, sig, flat, errors, source) else {
+    let lowered = lower::lower(function, sig, flat, errors, source);
+    let function = flat.map_or(function, |f| &f.function);
+    let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
     idioms::idioms(&mut program.graph);
