@@ -85,7 +85,7 @@ impl Known {
                 }
             });
         }
-        if crate::tensor::is_tensor(&item.sig) {
+        if crate::tensor::names_tensors(&item.sig) {
             return None;
         }
         Some(Known {
