@@ -29,7 +29,7 @@ pub enum Part {
         pass: Pass,
     },
     Struct {
-        ty: syn::Type,
+        ty: Box<syn::Type>,
         fields: Vec<(syn::Member, Part)>,
     },
 }
@@ -226,7 +226,7 @@ impl Flatten<'_> {
             fields.push((f.member.clone(), Part::Leaf { ident, pass }));
         }
         Some(Part::Struct {
-            ty: ty.clone(),
+            ty: Box::new(ty.clone()),
             fields,
         })
     }
