@@ -53,3 +53,17 @@ macro_rules! scalars {
 }
 
 scalars!(f32 f64);
+
+#[cfg(feature = "runtime")]
+impl<T, S, D> Differentiable for crate::tensor::ndarray::ArrayBase<S, D>
+where
+    T: crate::kernel::Real,
+    S: crate::tensor::ndarray::Data<Elem = T>,
+    D: crate::tensor::ndarray::Dimension,
+{
+    type Gradient = crate::tensor::ndarray::Array<T, D>;
+
+    fn zero_gradient(&self) -> Self::Gradient {
+        crate::tensor::ndarray::Array::from_elem(self.raw_dim(), T::zero())
+    }
+}

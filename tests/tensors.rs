@@ -13,6 +13,8 @@ mod calls;
 mod control;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
+#[path = "tensors/hard.rs"]
+mod hard;
 #[path = "tensors/idioms.rs"]
 mod idioms;
 #[path = "tensors/linear.rs"]
@@ -23,3 +25,5 @@ mod loops;
 mod networks;
 #[path = "tensors/shapes.rs"]
 mod shapes;
+#[path = "tensors/structs.rs"]
+mod structs;

@@ -72,7 +72,7 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
-    if tensor::is_tensor(&function.sig) {
+    if tensor::is_tensor(&function, source) {
         return tensor::expand(&function, &options, errors, source);
     }
     let Some(sig) = Signature::read(&function, &options, source, errors) else {

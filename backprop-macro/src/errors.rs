@@ -100,6 +100,8 @@ messages! {
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
+    TENSOR_STRUCT_VALUE: "`{}` by value in a function of tensors", "what the backward pass needs of a struct is borrowed", "take a reference: `&{}`";
+    TENSOR_FIELD: "a field of type `{}` in a function of tensors is not supported", "its gradient would be lost", "use floats, owned arrays, `Vec`s of these arrays and structs of them, or mark the field with `#[backprop(constant)]`";
     TENSOR_MIXED: "`f32` and `f64` in one function of tensors", "all tensors and floats of it must be of one type", "convert them outside";
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
     TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";
@@ -108,6 +110,7 @@ messages! {
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";

@@ -1,6 +1,6 @@
 //! The tests' one comparison, and numbers to compare on.
 
-use ndarray::{Array, IntoDimension};
+use ndarray::{Array, Array2, IntoDimension};
 
 /// Numbers between -1 and 1 without a pattern.
 pub fn numbers<S: IntoDimension>(shape: S, seed: u64) -> Array<f64, S::Dim> {
@@ -26,6 +26,18 @@ pub fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
         (found - expected).abs() <= tolerance * scale,
         "{what}: {found}, expected {expected}"
     );
+}
+
+/// Fails unless a gradient is that of `f` at a matrix, by differences at each of its elements.
+pub fn slopes(found: &Array2<f64>, at: &Array2<f64>, f: impl Fn(&Array2<f64>) -> f64, what: &str) {
+    for (k, &found) in found.indexed_iter() {
+        let expected = slope(|h| {
+            let mut at = at.clone();
+            at[k] += h;
+            f(&at)
+        });
+        close(found, expected, 1e-8, what);
+    }
 }
 
 /// `agrees!(f(a, b) wrt a)`: the gradient of a function of references to arrays against differences, and all functions of

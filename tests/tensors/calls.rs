@@ -71,22 +71,8 @@ fn against_differences() {
     let at = |w: &Array2<f64>, x: &Array2<f64>| repeated(w, &b, x.view(), &n);
     let (y, g) = repeated::value_and_gradient(&w, &b, x.view(), &n);
     close(y, at(&w, &x), 1e-13, "the value");
-    for (k, &found) in g.w.indexed_iter() {
-        let d = crate::agree::slope(|h| {
-            let mut w = w.clone();
-            w[k] += h;
-            at(&w, &x)
-        });
-        close(found, d, 1e-8, "w");
-    }
-    for (k, &found) in g.x.indexed_iter() {
-        let d = crate::agree::slope(|h| {
-            let mut x = x.clone();
-            x[k] += h;
-            at(&w, &x)
-        });
-        close(found, d, 1e-8, "x");
-    }
+    crate::agree::slopes(&g.w, &w, |w| at(w, &x), "w");
+    crate::agree::slopes(&g.x, &x, |x| at(&w, x), "x");
     let (again, saved) = repeated::forward(&w, &b, x.view(), &n);
     assert_eq!((again, repeated::backward(&saved, 1.0)), (y, g));
 }

@@ -100,22 +100,8 @@ fn against_differences() {
     let at = |w: &Array2<f64>, x: &Array2<f64>| generic(w, x, 0.7);
     let (y, g) = generic::value_and_gradient(&w, &x, 0.7);
     close(y, at(&w, &x), 1e-13, "the value");
-    for (k, &found) in g.w.indexed_iter() {
-        let d = crate::agree::slope(|h| {
-            let mut w = w.clone();
-            w[k] += h;
-            at(&w, &x)
-        });
-        close(found, d, 1e-8, "w");
-    }
-    for (k, &found) in g.x.indexed_iter() {
-        let d = crate::agree::slope(|h| {
-            let mut x = x.clone();
-            x[k] += h;
-            at(&w, &x)
-        });
-        close(found, d, 1e-8, "x");
-    }
+    crate::agree::slopes(&g.w, &w, |w| at(w, &x), "w");
+    crate::agree::slopes(&g.x, &x, |x| at(&w, x), "x");
     let single = generic::gradient(&w.mapv(|v| v as f32), &x.mapv(|v| v as f32), 0.7);
     close(
         (single.w.mapv(f64::from) - &g.w).mapv(f64::abs).sum(),

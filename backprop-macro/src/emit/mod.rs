@@ -4,16 +4,15 @@
 //! order of the regions; locals carry the user's names behind a prefix that no constant in scope has. Nothing is decided
 //! here but spelling: what is emitted is what is live.
 
-use crate::errors::{self, Errors};
+use crate::errors::Errors;
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::{Output, fill};
 use crate::reverse::Gradient;
-use crate::rules::{Op, Syntax};
+use crate::rules::Op;
 use crate::shape::Shape;
-use crate::signature::{Signature, local};
-use crate::types::{FloatTy, Kind, Ty};
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use crate::signature::Signature;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,12 +20,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 mod arrays;
 mod calls;
 mod loops;
+mod names;
 mod nest;
 mod pairs;
+mod pullbacks;
 mod slices;
 mod tapes;
 mod tidy;
 mod turns;
+mod values;
 
 /// Spells one program.
 pub struct Emit<'a> {
@@ -168,201 +170,12 @@ impl<'a> Emit<'a> {
 
     // ---- names ----
 
-    pub fn name(&self, id: Id) -> Ident {
-        let id = self.g().resolve(id);
-        let data = self.g().data(id);
-        let name = match (&data.name, &data.node) {
-            (Some(name), _) => name.to_string(),
-            // `w[0]` is `w0`.
-            (None, Node::Load(p, _)) => {
-                let index = p
-                    .indices()
-                    .map(|i| self.g().integer(i).map(|k| k.to_string()));
-                let index = index
-                    .collect::<Option<Vec<_>>>()
-                    .unwrap_or_default()
-                    .join("_");
-                format!("{}{index}", self.g().array(p.array).name)
-            }
-            (None, Node::LoopOut(l, k)) => {
-                let phi = self.g().looped(*l).carried[*k as usize].phi;
-                self.g().data(phi).name.as_deref().unwrap_or("v").into()
-            }
-            (None, _) => "v".into(),
-        };
-        local(&format!("{name}_{}", id.0))
-    }
-
-    fn array_name(&self, id: ArrayId) -> Ident {
-        local(&format!("{}_a{}", self.g().array(id).name, id.0))
-    }
-
-    pub fn tape_name(&self, l: LoopId) -> Ident {
-        local(&format!("loop{}_tape", l.0))
-    }
-
-    pub fn cursor(&self, l: LoopId) -> Ident {
-        local(&format!("loop{}_at", l.0))
-    }
-
-    /// The type of a node, where inference found one.
-    pub fn known_type(&self, id: Id) -> Option<TokenStream> {
-        self.g().types.tokens(self.g().ty(id))
-    }
-
-    /// The type of a node, where it must be named.
-    pub fn type_of(&self, id: Id) -> TokenStream {
-        let known = match self.g().whole_shape(id) {
-            Some(shape) => self.whole_type(shape),
-            None => self.g().types.tokens(self.g().ty(id)),
-        };
-        match known {
-            Some(t) => t,
-            None => {
-                let name = self
-                    .g()
-                    .data(id)
-                    .name
-                    .as_deref()
-                    .unwrap_or("this value")
-                    .to_string();
-                self.errors
-                    .reject_at(self.g().data(id).span, &errors::UNTYPED, &name);
-                quote!(())
-            }
-        }
-    }
-
     /// `to += value`; a generic `Float` has no `+=`.
     pub fn plus(&self, to: TokenStream, value: TokenStream) -> TokenStream {
         if self.sig.names.floats.is_empty() {
             quote!(#to += #value;)
         } else {
             quote!(#to = #to + (#value);)
-        }
-    }
-
-    /// The field of the residuals that holds a scalar parameter.
-    pub fn param_field(&self, id: Id) -> Ident {
-        let data = self.g().data(self.g().resolve(id));
-        let name = data.name.as_deref().unwrap_or("v");
-        match data.node {
-            Node::Param(k) => local(&format!("{name}_p{k}")),
-            _ => self.name(id),
-        }
-    }
-
-    /// A field of the residuals, as a value.
-    fn field(&self, saved: &TokenStream, name: &Ident) -> TokenStream {
-        if self.by_reference {
-            quote!((*#saved.#name))
-        } else {
-            quote!(#saved.#name)
-        }
-    }
-
-    // ---- values ----
-
-    pub(super) fn float(&self, value: f64, ty: &FloatTy) -> TokenStream {
-        let path = ty.tokens();
-        match ty {
-            FloatTy::Generic(t) => {
-                if value == 0.0 && value.is_sign_positive() {
-                    return quote!(#t::zero());
-                }
-                if value == 1.0 {
-                    return quote!(#t::one());
-                }
-                let inner = self.float(value, &FloatTy::F64);
-                quote!(#t::from(#inner).unwrap())
-            }
-            _ if value.is_nan() => quote!(#path::NAN),
-            _ if value.is_infinite() => {
-                if value > 0.0 {
-                    quote!(#path::INFINITY)
-                } else {
-                    quote!(#path::NEG_INFINITY)
-                }
-            }
-            _ => {
-                let suffix = if *ty == FloatTy::F32 { "f32" } else { "f64" };
-                let size = value.abs();
-                let text = format!("{size:?}_{suffix}");
-                let lit = text
-                    .parse::<Literal>()
-                    .unwrap_or_else(|_| Literal::f64_suffixed(size));
-                if value.is_sign_negative() {
-                    quote!((-#lit))
-                } else {
-                    quote!(#lit)
-                }
-            }
-        }
-    }
-
-    pub(super) fn zero(&self, ty: Ty) -> TokenStream {
-        match self.g().types.kind(ty) {
-            Kind::Float(f) => self.float(0.0, f),
-            Kind::AnyFloat => quote!(0.0),
-            Kind::AnyInt | Kind::Int(_) => quote!(0),
-            Kind::Bool => quote!(false),
-            Kind::Unknown | Kind::Other => quote!(::core::default::Default::default()),
-        }
-    }
-
-    /// A value, as an operand of anything.
-    pub fn value(&self, id: Id) -> TokenStream {
-        self.operand(id, 7)
-    }
-
-    /// A value on its own.
-    pub fn whole_value(&self, id: Id) -> TokenStream {
-        self.operand(id, 0)
-    }
-
-    /// A value, in brackets where it binds less than its surroundings.
-    fn operand(&self, id: Id, least: u8) -> TokenStream {
-        let id = self.g().resolve(id);
-        if !self.is_nested(id) {
-            return self.named(id);
-        }
-        let spelt = self.definition(id);
-        if self.level(id) < least {
-            quote!((#spelt))
-        } else {
-            spelt
-        }
-    }
-
-    fn is_nested(&self, id: Id) -> bool {
-        self.nested[usize::from(self.saved.is_some())].contains(&id)
-    }
-
-    /// How tightly what a node is spelt as binds.
-    fn level(&self, id: Id) -> u8 {
-        match self.g().node(id) {
-            Node::Apply(op, _) => match op.syntax() {
-                Syntax::Infix("+" | "-") => 3,
-                Syntax::Infix(_) => 4,
-                Syntax::Prefix(_) => 5,
-                Syntax::Method(_) | Syntax::Form("powi") => 7,
-                Syntax::Form(_) => 1,
-            },
-            Node::Load(..) => 7,
-            Node::Opaque(k, _) if matches!(self.g().opaque_of(*k).form, OpaqueForm::Method(_)) => 7,
-            _ => 1,
-        }
-    }
-
-    /// The nodes that are named where a value is spelt.
-    fn leaves(&self, id: Id, out: &mut HashSet<Id>) {
-        let id = self.g().resolve(id);
-        if self.is_nested(id) {
-            for o in self.g().operands(id) {
-                self.leaves(o, out);
-            }
-        } else {
-            out.insert(id);
         }
     }
 
@@ -408,132 +221,6 @@ impl<'a> Emit<'a> {
             });
         }
         out
-    }
-
-    fn named(&self, id: Id) -> TokenStream {
-        let data = self.g().data(id);
-        match &data.node {
-            Node::Lit(bits) => self.float(f64::from_bits(*bits), &self.g().types.float(data.ty)),
-            Node::Param(k) => match (&self.saved, *k < self.primal_params) {
-                (Some(saved), true) => self.field(saved, &self.param_field(id)),
-                _ => self.p.reads[*k as usize].clone(),
-            },
-            Node::Opaque(k, args) => match (&self.g().opaque_of(*k).form, args.as_slice()) {
-                (OpaqueForm::Tokens(t), _) => t.clone(),
-                (OpaqueForm::Field(f), [base]) => {
-                    let base = self.value(*base);
-                    quote!(#base.#f)
-                }
-                _ => {
-                    let name = self.name(id);
-                    quote!(#name)
-                }
-            },
-            Node::Undef(_) => self.filler(id),
-            _ => {
-                let name = self.name(id);
-                quote!(#name)
-            }
-        }
-    }
-
-    /// What a node computes.
-    pub(super) fn definition(&self, id: Id) -> TokenStream {
-        let data = self.g().data(id);
-        let v = |id: &Id| self.value(*id);
-        match &data.node {
-            Node::Apply(op, args) => self.primitive(*op, args, data.ty),
-            Node::Cast(a, to) => {
-                let a = v(a);
-                let to = to
-                    .clone()
-                    .unwrap_or_else(|| self.g().types.float(data.ty))
-                    .tokens();
-                quote!(#a as #to)
-            }
-            Node::Opaque(k, args) => {
-                let args: Vec<TokenStream> = args.iter().map(v).collect();
-                match (&self.g().opaque_of(*k).form, args.as_slice()) {
-                    (OpaqueForm::Tokens(t), _) => t.clone(),
-                    (OpaqueForm::Field(f), [a]) => quote!(#a.#f),
-                    (OpaqueForm::Unary(op), [a]) => quote!(#op #a),
-                    (OpaqueForm::Binary(op), [a, b]) => quote!(#a #op #b),
-                    (OpaqueForm::Method(m), [a, rest @ ..]) => quote!((#a).#m(#(#rest),*)),
-                    (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
-                    (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
-                    (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
-                    (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
-                    _ => quote!(()),
-                }
-            }
-            Node::Load(p, _) => self.place(p),
-            Node::Len(p, _) => {
-                let p = self.place(p);
-                quote!(#p.len())
-            }
-            _ => self.value(id),
-        }
-    }
-
-    pub(super) fn primitive(&self, op: Op, args: &[Id], ty: Ty) -> TokenStream {
-        let at = |k: usize, least: u8| self.operand(args[k], least);
-        match (op.syntax(), args) {
-            (Syntax::Prefix(_), [_]) => {
-                let a = at(0, 6);
-                quote!(-#a)
-            }
-            (Syntax::Infix(o), [_, _]) => {
-                let (left, right) = if matches!(o, "+" | "-") {
-                    (3, 4)
-                } else {
-                    (4, 5)
-                };
-                // On the right an `if` needs no brackets.
-                let choice = matches!(
-                    self.g().node(self.g().resolve(args[1])),
-                    Node::Apply(Op::Select, _)
-                );
-                let (a, b) = (at(0, left), at(1, if choice { 0 } else { right }));
-                let o: TokenStream = match o {
-                    "+" => quote!(+),
-                    "-" => quote!(-),
-                    "*" => quote!(*),
-                    "/" => quote!(/),
-                    _ => quote!(%),
-                };
-                quote!(#a #o #b)
-            }
-            (Syntax::Method(m @ ("exp" | "exp_m1" | "ln" | "ln_1p" | "tanh")), [_])
-                if self.kernels =>
-            {
-                let (m, a) = (Ident::new(m, Span::mixed_site()), at(0, 0));
-                quote!(::backprop::kernel::#m(#a))
-            }
-            (Syntax::Method(m), [_, ..]) => {
-                let (a, rest) = (at(0, 7), (1..args.len()).map(|k| at(k, 0)));
-                let m = Ident::new(m, Span::mixed_site());
-                quote!(#a.#m(#(#rest),*))
-            }
-            (Syntax::Form("powi"), [_, _]) => {
-                let (a, n) = (at(0, 7), at(1, 0));
-                quote!(#a.powi(#n))
-            }
-            (Syntax::Form("select_value"), [_, _, _]) => {
-                let (c, a, b) = (at(0, 0), at(1, 0), at(2, 0));
-                quote!(if #c { #a } else { #b })
-            }
-            (Syntax::Form(_), [_]) => {
-                let n = at(0, 0);
-                match self.g().types.float(ty) {
-                    FloatTy::Generic(t) => quote!(#t::from(#n).unwrap()),
-                    f => {
-                        let f = f.tokens();
-                        quote!((#n) as #f)
-                    }
-                }
-            }
-            _ => quote!(()),
-        }
     }
 
     // ---- statements ----

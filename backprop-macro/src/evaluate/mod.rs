@@ -450,8 +450,6 @@ impl Machine<'_, '_> {
             tape.cursor = tape.rows.len();
         }
     }
-
-    // ---- inputs and results ----
 }
 
 /// The length of a fixed array, for those who build values.

@@ -141,8 +141,6 @@ impl Machine<'_, '_> {
         self.arrays[array.0 as usize] = Some(value);
         Ok(())
     }
-
-    // ---- statements ----
 }
 
 pub(super) fn out_of_bounds(k: i128, n: usize) -> Stop {

@@ -175,8 +175,6 @@ impl Machine<'_, '_> {
             _ => self.value(id),
         }
     }
-
-    // ---- arrays ----
 }
 
 pub(super) fn read_opaque(

@@ -118,8 +118,6 @@ impl Items<'_> {
             quote!(::<#(#args),*>)
         }
     }
-
-    // ---- the gradient ----
 }
 
 /// The identifiers in some tokens; lifetimes with their quote.

@@ -205,6 +205,4 @@ impl Lower<'_> {
             .collect();
         Ok(Form::Parts(shape, forms?))
     }
-
-    // ---- results ----
 }

@@ -3,7 +3,7 @@
 //! In: a place, and what is assigned. Out: a new value of the variable, or a store to an array. What must hold: the operand is
 //! evaluated before the place or after it, as Rust does.
 
-use super::place::Destination;
+use super::target::Destination;
 use super::value::Val;
 use super::{Lower, lengths};
 use crate::errors::{self, Rejected, Result};
@@ -124,6 +124,4 @@ impl Lower<'_> {
             }
         }
     }
-
-    // ---- arrays ----
 }

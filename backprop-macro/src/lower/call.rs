@@ -3,7 +3,7 @@
 use super::Lower;
 use super::callee::{Given, Known, Target};
 use super::control::TargetKind;
-use super::place::Destination;
+use super::target::Destination;
 use super::value::{Closure, Val};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Callee, Id, Init, Node, Opaque, OpaqueForm};
@@ -584,8 +584,6 @@ impl Lower<'_> {
         };
         self.annotated(target, given, &at)
     }
-
-    // ---- macros ----
 }
 
 pub(super) fn strip(e: &syn::Expr) -> &syn::Expr {

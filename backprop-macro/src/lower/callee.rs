@@ -7,7 +7,7 @@
 //! rejects what is not so.
 
 use super::Lower;
-use super::place::Destination;
+use super::target::Destination;
 use super::value::Val;
 use crate::definitions::Definitions;
 use crate::errors::{self, Errors, Result};
@@ -85,7 +85,7 @@ impl Known {
                 }
             });
         }
-        if crate::tensor::is_tensor(&item.sig) {
+        if crate::tensor::names_tensors(&item.sig) {
             return None;
         }
         Some(Known {

@@ -3,7 +3,7 @@
 //! In: an expression. Out: its value, or a rejection at its place. What must hold: operands are evaluated in the order of Rust.
 
 use super::control::TargetKind;
-use super::place::Destination;
+use super::target::Destination;
 use super::value::{Closure, RangeVal, Val, View};
 use super::{Lower, Scope};
 use crate::errors::{self, Rejected, Result};

@@ -15,6 +15,7 @@ mod iter;
 mod iter_method;
 mod lengths;
 mod macros;
+mod merge;
 mod method;
 mod operator;
 mod pattern;
@@ -24,6 +25,7 @@ mod slices;
 mod stmt;
 mod structs;
 mod tabulate;
+mod target;
 mod value;
 
 pub use macros::fill;

@@ -4,7 +4,7 @@
 //! method means. What must hold: where the standard library panics, the emitted code does, before anything is written.
 
 use super::Lower;
-use super::place::Destination;
+use super::target::Destination;
 use super::value::{Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Node, Stmt};

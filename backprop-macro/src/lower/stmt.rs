@@ -230,6 +230,4 @@ impl Lower<'_> {
             _ => {}
         }
     }
-
-    // ---- expressions ----
 }

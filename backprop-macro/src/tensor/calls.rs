@@ -4,8 +4,10 @@
 //! makes of an upstream gradient. A call in a loop's body runs the function again on the way back, as does `backward`. What must hold: the
 //! function is in the same file, which says what it takes and returns; rustc checks that it is this one.
 
+use crate::definitions::Definitions;
 use crate::errors::{self, Result};
 use crate::tensor::emit::*;
+use crate::tensor::fields::{Part, fields_of, flatten};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Lower, Val, simple};
 use crate::tensor::signature::{element, read_tensor};
@@ -38,6 +40,14 @@ impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
         let callee = self.source.callee(self.function, &path.path);
+        let by_fields = callee.as_ref().and_then(|(f, home)| {
+            let errors = errors::Errors::default();
+            let floats = crate::signature::float_generics(&f.sig.generics);
+            let here = Definitions::new(Vec::new(), self.source, self.function);
+            let there = here.beside(floats, home.clone());
+            let flat = flatten(f, Some(&[]), &errors, &there);
+            flat.filter(|_| errors.is_empty())
+        });
         let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
@@ -51,7 +61,25 @@ impl Lower<'_> {
         }
         let floats = crate::signature::float_generics(&signature.generics);
         let mut args = Vec::new();
-        for (a, p) in c.args.iter().zip(&signature.inputs) {
+        let mut handed: Vec<(&syn::Expr, Val, bool)> = Vec::new();
+        for (k, a) in c.args.iter().enumerate() {
+            let val = self.expr(a)?;
+            match (by_fields.as_ref().map(|f| &f.params[k].part), val) {
+                (Some(part @ Part::Struct { .. }), val) => {
+                    let mut vals = Vec::new();
+                    if !parts(part, &val, &mut vals) {
+                        return self.reject(a, &errors::TENSOR_CALL);
+                    }
+                    handed.extend(vals.into_iter().map(|val| (a, val, true)));
+                }
+                (_, val) => handed.push((a, val, false)),
+            }
+        }
+        let inputs = match &by_fields {
+            Some(flat) => &flat.function.sig.inputs,
+            None => &signature.inputs,
+        };
+        for ((a, val, field), p) in handed.into_iter().zip(inputs) {
             let syn::FnArg::Typed(p) = p else {
                 return self.reject(c, &errors::TENSOR_CALL);
             };
@@ -76,12 +104,13 @@ impl Lower<'_> {
                 (None, false) => Pass::Owned,
                 _ => return self.reject(a, &errors::TENSOR_CALL),
             };
-            args.push(match (self.expr(a)?, tensor) {
+            args.push(match (val, tensor) {
                 (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass),
                 (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass),
                 (Val::Scalar(v), None) => Arg::Value(v, pass),
-                (Val::Const(_), None) => {
-                    let e = self.constant(a)?;
+                (Val::Const(e), None) => {
+                    // A field of a struct is a name already.
+                    let e = if field { e } else { self.constant(a)? };
                     Arg::Constant(match simple(&e) {
                         true => e.to_token_stream(),
                         false => self.constant_name(e.to_token_stream()).to_token_stream(),
@@ -98,8 +127,15 @@ impl Lower<'_> {
             },
             syn::ReturnType::Default => return self.reject(c, &errors::TENSOR_CALL),
         };
-        let function = path.to_token_stream();
-        let op = Op::Call { function, args };
+        let mut function = path.clone();
+        if let (Some(_), Some(last)) = (&by_fields, function.path.segments.last_mut()) {
+            last.ident = fields_of(&last.ident);
+        }
+        let op = Op::Call {
+            function: function.to_token_stream(),
+            args,
+            by_fields: by_fields.is_some(),
+        };
         let span = (c as &dyn ToTokens).to_token_stream();
         let span = span
             .into_iter()
@@ -114,6 +150,24 @@ impl Lower<'_> {
                 Val::Tensor(v)
             }
         })
+    }
+}
+
+/// The values of a struct's fields, in the order of the parameters that stand for them.
+fn parts(part: &Part, val: &Val, out: &mut Vec<Val>) -> bool {
+    match (part, val) {
+        (Part::Leaf { .. }, val) => {
+            out.push(val.clone());
+            true
+        }
+        (Part::Struct { fields, .. }, Val::Struct(vals)) => {
+            fields.len() == vals.len()
+                && fields
+                    .iter()
+                    .zip(vals.iter())
+                    .all(|((member, part), (name, _, val))| member == name && parts(part, val, out))
+        }
+        _ => false,
     }
 }
 
@@ -165,7 +219,7 @@ impl Emit<'_> {
     }
 
     /// The call, forward.
-    pub fn call(&self, v: V, function: &TokenStream, args: &[Arg]) -> Line {
+    pub fn call(&self, v: V, function: &TokenStream, args: &[Arg], by_fields: bool) -> Line {
         let (value, saved) = (self.g.value(v), saved(v));
         let (mut lets, mut lets_again) = (TokenStream::new(), TokenStream::new());
         let spell = |again: bool, lets: &mut TokenStream| -> Vec<TokenStream> {
@@ -185,6 +239,9 @@ impl Emit<'_> {
         }
         let call = if value.active && value.region == 0 {
             quote!(#lets let (__value, #saved) = #function::forward(#(#spelt),*);)
+        } else if by_fields {
+            // The plain function takes structs.
+            quote!(#lets let __value = #function::forward(#(#spelt),*).0;)
         } else {
             quote!(#lets let __value = #function(#(#spelt),*);)
         };
@@ -222,7 +279,7 @@ impl Emit<'_> {
         adds: &[(V, bool)],
         started: &mut std::collections::BTreeSet<V>,
     ) -> TokenStream {
-        let Op::Call { function, args } = &self.g.value(v).op else {
+        let Op::Call { function, args, .. } = &self.g.value(v).op else {
             return TokenStream::new();
         };
         let (saved, d) = (saved(v), adjoint(v));

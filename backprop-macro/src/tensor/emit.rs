@@ -377,7 +377,16 @@ impl<'a> Emit<'a> {
             (Op::After { of, .. }, Ty::Tensor(..)) => vec![self.after(v, *of)],
             (Op::Inside { .. } | Op::After { .. }, _) => Vec::new(),
             (Op::Map { .. }, _) => self.map(v),
-            (Op::Call { function, args }, _) => vec![self.call(v, function, args)],
+            (
+                Op::Call {
+                    function,
+                    args,
+                    by_fields,
+                },
+                _,
+            ) => {
+                vec![self.call(v, function, args, *by_fields)]
+            }
             (_, Ty::List(_)) => Vec::new(),
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
@@ -1071,10 +1080,13 @@ pub fn scalar_buffer(k: usize) -> Ident {
     format_ident!("__out{}", k, span = Span::mixed_site())
 }
 
-/// The identifiers in some tokens.
+/// The identifiers in some tokens; who mentions the array behind a view mentions the view.
 pub fn mentioned(tokens: &TokenStream) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     crate::items::identifiers(tokens.clone(), &mut out);
+    let views = out.iter().filter_map(|n| n.strip_prefix("__own"));
+    let views: Vec<String> = views.map(str::to_string).collect();
+    out.extend(views);
     out
 }
 

@@ -106,6 +106,8 @@ pub enum Op {
     Call {
         function: TokenStream,
         args: Vec<crate::tensor::calls::Arg>,
+        /// It takes structs: the function is that of their fields.
+        by_fields: bool,
     },
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {

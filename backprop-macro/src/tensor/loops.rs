@@ -462,6 +462,9 @@ fn unchanged(a: &Val, b: &Val) -> bool {
         (Val::Tuple(a), Val::Tuple(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| unchanged(a, b))
         }
+        (Val::Struct(a), Val::Struct(b)) => {
+            a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| unchanged(&a.2, &b.2))
+        }
         (Val::Closure(a), Val::Closure(b)) => std::rc::Rc::ptr_eq(a, b),
         (Val::Opt(a), Val::Opt(b)) => unchanged(a, b),
         (Val::Unit, Val::Unit) | (Val::Zip(_), Val::Zip(_)) => true,

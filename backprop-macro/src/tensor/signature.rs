@@ -82,7 +82,8 @@ pub fn is_tensor(sig: &syn::Signature) -> bool {
     types.iter().any(|ty| mentions_tensor(ty, &floats))
 }
 
-fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
+/// Whether a type is one of ndarray's, or made of them.
+pub fn mentions_tensor(ty: &syn::Type, floats: &[Ident]) -> bool {
     match peel(ty) {
         syn::Type::Reference(r) => mentions_tensor(&r.elem, floats),
         syn::Type::Tuple(t) => t.elems.iter().any(|t| mentions_tensor(t, floats)),
@@ -180,7 +181,13 @@ pub fn axes(ty: &syn::Type) -> Option<Rank> {
 }
 
 impl TensorSig {
-    pub fn read(sig: &syn::Signature, options: &Options, errors: &Errors) -> Option<TensorSig> {
+    /// What the function takes and gives; `constant` parameters are not differentiated.
+    pub fn read(
+        sig: &syn::Signature,
+        options: &Options,
+        constant: &[Ident],
+        errors: &Errors,
+    ) -> Option<TensorSig> {
         let floats = float_generics(&sig.generics);
         if let Some(at) = &sig.asyncness {
             errors.reject(at, &errors::ASYNC);
@@ -233,7 +240,9 @@ impl TensorSig {
             let named = options
                 .wrt
                 .as_ref()
-                .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+                .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()))
+                .filter(|_| !constant.contains(&pat.ident))
+                .or(constant.contains(&pat.ident).then_some(false));
             let list = element(ty).and_then(|t| read_tensor(t, &floats));
             let found = match (read_tensor(ty, &floats), list) {
                 (Some(t), _) => Some((Kind::Tensor(t.rank), t.elem)),
@@ -253,8 +262,7 @@ impl TensorSig {
             let kind = match found {
                 Some((kind, f)) => {
                     let same = elem.get_or_insert_with(|| f.clone()) == &f;
-                    let constant = named == Some(false);
-                    if !same && (!constant || !matches!(kind, Kind::Scalar)) {
+                    if !same && (named != Some(false) || !matches!(kind, Kind::Scalar)) {
                         errors.reject(&p.ty, &errors::TENSOR_MIXED);
                     }
                     if same { kind } else { Kind::Constant }

@@ -112,11 +112,39 @@ fn sides(a: &Array1<f64>) -> f64 {
 }
 
 #[backprop]
-fn early(a: &Array1<f64>) -> f64 {
-    if a.sum() > 0.0 {
-        return a.sum();
+fn early(a: &Array2<f64>) -> f64 {
+    for row in a.rows() {
+        if row.sum() > 0.0 {
+            return row[0];
+        }
     }
-    a[0]
+    a[[0, 0]]
+}
+
+#[backprop]
+fn ordered(a: &Array2<f64>) -> f64 {
+    a.fold(0.0, |total, &x| 0.5 * total + x)
+}
+
+#[backprop]
+fn ordered_lanes(a: &Array2<f64>) -> f64 {
+    a.map_axis(Axis(1), |row| row.fold(1.0, |total, &x| x - total)).sum()
+}
+
+#[derive(Clone, backprop::Differentiable)]
+struct Weights {
+    w: Array1<f64>,
+    p: Vec<f64>,
+}
+
+#[backprop]
+fn by_value(net: Weights) -> f64 {
+    net.w.sum()
+}
+
+#[backprop]
+fn slice_in_a_struct(net: &Weights) -> f64 {
+    net.w.sum() * net.p[0]
 }
 
 #[backprop]

@@ -1,0 +1,262 @@
+//! The generated items of a tensor function: namespace, gradient, workspace, residuals and functions.
+//!
+//! In: the function, its signature and, unless something was rejected, its bodies. Out: items with the promised
+//! signatures; after an error their bodies are stubs, so that one mistake is one error.
+
+use crate::shape::peel;
+use crate::tensor::emit::{Emit, field};
+use crate::tensor::graph::{Op, Ty, V};
+use crate::tensor::lower::Program;
+use crate::tensor::signature::{Kind, TensorSig};
+use crate::tensor::tape::{tape_name, tape_type};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use std::collections::{BTreeMap, BTreeSet};
+use syn::ext::IdentExt;
+
+mod bodies;
+mod functions;
+
+pub use functions::{reference, with_workspace};
+
+pub struct Items<'a> {
+    pub item: &'a syn::ItemFn,
+    pub sig: &'a TensorSig,
+}
+
+/// The bodies of the functions.
+#[derive(Default)]
+pub struct Bodies {
+    pub unit: TokenStream,
+    pub accumulate: TokenStream,
+    pub forward: TokenStream,
+    pub backward: TokenStream,
+    /// The value, and the parameters moved; not for loops, calls and lists of tensors, whose
+    /// adjoints and residuals have places of their own.
+    pub descend: Option<TokenStream>,
+    /// `forward` without the value.
+    pub saves: TokenStream,
+    /// `backward` into buffers.
+    pub backward_into: TokenStream,
+    /// Name, type and value of each field.
+    pub residuals: Vec<(Ident, TokenStream, TokenStream)>,
+    pub slots: BTreeMap<String, crate::tensor::graph::Rank>,
+    /// The loops whose structs are in the workspace.
+    pub vectors: BTreeSet<usize>,
+    pub tapes: TokenStream,
+}
+
+/// All generated items; stubs where there is no program.
+pub fn items(
+    item: &syn::ItemFn,
+    sig: &TensorSig,
+    program: Option<(&Program, &Emit)>,
+) -> TokenStream {
+    let i = Items { item, sig };
+    let bodies = program.map(|(p, e)| i.bodies(p, e));
+    let functions = i.functions(bodies.as_ref());
+    let structs = i.structs(bodies.as_ref());
+    let lanes = program
+        .map(|(p, _)| p.graph.items.clone())
+        .unwrap_or_default();
+    let (namespace, vis) = (&sig.namespace, &item.vis);
+    let doc = format!(
+        "The derivatives of [`fn@{}`]: `forward`, `backward`, `gradient`, `value_and_gradient`, `value_and_gradient_with`, \
+         `value_and_gradient_into`, `accumulate` and `descend_with`.",
+        sig.ident
+    );
+    let allow = quote!(#[allow(
+        unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+        clippy::restriction
+    )]);
+    quote! {
+        #[doc = #doc]
+        #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
+        #vis enum #namespace {}
+        #structs
+        #allow
+        const _: () = {
+            use ::backprop::tensor::ndarray::Dimension as _;
+            #(#lanes)*
+            #allow
+            impl #namespace { #functions }
+        };
+    }
+}
+
+impl<'a> Items<'a> {
+    pub fn of(item: &'a syn::ItemFn, sig: &'a TensorSig) -> Items<'a> {
+        Items { item, sig }
+    }
+}
+
+/// Whether there is `descend_with`: adjoints and residuals of loops, calls and lists of tensors have places of their own.
+pub fn descends(p: &Program, sig: &TensorSig) -> bool {
+    let calls = |v: &crate::tensor::graph::Value| matches!(v.op, Op::Call { .. });
+    matches!(sig.output, crate::tensor::signature::Out::Scalar)
+        && p.graph.loops.is_empty()
+        && !p.graph.values.iter().any(calls)
+        && !sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)))
+}
+
+impl Items<'_> {
+    /// `<T>` and its bounds, where the elements are generic.
+    pub fn generics(&self) -> (TokenStream, TokenStream) {
+        match self.sig.float() {
+            Some(t) => {
+                let bounds: Vec<TokenStream> = self
+                    .sig
+                    .generics
+                    .type_params()
+                    .map(|p| {
+                        let b = &p.bounds;
+                        quote!(#b)
+                    })
+                    .collect();
+                let bound = bounds.first().cloned().unwrap_or_default();
+                let bound = if bound.is_empty() {
+                    quote!()
+                } else {
+                    quote!(#bound +)
+                };
+                (quote!(<#t>), quote!(<#t: #bound ::backprop::kernel::Real>))
+            }
+            None => (quote!(), quote!()),
+        }
+    }
+
+    pub fn gradient_fields(&self) -> Vec<(Ident, TokenStream)> {
+        self.sig
+            .active()
+            .map(|(_, p)| (p.ident.clone(), self.sig.owned(&p.kind)))
+            .collect()
+    }
+
+    pub fn structs(&self, bodies: Option<&Bodies>) -> TokenStream {
+        let sig = self.sig;
+        let vis = &self.item.vis;
+        let (args, bounds) = self.generics();
+        let (gradient, residuals, workspace) = (&sig.gradient, &sig.residuals, &sig.workspace);
+        let fields = self.gradient_fields().into_iter().map(|(ident, ty)| {
+            let doc = format!("The derivative with respect to `{}`.", ident.unraw());
+            quote!(#[doc = #doc] #vis #ident: #ty)
+        });
+        let doc_gradient = format!(
+            "The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.",
+            sig.ident
+        );
+        let doc_residuals = format!(
+            "What the forward pass of [`fn@{}`] keeps for the backward pass.",
+            sig.ident
+        );
+        let doc_workspace = format!(
+            "Memory for [`value_and_gradient_with`]({}::value_and_gradient_with): it is made in the first call, and again when a \
+             shape changes.\n\nIt starts as `{}::default()`.",
+            sig.namespace.unraw(),
+            sig.workspace
+        );
+        let none = Vec::new();
+        let kept = bodies.map_or(&none, |b| &b.residuals);
+        let kept = kept.iter().map(|(name, ty, _)| quote!(#name: #ty));
+        let slots: Vec<(Ident, TokenStream)> = bodies
+            .iter()
+            .flat_map(|b| &b.slots)
+            .map(|(name, rank)| (format_ident!("{}", name), sig.owned(&Kind::Tensor(*rank))))
+            .collect();
+        let (slot_names, slot_types): (Vec<&Ident>, Vec<&TokenStream>) =
+            slots.iter().map(|s| (&s.0, &s.1)).unzip();
+        let vectors: Vec<Ident> = bodies
+            .iter()
+            .flat_map(|b| &b.vectors)
+            .map(|&id| field(&tape_name(id)))
+            .collect();
+        let vector_types = bodies.iter().flat_map(|b| &b.vectors).map(|&id| {
+            let tape = tape_type(workspace, id);
+            quote!(::std::vec::Vec<#tape #args>)
+        });
+        let tapes = bodies.map(|b| &b.tapes);
+        let t = sig.elem.tokens();
+        let life = match sig.float() {
+            Some(t) => quote!(<'__bp, #t>),
+            None => quote!(<'__bp>),
+        };
+        quote! {
+            #[doc = #doc_gradient]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+            #[allow(non_snake_case, clippy::all, clippy::pedantic)]
+            #vis struct #gradient #args { #(#fields),* }
+
+            #[doc = #doc_residuals]
+            #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
+            #vis struct #residuals #life { #(#kept,)* of: ::core::marker::PhantomData<&'__bp #t> }
+
+            #tapes
+
+            #[doc = #doc_workspace]
+            #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
+            #vis struct #workspace #args {
+                #(#slot_names: #slot_types,)*
+                #(#vectors: #vector_types,)*
+                gradient: ::core::option::Option<#gradient #args>,
+            }
+
+            impl #bounds ::core::default::Default for #workspace #args {
+                fn default() -> Self {
+                    Self {
+                        #(#slot_names: ::backprop::tensor::empty(),)*
+                        #(#vectors: ::std::vec::Vec::new(),)*
+                        gradient: ::core::option::Option::None,
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn zero(&self) -> TokenStream {
+        match self.sig.float() {
+            Some(t) => quote!(#t::zero()),
+            None => quote!(0.0),
+        }
+    }
+
+    pub fn gradient_value(&self) -> TokenStream {
+        let name = &self.sig.gradient;
+        let parts = self.sig.active().map(|(k, p)| {
+            let own = format_ident!("__g_{}", k, span = proc_macro2::Span::mixed_site());
+            let ident = &p.ident;
+            quote!(#ident: #own)
+        });
+        quote!(#name { #(#parts),* })
+    }
+    /// For each parameter, the number of its value: parameters that are constant Rust have none.
+    pub fn positions(&self) -> Vec<u32> {
+        let mut next = 0;
+        self.sig
+            .params
+            .iter()
+            .map(|p| {
+                let here = next;
+                if !matches!(p.kind, Kind::Constant) {
+                    next += 1;
+                }
+                here
+            })
+            .collect()
+    }
+}
+
+/// A list's type, without the reference.
+pub fn list_type(ty: &syn::Type) -> &syn::Type {
+    match peel(ty) {
+        syn::Type::Reference(r) => &r.elem,
+        other => other,
+    }
+}
+
+/// The value of a parameter.
+pub fn value_of(p: &Program, k: usize) -> V {
+    let at = p.graph.values.iter().position(
+        |v| matches!((&v.op, v.ty), (Op::Param(j), Ty::Tensor(..) | Ty::Scalar | Ty::List(_)) if *j == k),
+    );
+    V(at.unwrap_or(0) as u32)
+}

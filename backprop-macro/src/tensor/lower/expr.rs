@@ -1,0 +1,172 @@
+//! Expressions, and loops that are written out.
+
+use crate::errors::{self, Result};
+use crate::tensor::graph::*;
+use crate::tensor::lower::*;
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+
+impl Lower<'_> {
+    pub fn expr(&mut self, e: &syn::Expr) -> Result<Val> {
+        match e {
+            syn::Expr::Paren(p) => self.expr(&p.expr),
+            syn::Expr::Group(p) => self.expr(&p.expr),
+            syn::Expr::Reference(r) => self.expr(&r.expr),
+            syn::Expr::Block(b) if b.label.is_none() => self.block(&b.block),
+            syn::Expr::Closure(c) => self.closure(c),
+            syn::Expr::Lit(_) => Ok(Val::Const(e.clone())),
+            syn::Expr::Path(p) => {
+                if let Some(ident) = p.path.get_ident()
+                    && let Some(val) = self.find(ident)?
+                {
+                    return Ok(val);
+                }
+                Ok(Val::Const(e.clone()))
+            }
+            syn::Expr::Tuple(t) => {
+                let all: Result<Vec<Val>> = t.elems.iter().map(|e| self.expr(e)).collect();
+                let all = all?;
+                let consts: Option<Vec<&syn::Expr>> = all
+                    .iter()
+                    .map(|v| if let Val::Const(e) = v { Some(e) } else { None })
+                    .collect();
+                Ok(match consts {
+                    Some(parts) => Val::Const(syn::parse_quote!((#(#parts,)*))),
+                    None => Val::Tuple(all),
+                })
+            }
+            syn::Expr::Unary(u) => {
+                let val = self.expr(&u.expr)?;
+                match (&u.op, val) {
+                    (syn::UnOp::Deref(_), Val::Const(_)) => Ok(Val::Const(self.constant(e)?)),
+                    (syn::UnOp::Deref(_), val) => Ok(val),
+                    (op, Val::Const(x)) => Ok(Val::Const(syn::parse_quote!(#op #x))),
+                    (syn::UnOp::Neg(op), Val::Tensor(v) | Val::Scalar(v)) => {
+                        let a = operand(v);
+                        Ok(self.unary(v, syn::parse_quote!(#op #a), u.span()))
+                    }
+                    _ => self.reject(e, &errors::TENSOR_EXPRESSION),
+                }
+            }
+            syn::Expr::Binary(b) => self.binary_expr(b),
+            syn::Expr::Assign(a) => self.assignment(a),
+            syn::Expr::MethodCall(m) => self.method(m),
+            syn::Expr::Call(c) => self.call(c),
+            syn::Expr::Macro(m) => self.macro_call(&m.mac),
+            syn::Expr::Index(i) => self.index(i),
+            syn::Expr::Field(f) if self.field(e).is_some() => match self.field(e) {
+                Some((_, val)) => Ok(val),
+                None => self.reject(f, &errors::TENSOR_EXPRESSION),
+            },
+            syn::Expr::Field(f) => match (self.expr(&f.base)?, &f.member) {
+                (Val::Tuple(all), syn::Member::Unnamed(k)) if (k.index as usize) < all.len() => {
+                    Ok(all[k.index as usize].clone())
+                }
+                (Val::Const(base), member) => Ok(Val::Const(syn::parse_quote!(#base.#member))),
+                _ => self.reject(e, &errors::TENSOR_EXPRESSION),
+            },
+            syn::Expr::Cast(c) => match self.expr(&c.expr)? {
+                Val::Const(x) => {
+                    let ty = &c.ty;
+                    Ok(Val::Const(syn::parse_quote!((#x as #ty))))
+                }
+                _ => self.reject(e, &errors::TENSOR_EXPRESSION),
+            },
+            syn::Expr::If(i) => self.branch(i),
+            syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
+                Some(items) => self.unrolled(f, items),
+                None => self.counted_loop(f),
+            },
+            _ => Ok(Val::Const(self.constant(e)?)),
+        }
+    }
+
+    /// The items of a loop that is written out: a short literal range, or expressions side by side.
+    pub fn few(&self, e: &syn::Expr) -> Option<Vec<syn::Expr>> {
+        match strip_expr(e) {
+            syn::Expr::Array(a) if a.elems.len() <= MAX_UNROLLED => {
+                Some(a.elems.iter().cloned().collect())
+            }
+            syn::Expr::Range(r) => {
+                let (lo, hi) = (literal(r.start.as_deref()?)?, literal(r.end.as_deref()?)?);
+                let hi = hi + usize::from(matches!(r.limits, syn::RangeLimits::Closed(_)));
+                if hi.saturating_sub(lo) > MAX_UNROLLED {
+                    return None;
+                }
+                let item = |k| {
+                    let mut lit = proc_macro2::Literal::usize_unsuffixed(k);
+                    lit.set_span(e.span());
+                    syn::parse_quote!(#lit)
+                };
+                Some((lo..hi).map(item).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// A loop written out, one iteration after another.
+    pub fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
+        for item in &items {
+            let val = self.expr(item)?;
+            self.scopes.push(Scope::new());
+            let done = self
+                .bind(&f.pat, val, None)
+                .and_then(|()| self.block(&f.body));
+            self.scopes.pop();
+            done?;
+        }
+        Ok(Val::Unit)
+    }
+
+    pub fn binary_expr(&mut self, b: &syn::ExprBinary) -> Result<Val> {
+        use syn::BinOp;
+        let op = &b.op;
+        match op {
+            BinOp::Add(_) | BinOp::Sub(_) | BinOp::Mul(_) | BinOp::Div(_) | BinOp::Rem(_) => {
+                let left = self.expr(&b.left);
+                let (left, right) = (left?, self.expr(&b.right)?);
+                if let (Val::Const(x), Val::Const(y)) = (&left, &right) {
+                    return Ok(Val::Const(syn::parse_quote!(((#x) #op (#y)))));
+                }
+                self.binary(op.to_token_stream(), left, right, b)
+            }
+            BinOp::AddAssign(_)
+            | BinOp::SubAssign(_)
+            | BinOp::MulAssign(_)
+            | BinOp::DivAssign(_) => {
+                let plain = match op {
+                    BinOp::AddAssign(_) => quote!(+),
+                    BinOp::SubAssign(_) => quote!(-),
+                    BinOp::MulAssign(_) => quote!(*),
+                    _ => quote!(/),
+                };
+                let right = self.expr(&b.right)?;
+                self.update(&b.left, right, Some(plain), b)?;
+                Ok(Val::Unit)
+            }
+            _ => Ok(Val::Const(self.constant(&syn::Expr::Binary(b.clone()))?)),
+        }
+    }
+}
+
+/// The most iterations that are written one after another.
+const MAX_UNROLLED: usize = 64;
+
+fn literal(e: &syn::Expr) -> Option<usize> {
+    match strip_expr(e) {
+        syn::Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Int(n),
+            ..
+        }) => n.base10_parse().ok(),
+        _ => None,
+    }
+}
+
+fn strip_expr(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => strip_expr(&p.expr),
+        syn::Expr::Group(p) => strip_expr(&p.expr),
+        syn::Expr::Reference(r) => strip_expr(&r.expr),
+        other => other,
+    }
+}

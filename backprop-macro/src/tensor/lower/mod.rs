@@ -1,0 +1,376 @@
+//! `syn` → tensor graph: what a tensor function computes.
+//!
+//! In: the function and its signature. Out: [`Program`]. An expression is a tensor or a float by its parts: parameters,
+//! methods of tensors, operators on them. Whatever has no active value in it stays constant Rust, in which names of
+//! locals are replaced by those of the generated code. Everything else has been rejected at its own span.
+
+use crate::errors::{self, Errors, Message, Rejected, Result};
+use crate::source::Source;
+use crate::tensor::fields::{Flat, Part};
+use crate::tensor::graph::*;
+use crate::tensor::signature::{Kind, Out, TensorSig};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use std::collections::HashMap;
+use std::rc::Rc;
+use syn::spanned::Spanned;
+
+mod call;
+mod closure;
+mod constants;
+mod expr;
+mod place;
+mod stmt;
+
+pub use constants::{Bound, Names, SHAPE_QUERIES, assigns, const_name, simple};
+
+/// What an expression stands for.
+#[derive(Clone)]
+pub enum Val {
+    Unit,
+    Tensor(V),
+    Scalar(V),
+    /// Tensors in a slice or a `Vec`.
+    List(V),
+    /// Constant Rust, in terms of the generated names.
+    Const(syn::Expr),
+    Tuple(Vec<Val>),
+    /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
+    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
+    Closure(Rc<Closure>),
+    /// `Some` of it, or an `Ok`, to be unwrapped.
+    Opt(Box<Val>),
+    /// `Zip`, and iterators over all elements: the elements of several tensors.
+    Zip(Zip),
+}
+
+/// The elements of some tensors side by side, mapped so far.
+#[derive(Clone)]
+pub struct Zip {
+    pub parts: Vec<Val>,
+    /// How the parts are nested for a closure's one pattern.
+    pub pattern: Nest,
+    /// Items are references.
+    pub by_ref: bool,
+}
+
+/// The shape of an iterator's item: `((a, b), c)`.
+#[derive(Clone)]
+pub enum Nest {
+    Part(usize),
+    Tuple(Vec<Nest>),
+}
+
+/// A closure, with what it captures.
+pub struct Closure {
+    pub inputs: Vec<syn::Pat>,
+    pub body: syn::Expr,
+    pub captured: Vec<(Ident, Val)>,
+}
+
+/// The lowered function.
+pub struct Program {
+    pub graph: Graph,
+    pub result: Val,
+    pub items: Vec<TokenStream>,
+}
+
+pub type Scope = HashMap<String, Vec<(String, Val)>>;
+
+pub struct Lower<'a> {
+    pub g: Graph,
+    pub sig: &'a TensorSig,
+    pub errors: &'a Errors,
+    pub function: &'a syn::ItemFn,
+    pub source: &'a Source,
+    pub scopes: Vec<Scope>,
+    pub items: Vec<TokenStream>,
+}
+
+pub fn lower(
+    function: &syn::ItemFn,
+    sig: &TensorSig,
+    flat: Option<&Flat>,
+    errors: &Errors,
+    source: &Source,
+) -> Option<Program> {
+    let mut l = Lower {
+        g: Graph::default(),
+        sig,
+        errors,
+        function,
+        source,
+        scopes: vec![Scope::new()],
+        items: Vec::new(),
+    };
+    for (k, p) in sig.params.iter().enumerate() {
+        let val = l.param(k);
+        l.declare(&p.ident, val);
+    }
+    for p in flat.iter().flat_map(|f| &f.params) {
+        if let Part::Struct { .. } = &p.part {
+            let val = l.whole(&p.part);
+            l.declare(&p.ident, val);
+        }
+    }
+    let result = l.block(&crate::tensor::exits::at_the_end(&function.block));
+    let at = match &function.sig.output {
+        syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
+        syn::ReturnType::Default => function.sig.ident.to_token_stream(),
+    };
+    let result = result.and_then(|val| l.output(val, &sig.output, at));
+    let result = result.ok().filter(|_| errors.is_empty())?;
+    Some(Program {
+        graph: l.g,
+        result,
+        items: l.items,
+    })
+}
+
+impl Lower<'_> {
+    pub fn reject<T>(&self, at: impl ToTokens, message: &Message) -> Result<T> {
+        Err(self.errors.reject(at, message))
+    }
+
+    pub fn param(&mut self, k: usize) -> Val {
+        let p = &self.sig.params[k];
+        let name = p.ident.to_string().trim_start_matches("r#").to_string();
+        let span = p.ident.span();
+        let val = match p.kind {
+            Kind::Constant => {
+                let ident = &p.ident;
+                return Val::Const(syn::parse_quote!(#ident));
+            }
+            Kind::Scalar => Val::Scalar(self.g.push(Op::Param(k), Ty::Scalar, span)),
+            Kind::List(rank) => Val::List(self.g.push(Op::Param(k), Ty::List(rank), span)),
+            Kind::Tensor(rank) => {
+                let v = V(self.g.values.len() as u32);
+                let dim = Dim(self.g.dims.len() as u32);
+                self.g.dims.push((DimOp::Param(v), rank));
+                let v = self.g.push(Op::Param(k), Ty::Tensor(rank, dim), span);
+                self.g.stmts.push(Stmt::Dim(dim));
+                Val::Tensor(v)
+            }
+        };
+        let (Val::Tensor(v) | Val::Scalar(v) | Val::List(v)) = val else {
+            return val;
+        };
+        self.g.values[v.0 as usize].name = Some(name);
+        self.g.values[v.0 as usize].active = p.active;
+        val
+    }
+
+    /// A struct of what its fields have been declared as.
+    fn whole(&self, part: &Part) -> Val {
+        match part {
+            Part::Leaf { ident, .. } => self.peek(ident).cloned().unwrap_or(Val::Unit),
+            Part::Struct { fields, .. } => Val::Struct(Rc::new(
+                fields
+                    .iter()
+                    .map(|(member, part)| {
+                        let name = match part {
+                            Part::Leaf { ident, .. } => Some(ident.clone()),
+                            Part::Struct { .. } => None,
+                        };
+                        (member.clone(), name, self.whole(part))
+                    })
+                    .collect(),
+            )),
+        }
+    }
+
+    /// The field of a struct that an expression like `net.layer.w` is, and the parameter that stands for it.
+    pub fn field(&self, e: &syn::Expr) -> Option<(Option<Ident>, Val)> {
+        match e {
+            syn::Expr::Paren(p) => self.field(&p.expr),
+            syn::Expr::Group(p) => self.field(&p.expr),
+            syn::Expr::Reference(r) => self.field(&r.expr),
+            syn::Expr::Path(p) => Some((None, self.peek(p.path.get_ident()?)?.clone())),
+            syn::Expr::Field(f) => {
+                let (_, Val::Struct(fields)) = self.field(&f.base)? else {
+                    return None;
+                };
+                let found = fields.iter().find(|(member, ..)| *member == f.member)?;
+                Some((found.1.clone(), found.2.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn output(&mut self, val: Val, out: &Out, at: TokenStream) -> Result<Val> {
+        match (val, out) {
+            (Val::Scalar(v), Out::Scalar) => Ok(Val::Scalar(v)),
+            (Val::Const(e), Out::Scalar) => {
+                let v = self.map(e, Vec::new(), None, Span::call_site());
+                Ok(Val::Scalar(v))
+            }
+            (Val::Tensor(v), Out::Tensor(rank)) if self.g.rank(v) == *rank => Ok(Val::Tensor(v)),
+            (Val::Tuple(vals), Out::Tuple(outs)) if vals.len() == outs.len() => {
+                let all: Result<Vec<Val>> = vals
+                    .into_iter()
+                    .zip(outs)
+                    .map(|(v, o)| self.output(v, o, at.clone()))
+                    .collect();
+                Ok(Val::Tuple(all?))
+            }
+            _ => self.reject(at, &errors::TENSOR_RETURNS),
+        }
+    }
+
+    pub fn declare(&mut self, ident: &Ident, val: Val) {
+        if let Val::Tensor(v) | Val::Scalar(v) = &val {
+            let name = &mut self.g.values[v.0 as usize].name;
+            if name.is_none() {
+                *name = Some(ident.to_string().trim_start_matches("r#").to_string());
+            }
+        }
+        let context = crate::lower::hygiene(ident);
+        let Some(scope) = self.scopes.last_mut() else {
+            return;
+        };
+        let entries = scope.entry(ident.to_string()).or_default();
+        entries.retain(|(c, _)| *c != context);
+        entries.push((context, val));
+    }
+
+    /// What a name stands for, if it is a local's.
+    pub fn peek(&self, ident: &Ident) -> Option<&Val> {
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let mut entries = self
+            .scopes
+            .iter()
+            .rev()
+            .filter_map(|s| s.get(&text))
+            .flatten();
+        entries.find(|(c, _)| *c == context).map(|e| &e.1)
+    }
+
+    pub fn find(&self, ident: &Ident) -> Result<Option<Val>> {
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let mut other = false;
+        for scope in self.scopes.iter().rev() {
+            if let Some(entries) = scope.get(&text) {
+                if let Some((_, val)) = entries.iter().find(|(c, _)| *c == context) {
+                    return Ok(Some(val.clone()));
+                }
+                other = true;
+            }
+        }
+        if other {
+            return self.reject(ident, &errors::HYGIENE);
+        }
+        Ok(None)
+    }
+
+    pub fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        for scope in self.scopes.iter_mut().rev() {
+            if let Some(entries) = scope.get_mut(&text)
+                && let Some(entry) = entries.iter_mut().find(|(c, _)| *c == context)
+            {
+                entry.1 = val;
+                return Ok(());
+            }
+        }
+        self.reject(ident, &errors::ASSIGN)
+    }
+
+    pub fn tensor(&mut self, e: &syn::Expr) -> Result<V> {
+        match self.expr(e)? {
+            Val::Tensor(v) => Ok(v),
+            Val::Const(_) => self.reject(e, &errors::TENSOR_RANK),
+            _ => self.reject(e, &errors::TENSOR_EXPRESSION),
+        }
+    }
+
+    /// An elementwise operation; `dim` where the shape is not that of the operands.
+    pub fn map(&mut self, body: syn::Expr, operands: Vec<V>, dim: Option<Dim>, span: Span) -> V {
+        let mut unique: Vec<V> = Vec::new();
+        for v in operands {
+            if !unique.contains(&v) {
+                unique.push(v);
+            }
+        }
+        let ty = match dim {
+            Some(d) => Ty::Tensor(self.g.dim_rank(d), d),
+            None => match unique.iter().find_map(|&v| self.g.dim(v)) {
+                Some(d) => Ty::Tensor(self.g.dim_rank(d), d),
+                None => Ty::Scalar,
+            },
+        };
+        self.g.push(
+            Op::Map {
+                lets: Vec::new(),
+                body: Box::new(body),
+                operands: unique,
+            },
+            ty,
+            span,
+        )
+    }
+
+    pub fn value_of(&self, v: V) -> Val {
+        if self.g.is_tensor(v) {
+            Val::Tensor(v)
+        } else {
+            Val::Scalar(v)
+        }
+    }
+
+    /// The shape of two operands broadcast against one another.
+    pub fn broadcast(&mut self, a: Dim, b: Dim) -> Dim {
+        if a == b {
+            return a;
+        }
+        let rank = max_rank(self.g.dim_rank(a), self.g.dim_rank(b));
+        self.g.new_dim(DimOp::Broadcast(a, b), rank)
+    }
+
+    /// `a op b`, where one of them is a tensor or a float that is not constant.
+    pub fn binary(&mut self, op: TokenStream, a: Val, b: Val, at: &dyn ToTokens) -> Result<Val> {
+        let span = at.span_of();
+        let mut operands = Vec::new();
+        let mut dim = None;
+        let mut sides = Vec::new();
+        for val in [a, b] {
+            match val {
+                Val::Tensor(v) | Val::Scalar(v) => {
+                    if let Some(d) = self.g.dim(v) {
+                        dim = Some(match dim {
+                            Some(other) => self.broadcast(other, d),
+                            None => d,
+                        });
+                    }
+                    operands.push(v);
+                    sides.push(operand(v).to_token_stream());
+                }
+                Val::Const(e) => sides.push(quote!((#e))),
+                _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
+            }
+        }
+        let (x, y) = (&sides[0], &sides[1]);
+        let body = syn::parse2(quote_spanned!(span=> #x #op #y)).map_err(|_| Rejected)?;
+        let v = self.map(body, operands, dim, span);
+        Ok(self.value_of(v))
+    }
+
+    /// One scalar expression of values, each named by `operand`.
+    pub fn unary(&mut self, v: V, body: syn::Expr, span: Span) -> Val {
+        let v = self.map(body, vec![v], None, span);
+        self.value_of(v)
+    }
+}
+
+/// Spans of what can be pointed at.
+pub trait SpanOf {
+    fn span_of(&self) -> Span;
+}
+impl SpanOf for dyn ToTokens + '_ {
+    fn span_of(&self) -> Span {
+        self.to_token_stream().span()
+    }
+}
+
+pub fn max_rank(a: Rank, b: Rank) -> Rank {
+    Some(a?.max(b?))
+}

@@ -1,0 +1,192 @@
+//! Elements and parts: read, assigned, updated.
+
+use crate::errors::{self, Rejected, Result};
+use crate::tensor::graph::*;
+use crate::tensor::lower::*;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+
+impl Lower<'_> {
+    pub fn assignment(&mut self, a: &syn::ExprAssign) -> Result<Val> {
+        let right = self.expr(&a.right)?;
+        self.update(&a.left, right, None, a)?;
+        Ok(Val::Unit)
+    }
+
+    /// `place = value` and `place op= value`.
+    pub fn update(
+        &mut self,
+        place: &syn::Expr,
+        value: Val,
+        op: Option<TokenStream>,
+        at: &dyn ToTokens,
+    ) -> Result<()> {
+        match place {
+            syn::Expr::Paren(p) => self.update(&p.expr, value, op, at),
+            syn::Expr::Group(p) => self.update(&p.expr, value, op, at),
+            syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => {
+                self.update(&u.expr, value, op, at)
+            }
+            syn::Expr::Path(p) if p.path.get_ident().is_some() => {
+                let Some(ident) = p.path.get_ident() else {
+                    return Err(Rejected);
+                };
+                let Some(old) = self.find(ident)? else {
+                    return self.reject(place, &errors::ASSIGN);
+                };
+                let new = match op {
+                    None => value,
+                    Some(op) => self.update_value(old, value, op, at)?,
+                };
+                self.assign(ident, new)
+            }
+            syn::Expr::Index(i) => {
+                let base = self.tensor(&i.expr)?;
+                let index = self.element_index(&i.index)?;
+                let value = match op {
+                    None => value,
+                    Some(op) => {
+                        let old = self.element(base, index.clone(), i.span());
+                        self.update_value(Val::Scalar(old), value, op, at)?
+                    }
+                };
+                let value = self.scalar_value(value, at)?;
+                let ty = self.g.value(base).ty;
+                let new = self.g.push(Op::Put(base, value, index), ty, i.span());
+                self.update(&i.expr, Val::Tensor(new), None, at)
+            }
+            syn::Expr::MethodCall(m) => {
+                // A mutable view of a local: `h.row_mut(i)`, `h.slice_mut(s![…])`.
+                let base = self.tensor(&m.receiver)?;
+                let Some((view, removed)) = self.view_mut(m, base)? else {
+                    return self.reject(place, &errors::ASSIGN);
+                };
+                let value = match op {
+                    None => value,
+                    Some(op) => {
+                        let old = self.view(base, view.clone(), removed, m.span())?;
+                        self.update_value(Val::Tensor(old), value, op, at)?
+                    }
+                };
+                let new = self.assign_part(base, value, view, removed, m)?;
+                self.update(&m.receiver, Val::Tensor(new), None, at)
+            }
+            _ => self.reject(place, &errors::ASSIGN),
+        }
+    }
+
+    pub fn update_value(
+        &mut self,
+        old: Val,
+        value: Val,
+        op: TokenStream,
+        at: &dyn ToTokens,
+    ) -> Result<Val> {
+        if let (Val::Const(x), Val::Const(y)) = (&old, &value) {
+            return Ok(Val::Const(syn::parse_quote!(((#x) #op (#y)))));
+        }
+        let (Val::Tensor(a), Val::Tensor(b)) = (&old, &value) else {
+            return self.binary(op, old, value, at);
+        };
+        // The right side is broadcast to the left one, never the other way.
+        let (Some(da), Some(db)) = (self.g.dim(*a), self.g.dim(*b)) else {
+            return Err(Rejected);
+        };
+        let dim = if da == db {
+            da
+        } else {
+            self.g.new_dim(DimOp::Into(da, db), self.g.dim_rank(da))
+        };
+        let (x, y) = (operand(*a), operand(*b));
+        let v = self.map(
+            syn::parse_quote!(#x #op #y),
+            vec![*a, *b],
+            Some(dim),
+            at.span_of(),
+        );
+        Ok(Val::Tensor(v))
+    }
+
+    /// A scalar, also where it is constant.
+    pub fn scalar_value(&mut self, val: Val, at: &dyn ToTokens) -> Result<V> {
+        match val {
+            Val::Scalar(v) => Ok(v),
+            Val::Const(e) => Ok(self.map(e, Vec::new(), None, at.span_of())),
+            _ => self.reject(at, &errors::NOT_SCALAR),
+        }
+    }
+
+    /// The base with the part that a view shows replaced.
+    pub fn assign_part(
+        &mut self,
+        base: V,
+        value: Val,
+        view: View,
+        rank: Rank,
+        at: &dyn ToTokens,
+    ) -> Result<V> {
+        let span = at.span_of();
+        let (Some(d), ty) = (self.g.dim(base), self.g.value(base).ty) else {
+            return Err(Rejected);
+        };
+        let part = self.g.new_dim(DimOp::View(d, view.clone()), rank);
+        let value = match value {
+            Val::Tensor(v) => {
+                if let Some(dv) = self.g.dim(v) {
+                    self.g.new_dim(DimOp::Into(part, dv), rank);
+                }
+                v
+            }
+            Val::Scalar(v) => self.map(
+                syn::Expr::Path(syn::ExprPath {
+                    attrs: Vec::new(),
+                    qself: None,
+                    path: operand(v).into(),
+                }),
+                vec![v],
+                Some(part),
+                span,
+            ),
+            Val::Const(e) => self.map(e, Vec::new(), Some(part), span),
+            _ => return self.reject(at, &errors::ASSIGN),
+        };
+        Ok(self.g.push(Op::Assign(base, value, view), ty, span))
+    }
+
+    pub fn index(&mut self, i: &syn::ExprIndex) -> Result<Val> {
+        match self.expr(&i.expr)? {
+            Val::Tensor(v) => {
+                let index = self.element_index(&i.index)?;
+                Ok(Val::Scalar(self.element(v, index, i.span())))
+            }
+            Val::Const(base) => {
+                let index = self.constant(&i.index)?;
+                Ok(Val::Const(syn::parse_quote!(#base[#index])))
+            }
+            Val::List(v) => {
+                let index = self.argument(&i.index)?;
+                Ok(Val::Tensor(self.list_item(v, index, i.span())))
+            }
+            _ => self.reject(i, &errors::TENSOR_EXPRESSION),
+        }
+    }
+
+    pub fn element(&mut self, v: V, index: TokenStream, span: Span) -> V {
+        self.g.push(Op::Get(v, index), Ty::Scalar, span)
+    }
+
+    pub fn element_index(&mut self, e: &syn::Expr) -> Result<TokenStream> {
+        let e = match e {
+            // One bracket pair of `x[[i, j]]` is the index itself.
+            syn::Expr::Array(a) => {
+                let all: Result<Vec<TokenStream>> =
+                    a.elems.iter().map(|e| self.argument(e)).collect();
+                let all = all?;
+                return Ok(quote!([#(#all),*]));
+            }
+            other => other,
+        };
+        self.argument(e)
+    }
+}

@@ -1,0 +1,156 @@
+//! Blocks, statements and patterns.
+
+use crate::errors::{self, Rejected, Result};
+use crate::tensor::lower::*;
+use crate::tensor::signature::read_tensor;
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+
+impl Lower<'_> {
+    pub fn block(&mut self, block: &syn::Block) -> Result<Val> {
+        self.scopes.push(Scope::new());
+        let mut last = Ok(Val::Unit);
+        let count = block.stmts.len();
+        for (k, stmt) in block.stmts.iter().enumerate() {
+            let val = self.stmt(stmt);
+            if k + 1 == count || val.is_err() {
+                last = last.and(val);
+            }
+        }
+        self.scopes.pop();
+        last
+    }
+
+    pub fn stmt(&mut self, stmt: &syn::Stmt) -> Result<Val> {
+        match stmt {
+            syn::Stmt::Local(local) => {
+                let Some(init) = &local.init else {
+                    return self.reject(local, &errors::TENSOR_EXPRESSION);
+                };
+                if let Some((_, diverge)) = &init.diverge {
+                    return self.reject(diverge, &errors::TENSOR_EXPRESSION);
+                }
+                let (pat, ty) = match &local.pat {
+                    syn::Pat::Type(t) => (&*t.pat, Some(&*t.ty)),
+                    pat => (pat, None),
+                };
+                let val = self.typed(&init.expr, ty);
+                match val {
+                    Ok(val) => self.bind(pat, val, ty)?,
+                    Err(Rejected) => return Err(Rejected),
+                }
+                Ok(Val::Unit)
+            }
+            syn::Stmt::Expr(e, semi) => {
+                let val = self.expr(e)?;
+                if semi.is_some() && matches!(&val, Val::Const(_)) {
+                    // It may have effects, which the gradient functions would not have.
+                    return self.reject(e, &errors::TENSOR_EXPRESSION);
+                }
+                Ok(if semi.is_some() { Val::Unit } else { val })
+            }
+            syn::Stmt::Macro(m) => self.macro_call(&m.mac).map(|val| {
+                if m.semi_token.is_some() {
+                    Val::Unit
+                } else {
+                    val
+                }
+            }),
+            syn::Stmt::Item(
+                item @ (syn::Item::Const(_) | syn::Item::Use(_) | syn::Item::Static(_)),
+            ) => {
+                self.items.push(item.to_token_stream());
+                Ok(Val::Unit)
+            }
+            syn::Stmt::Item(item) => self.reject(item, &errors::ITEM),
+        }
+    }
+
+    /// An expression with its type written beside it: a call of an annotated function needs it.
+    pub fn typed(&mut self, e: &syn::Expr, ty: Option<&syn::Type>) -> Result<Val> {
+        let val = self.expr(e)?;
+        if let (Some(ty), Val::Const(c)) = (ty, &val)
+            && let Some(t) = read_tensor(ty, self.sig.generics_floats())
+        {
+            let tokens = quote!({ let __value: #ty = #c; __value });
+            return Ok(Val::Tensor(self.constant_tensor(tokens, t.rank, e.span())));
+        }
+        Ok(val)
+    }
+
+    pub fn bind(&mut self, pat: &syn::Pat, val: Val, ty: Option<&syn::Type>) -> Result<()> {
+        match (pat, val) {
+            (syn::Pat::Ident(p), val) if p.subpat.is_none() => {
+                let val = match val {
+                    Val::Const(e) if !simple(&e) => {
+                        let tokens = match ty {
+                            Some(ty) => quote!({ let __value: #ty = #e; __value }),
+                            None => e.to_token_stream(),
+                        };
+                        Val::Const(self.constant_name(tokens))
+                    }
+                    Val::Const(e) if ty.is_some() => {
+                        Val::Const(self.constant_name(quote!({ let __value: #ty = #e; __value })))
+                    }
+                    val => val,
+                };
+                self.declare(&p.ident, val);
+                Ok(())
+            }
+            (syn::Pat::Wild(_), _) => Ok(()),
+            (syn::Pat::Paren(p), val) => self.bind(&p.pat, val, ty),
+            (syn::Pat::Type(t), val) => self.bind(&t.pat, val, Some(&t.ty)),
+            (syn::Pat::Reference(r), Val::Const(e)) => {
+                let e = match e {
+                    syn::Expr::Reference(r) => *r.expr,
+                    e => syn::parse_quote!((*#e)),
+                };
+                self.bind(&r.pat, Val::Const(e), None)
+            }
+            (syn::Pat::Reference(r), val) => self.bind(&r.pat, val, None),
+            (syn::Pat::Tuple(t), Val::Tuple(vals)) if t.elems.len() == vals.len() => {
+                for (p, v) in t.elems.iter().zip(vals) {
+                    self.bind(p, v, None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Struct(s), Val::Struct(fields)) => {
+                for f in &s.fields {
+                    let Some((_, _, val)) = fields.iter().find(|(m, ..)| *m == f.member) else {
+                        return self.reject(f, &errors::PATTERN);
+                    };
+                    self.bind(&f.pat, val.clone(), None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::TupleStruct(s), Val::Struct(fields)) if s.elems.len() == fields.len() => {
+                for (p, (_, _, val)) in s.elems.iter().zip(fields.iter()) {
+                    if matches!(p, syn::Pat::Rest(_)) {
+                        return self.reject(p, &errors::PATTERN);
+                    }
+                    self.bind(p, val.clone(), None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Tuple(t), Val::Const(e)) => {
+                let whole = self.constant_name(e.to_token_stream());
+                for (k, p) in t.elems.iter().enumerate() {
+                    let k = syn::Index::from(k);
+                    self.bind(p, Val::Const(syn::parse_quote!(#whole.#k)), None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Slice(s), Val::Const(e)) => {
+                let whole = self.constant_name(e.to_token_stream());
+                for (k, p) in s.elems.iter().enumerate() {
+                    if matches!(p, syn::Pat::Rest(_)) {
+                        return self.reject(p, &errors::PATTERN);
+                    }
+                    self.bind(p, Val::Const(syn::parse_quote!(#whole[#k])), None)?;
+                }
+                Ok(())
+            }
+            (pat, _) => self.reject(pat, &errors::PATTERN),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Methods of tensors, floats, `Zip` and iterators over all elements.
+//!
+//! In: a method call. Out: values of the graph. What has no row here and an active receiver is rejected at its name.
+
+use crate::errors::{self, Rejected, Result};
+use crate::tensor::graph::*;
+use crate::tensor::lower::{Lower, Nest, SHAPE_QUERIES, Val, Zip};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+mod lanes;
+mod sums;
+mod view;
+mod zip;
+
+/// Methods that give the same tensor, borrowed, copied or moved.
+const SAME: [&str; 12] = [
+    "view",
+    "to_owned",
+    "into_owned",
+    "clone",
+    "reborrow",
+    "into_shared",
+    "to_shared",
+    "as_standard_layout",
+    "view_mut",
+    "by_ref",
+    "cloned",
+    "copied",
+];
+
+/// Elementwise methods that ndarray and the float types have under one name.
+const ELEMENTWISE: [&str; 35] = [
+    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log2", "log10", "log", "sqrt", "cbrt", "sin", "cos",
+    "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "powi",
+    "powf", "abs", "recip", "floor", "ceil", "round", "trunc", "fract", "signum", "clamp", "hypot",
+    "abs_sub",
+];
+
+impl Lower<'_> {
+    pub fn method(&mut self, m: &syn::ExprMethodCall) -> Result<Val> {
+        let receiver = self.expr(&m.receiver)?;
+        let name = m.method.to_string();
+        match receiver {
+            Val::Tensor(v) => self.tensor_method(m, &name, v),
+            Val::Scalar(v) => self.scalar_method(m, &name, v),
+            Val::Zip(z) => self.zip_method(m, &name, z),
+            Val::Opt(inner) => match name.as_str() {
+                "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
+                _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
+            },
+            Val::Const(e) => self.const_method(m, e),
+            Val::List(v) => match (name.as_str(), m.args.len()) {
+                ("iter" | "into_iter" | "as_slice" | "clone" | "to_vec", 0) => Ok(Val::List(v)),
+                ("len", 0) => {
+                    let t = crate::tensor::emit::tensor_name(v);
+                    Ok(Val::Const(syn::parse_quote!(#t.len())))
+                }
+                _ => Err(self.unknown(m)),
+            },
+            _ => self.reject(m, &errors::TENSOR_EXPRESSION),
+        }
+    }
+
+    /// A constant's method: constant, unless an argument is a float that is not.
+    pub fn const_method(&mut self, m: &syn::ExprMethodCall, receiver: syn::Expr) -> Result<Val> {
+        if matches!(&*m.receiver, syn::Expr::Macro(_))
+            || m.args
+                .iter()
+                .all(|a| matches!(a, syn::Expr::Closure(_) | syn::Expr::Lit(_)))
+        {
+            return Ok(Val::Const(
+                self.constant(&syn::Expr::MethodCall(m.clone()))?,
+            ));
+        }
+        let mut vals = Vec::new();
+        for a in &m.args {
+            vals.push(match a {
+                syn::Expr::Closure(_) => Val::Unit,
+                a => self.expr(a)?,
+            });
+        }
+        if vals
+            .iter()
+            .any(|v| matches!(v, Val::Scalar(v) if self.g.active(*v)))
+        {
+            let args: Vec<&syn::Expr> = m.args.iter().collect();
+            let (rest, operands) = self.scalar_args(&args, m)?;
+            let method = &m.method;
+            let body = syn::parse_quote!((#receiver).#method(#(#rest),*));
+            return Ok(Val::Scalar(self.map(body, operands, None, m.span())));
+        }
+        Ok(Val::Const(
+            self.constant(&syn::Expr::MethodCall(m.clone()))?,
+        ))
+    }
+
+    /// Arguments that are floats or constants, as operands of a map.
+    pub fn scalar_args(
+        &mut self,
+        args: &[&syn::Expr],
+        at: &dyn ToTokens,
+    ) -> Result<(Vec<syn::Expr>, Vec<V>)> {
+        let (mut out, mut operands) = (Vec::new(), Vec::new());
+        for a in args {
+            match self.expr(a)? {
+                Val::Scalar(v) => {
+                    let name = operand(v);
+                    operands.push(v);
+                    out.push(syn::parse_quote!(#name));
+                }
+                Val::Const(e) => out.push(e),
+                _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
+            }
+        }
+        Ok((out, operands))
+    }
+
+    pub fn scalar_method(&mut self, m: &syn::ExprMethodCall, name: &str, v: V) -> Result<Val> {
+        if matches!(name, "clone" | "to_owned" | "into_scalar") && m.args.is_empty() {
+            return Ok(Val::Scalar(v));
+        }
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let (rest, mut operands) = self.scalar_args(&args, m)?;
+        operands.insert(0, v);
+        let (method, a) = (&m.method, operand(v));
+        let body =
+            syn::parse2(quote_spanned!(m.span()=> #a.#method(#(#rest),*))).map_err(|_| Rejected)?;
+        Ok(Val::Scalar(self.map(body, operands, None, m.span())))
+    }
+
+    pub fn tensor_method(&mut self, m: &syn::ExprMethodCall, name: &str, v: V) -> Result<Val> {
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let span = m.span();
+        let rank = self.g.rank(v);
+        let Some(dim) = self.g.dim(v) else {
+            return Err(Rejected);
+        };
+        if SAME.contains(&name) && args.is_empty() {
+            return Ok(Val::Tensor(v));
+        }
+        if SHAPE_QUERIES.contains(&name) {
+            return match self.shape_query(m)? {
+                Some(e) => Ok(Val::Const(e)),
+                None => self.reject(m, &errors::TENSOR_EXPRESSION),
+            };
+        }
+        if ELEMENTWISE.contains(&name) {
+            let (rest, mut operands) = self.scalar_args(&args, m)?;
+            operands.insert(0, v);
+            let (method, a) = (&m.method, operand(v));
+            let body = syn::parse_quote!(#a.#method(#(#rest),*));
+            return Ok(Val::Tensor(self.map(body, operands, Some(dim), span)));
+        }
+        match (name, args.as_slice()) {
+            ("pow2", []) => {
+                let a = operand(v);
+                Ok(Val::Tensor(self.map(
+                    syn::parse_quote!(#a * #a),
+                    vec![v],
+                    Some(dim),
+                    span,
+                )))
+            }
+            ("mapv" | "mapv_into" | "map" | "map_into", [f]) => {
+                let a = operand(v).to_token_stream();
+                let (body, mut operands) = self.apply(
+                    f,
+                    &[a],
+                    name.starts_with("map") && !name.starts_with("mapv"),
+                )?;
+                operands.insert(0, v);
+                Ok(Val::Tensor(self.map(body, operands, Some(dim), span)))
+            }
+            ("mapv_inplace", [f]) => {
+                let a = operand(v).to_token_stream();
+                let (body, mut operands) = self.apply(f, &[a], false)?;
+                operands.insert(0, v);
+                let new = self.map(body, operands, Some(dim), span);
+                self.update(&m.receiver, Val::Tensor(new), None, m)?;
+                Ok(Val::Unit)
+            }
+            ("scaled_add", [alpha, other]) => {
+                let other = self.expr(other)?;
+                let alpha = self.expr(alpha)?;
+                let scaled = self.binary(quote!(*), other, alpha, m)?;
+                self.update(&m.receiver, scaled, Some(quote!(+)), m)?;
+                Ok(Val::Unit)
+            }
+            ("assign", [other]) => {
+                let other = self.expr(other)?;
+                if self.whole_or_part(m)?.is_none() {
+                    // The whole of a local: broadcast to its shape.
+                    let new = self.broadcast_into(v, other, m)?;
+                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
+                    return Ok(Val::Unit);
+                }
+                self.update(&m.receiver, other, None, m)?;
+                Ok(Val::Unit)
+            }
+            ("fill", [x]) => {
+                let x = self.expr(x)?;
+                if self.whole_or_part(m)?.is_some() {
+                    self.update(&m.receiver, x, None, m)?;
+                } else {
+                    let (body, operands) = match x {
+                        Val::Const(e) => (e, Vec::new()),
+                        Val::Scalar(s) => {
+                            let a = operand(s);
+                            (syn::parse_quote!(#a), vec![s])
+                        }
+                        _ => return self.reject(m, &errors::TENSOR_EXPRESSION),
+                    };
+                    let new = self.map(body, operands, Some(dim), span);
+                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
+                }
+                Ok(Val::Unit)
+            }
+            ("dot", [other]) => {
+                let other = self.tensor(other)?;
+                self.product(v, other, m)
+            }
+            ("sum", []) => Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span))),
+            ("mean", []) => {
+                let mean = self.mean(v, span);
+                Ok(Val::Opt(Box::new(Val::Scalar(mean))))
+            }
+            ("product", []) => {
+                let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
+                let one: syn::Expr = syn::parse_quote!(1.0);
+                self.fold(v, None, &one, &f, m)
+            }
+            ("sum_axis", [axis]) => {
+                let axis = self.argument(axis)?;
+                Ok(Val::Tensor(self.sum_axis(v, axis, span)))
+            }
+            ("mean_axis", [axis]) => {
+                let axis = self.argument(axis)?;
+                let mean = self.mean_axis(v, axis, span);
+                Ok(Val::Opt(Box::new(Val::Tensor(mean))))
+            }
+            ("var" | "std", [ddof]) => {
+                let ddof = self.argument(ddof)?;
+                let mean = self.mean(v, span);
+                let (a, b, n) = (
+                    operand(v),
+                    operand(mean),
+                    crate::tensor::emit::dim_name(dim),
+                );
+                let square = self.map(
+                    syn::parse_quote!({ let __d = #a - #b; __d * __d }),
+                    vec![v, mean],
+                    Some(dim),
+                    span,
+                );
+                let sum = self.g.push(Op::Sum(square), Ty::Scalar, span);
+                let s = operand(sum);
+                let count = self.count(quote!(#n.size()), Some(quote!(#ddof)));
+                let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], None, span);
+                if name == "std" {
+                    let s = operand(out);
+                    out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], None, span);
+                }
+                Ok(Val::Scalar(out))
+            }
+            ("var_axis" | "std_axis", [axis, ddof]) => {
+                let axis = self.argument(axis)?;
+                let ddof = self.argument(ddof)?;
+                let mean = self.mean_axis(v, axis.clone(), span);
+                let keep = View {
+                    form: quote!(.insert_axis(#axis)),
+                    whole: true,
+                };
+                let mean = self.view(mean, keep, rank, span)?;
+                let Some(dm) = self.g.dim(mean) else {
+                    return Err(Rejected);
+                };
+                let dim = self.broadcast(dim, dm);
+                let (a, b) = (operand(v), operand(mean));
+                let square = self.map(
+                    syn::parse_quote!({ let __d = #a - #b; __d * __d }),
+                    vec![v, mean],
+                    Some(dim),
+                    span,
+                );
+                let sum = self.sum_axis(square, axis.clone(), span);
+                let n = crate::tensor::emit::dim_name(dim);
+                let count = self.count(quote!(#n[(#axis).index()]), Some(quote!(#ddof)));
+                let (s, ds) = (operand(sum), self.g.dim(sum));
+                let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span);
+                if name == "std_axis" {
+                    let s = operand(out);
+                    out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], ds, span);
+                }
+                Ok(Val::Tensor(out))
+            }
+            ("into_scalar", []) => Ok(Val::Scalar(self.g.push(
+                Op::Get(v, quote!(())),
+                Ty::Scalar,
+                span,
+            ))),
+            ("first", []) if rank == Some(1) => Ok(Val::Opt(Box::new(Val::Scalar(self.g.push(
+                Op::Get(v, quote!([0])),
+                Ty::Scalar,
+                span,
+            ))))),
+            ("fold", [_, f]) if !lanes::in_any_order(f) => {
+                self.reject(&m.method, &errors::TENSOR_FOLD)
+            }
+            ("fold", [init, f]) => self.fold(v, None, init, f, m),
+            ("fold_axis", [axis, init, f]) => {
+                let axis = self.argument(axis)?;
+                self.fold(v, Some(axis), init, f, m)
+            }
+            ("map_axis", [axis, f]) => {
+                let axis = self.argument(axis)?;
+                self.lanes(v, Some(axis), f, m)
+            }
+            ("broadcast", [shape]) => {
+                let rank = self.shape_rank(shape)?;
+                let given = self.given(shape, rank, None)?;
+                let into = self.g.new_dim(DimOp::Into(given, dim), rank);
+                let a = operand(v);
+                let v = self.map(syn::parse_quote!(#a), vec![v], Some(into), span);
+                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+            }
+            (
+                "into_shape_with_order"
+                | "to_shape"
+                | "into_shape_clone"
+                | "into_shape"
+                | "reshape",
+                [shape],
+            ) => {
+                let rank = self.shape_rank(shape)?;
+                let given = self.given(shape, rank, Some(dim))?;
+                let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
+                Ok(match name {
+                    "into_shape_clone" | "reshape" => Val::Tensor(v),
+                    _ => Val::Opt(Box::new(Val::Tensor(v))),
+                })
+            }
+            ("flatten" | "into_flat", []) => {
+                let n = crate::tensor::emit::dim_name(dim);
+                let given = self
+                    .g
+                    .new_dim(DimOp::Given(quote!(#n.size()), Some(dim)), Some(1));
+                Ok(Val::Tensor(self.g.push(
+                    Op::Reshape(v),
+                    Ty::Tensor(Some(1), given),
+                    span,
+                )))
+            }
+            ("select", [axis, indices]) => {
+                let axis = self.argument(axis)?;
+                let indices = self.constant(indices)?;
+                let indices = self.constant_name(quote!(#indices)).to_token_stream();
+                let dim = self
+                    .g
+                    .new_dim(DimOp::Select(dim, axis.clone(), indices.clone()), rank);
+                let v = self
+                    .g
+                    .push(Op::Select(v, axis, indices), Ty::Tensor(rank, dim), span);
+                Ok(Val::Tensor(v))
+            }
+            ("iter" | "into_iter" | "iter_mut", []) => Ok(Val::Zip(Zip {
+                parts: vec![Val::Tensor(v)],
+                pattern: Nest::Part(0),
+                by_ref: true,
+            })),
+            _ => match self.view_mut(m, v)? {
+                Some((view, rank)) => {
+                    let v = self.view(v, view, rank, span)?;
+                    Ok(if name.starts_with("into_dimensionality") {
+                        Val::Opt(Box::new(Val::Tensor(v)))
+                    } else {
+                        Val::Tensor(v)
+                    })
+                }
+                None => Err(self.unknown(m)),
+            },
+        }
+    }
+
+    pub fn unknown(&self, m: &syn::ExprMethodCall) -> Rejected {
+        match self.reject::<()>(&m.method, &errors::TENSOR_METHOD_UNKNOWN) {
+            Err(r) => r,
+            Ok(()) => Rejected,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `Zip`, and iterators over all elements.
+
+use crate::errors::{self, Result};
+use crate::tensor::graph::*;
+use crate::tensor::lower::{Lower, Nest, Val, Zip};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+
+impl Lower<'_> {
+    pub fn zip_method(&mut self, m: &syn::ExprMethodCall, name: &str, mut z: Zip) -> Result<Val> {
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let span = m.span();
+        match (name, args.as_slice()) {
+            ("and" | "and_broadcast" | "zip", [other]) => {
+                let (part, nest) = match self.expr(other)? {
+                    Val::Tensor(v) => (vec![Val::Tensor(v)], Nest::Part(0)),
+                    Val::Zip(z) => (z.parts, z.pattern),
+                    _ => return self.reject(other, &errors::TENSOR_EXPRESSION),
+                };
+                let offset = z.parts.len();
+                for p in &part {
+                    if let (Val::Tensor(a), Val::Tensor(b)) = (&z.parts[0], p)
+                        && let (Some(da), Some(db)) = (self.g.dim(*a), self.g.dim(*b))
+                        && da != db
+                    {
+                        let rank = self.g.dim_rank(da);
+                        let check = if name == "and_broadcast" {
+                            DimOp::Into(da, db)
+                        } else {
+                            DimOp::Same(da, db)
+                        };
+                        self.g.new_dim(check, rank);
+                    }
+                }
+                z.parts.extend(part);
+                z.pattern = if name == "zip" {
+                    Nest::Tuple(vec![z.pattern, shift(&nest, offset)])
+                } else {
+                    match z.pattern {
+                        Nest::Tuple(mut all) => {
+                            all.push(shift(&nest, offset));
+                            Nest::Tuple(all)
+                        }
+                        first => Nest::Tuple(vec![first, shift(&nest, offset)]),
+                    }
+                };
+                Ok(Val::Zip(z))
+            }
+            ("copied" | "cloned", []) => {
+                z.by_ref = false;
+                Ok(Val::Zip(z))
+            }
+            ("by_ref" | "into_iter" | "iter", []) => Ok(Val::Zip(z)),
+            ("map_collect" | "par_map_collect", [f]) => {
+                let Val::Closure(c) = self.expr(f)? else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                let (mut prelude, mut operands) = self.captures(&c)?;
+                if c.inputs.len() != z.parts.len() {
+                    return self.reject(f, &errors::CLOSURE);
+                }
+                for (pat, part) in c.inputs.iter().zip(&z.parts) {
+                    let Val::Tensor(v) = part else {
+                        return self.reject(f, &errors::CLOSURE);
+                    };
+                    let a = operand(*v);
+                    operands.push(*v);
+                    prelude.extend(quote!(let #pat = &#a;));
+                }
+                let dim = match z.parts[0] {
+                    Val::Tensor(v) => self.g.dim(v),
+                    _ => None,
+                };
+                let body = &c.body;
+                let v = self.map(syn::parse_quote!({ #prelude #body }), operands, dim, span);
+                Ok(Val::Tensor(v))
+            }
+            ("map", [f]) => {
+                let Val::Closure(c) = self.expr(f)? else {
+                    let v = self.single(&z, m)?;
+                    let a = operand(v).to_token_stream();
+                    let (body, mut operands) = self.apply(f, &[a], false)?;
+                    operands.insert(0, v);
+                    let dim = self.g.dim(v);
+                    let v = self.map(body, operands, dim, span);
+                    return Ok(Val::Zip(Zip {
+                        parts: vec![Val::Tensor(v)],
+                        pattern: Nest::Part(0),
+                        by_ref: false,
+                    }));
+                };
+                let [pat] = c.inputs.as_slice() else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                let (prelude, mut operands) = self.captures(&c)?;
+                let value = self.nested(&z.pattern, &z, &mut operands);
+                let dim = match z.parts[0] {
+                    Val::Tensor(v) => self.g.dim(v),
+                    _ => None,
+                };
+                let body = &c.body;
+                let v = self.map(
+                    syn::parse_quote!({ #prelude let #pat = #value; #body }),
+                    operands,
+                    dim,
+                    span,
+                );
+                Ok(Val::Zip(Zip {
+                    parts: vec![Val::Tensor(v)],
+                    pattern: Nest::Part(0),
+                    by_ref: false,
+                }))
+            }
+            ("sum", []) => {
+                let v = self.single(&z, m)?;
+                Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span)))
+            }
+            ("fold", [init, f]) if z.parts.len() == 1 && matches!(z.pattern, Nest::Part(0)) => {
+                let v = self.single(&z, m)?;
+                if z.by_ref {
+                    return self.fold(v, None, init, f, m);
+                }
+                match f {
+                    syn::Expr::Closure(c) if c.inputs.len() == 2 => {
+                        // Items by value: the element is `*__x`.
+                        let mut c = c.clone();
+                        let (pat, body) = (c.inputs[1].clone(), c.body.clone());
+                        c.inputs[1] = syn::parse_quote!(__item);
+                        c.body = syn::parse_quote!({ let #pat = *__item; #body });
+                        self.fold(v, None, init, &syn::Expr::Closure(c), m)
+                    }
+                    _ => self.fold(v, None, init, f, m),
+                }
+            }
+            ("product", []) => {
+                let v = self.single(&z, m)?;
+                let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
+                let one: syn::Expr = syn::parse_quote!(1.0);
+                self.fold(v, None, &one, &f, m)
+            }
+            _ => Err(self.unknown(m)),
+        }
+    }
+
+    pub fn single(&mut self, z: &Zip, at: &dyn ToTokens) -> Result<V> {
+        match z.parts.as_slice() {
+            [Val::Tensor(v)] => Ok(*v),
+            _ => self.reject(at, &errors::TENSOR_EXPRESSION),
+        }
+    }
+
+    pub fn nested(&self, nest: &Nest, z: &Zip, operands: &mut Vec<V>) -> proc_macro2::TokenStream {
+        match nest {
+            Nest::Part(k) => match z.parts[*k] {
+                Val::Tensor(v) => {
+                    operands.push(v);
+                    let a = operand(v);
+                    if z.by_ref { quote!(&#a) } else { quote!(#a) }
+                }
+                _ => quote!(()),
+            },
+            Nest::Tuple(all) => {
+                let parts: Vec<_> = all.iter().map(|n| self.nested(n, z, operands)).collect();
+                quote!((#(#parts),*))
+            }
+        }
+    }
+}
+
+fn shift(nest: &Nest, by: usize) -> Nest {
+    match nest {
+        Nest::Part(k) => Nest::Part(k + by),
+        Nest::Tuple(all) => Nest::Tuple(all.iter().map(|n| shift(n, by)).collect()),
+    }
+}
