@@ -12,7 +12,7 @@ use crate::forwards::is_sum;
 use crate::gather::shift;
 use crate::graph::*;
 use crate::live::Live;
-use crate::reverse::Gradient;
+use crate::reverse::{Gradient, Reversal};
 use proc_macro2::Span;
 use quote::quote;
 use std::collections::{HashMap, HashSet};
@@ -51,6 +51,7 @@ pub fn meet(p: &mut Gradient) -> bool {
             && let Some(plan) = plan(p, &live, forward, back)
         {
             build(&mut p.graph, p.body, &plan, [forward, back]);
+            p.notes.loops.insert(forward, Reversal::Met);
             any = true;
         }
     }

@@ -229,13 +229,20 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
             // Of a checkpointed loop a copy is reversed.
             let copy = program.notes.copies.get(&id).copied().unwrap_or(id);
             let segments = program.notes.states.get(&id);
-            let how = program.notes.loops.get(&id);
+            // The program that is described has its loops apart.
+            let met = (p.unit.as_ref())
+                .and_then(|unit| unit.notes.loops.get(&id))
+                .filter(|&&how| how == Reversal::Met);
+            let how = met.or_else(|| program.notes.loops.get(&id));
             let how = match how.or_else(|| program.notes.loops.get(&copy)) {
                 None => "needs no backward pass".to_owned(),
                 Some(Reversal::Overwritten) => {
                     "only the last overwrite counts, keeps its index".to_owned()
                 }
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
+                Some(Reversal::Met) => {
+                    "run from both ends at once, forwards and backwards, keeps nothing".to_owned()
+                }
                 Some(Reversal::Separate | Reversal::Segments) => {
                     let kept = match program.graph.looped(copy).tape.as_slice() {
                         [] => "nothing".to_owned(),

@@ -79,6 +79,11 @@ fn every_strategy_of_a_loop_has_its_sentence() {
             "fn f(x: f32, n: usize) -> f32 { let mut s = x; for _ in 0..n { s = s * s; } s }",
             "run backwards, keeps 4 bytes (`s`) an iteration",
         ),
+        // Two chains that meet in the middle: nothing is gathered.
+        (
+            "fn f(x: &[f64]) -> f64 { let mut p = 1.0; for i in 0..x.len() { p *= x[i]; } p }",
+            "run from both ends at once, forwards and backwards, keeps nothing",
+        ),
         // Constant.
         (
             "fn f(x: f64, n: usize) -> f64 { let mut k = 1; for _ in 0..n { k = k * 3 % 7; } x * k as f64 }",

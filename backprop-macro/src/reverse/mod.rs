@@ -123,6 +123,8 @@ pub enum Reversal {
     Separate,
     /// The same, segment by segment, each of which runs forward again first.
     Segments,
+    /// Its backward loop runs beside it, from the other end.
+    Met,
 }
 
 struct Frame {
