@@ -12,6 +12,9 @@ use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote};
 use syn::visit::Visit;
 
+/// How deep branches may be nested, a chain of early returns included.
+const MAX_BRANCHES: usize = 8;
+
 /// What an expression would need to be constant Rust.
 struct Constant<'l, 'a> {
     l: &'l Lower<'a>,
@@ -61,6 +64,18 @@ impl Lower<'_> {
         if constant.yes {
             return Ok(Val::Const(self.constant(&syn::Expr::If(e.clone()))?));
         }
+        // A side is lowered three times: to learn what it gives, what it changes, and for good.
+        if self.branches == MAX_BRANCHES {
+            return self.reject(&e.cond, &errors::TENSOR_NESTED);
+        }
+        self.branches += 1;
+        let val = self.sides(e);
+        self.branches -= 1;
+        val
+    }
+
+    /// An `if` with two bodies.
+    fn sides(&mut self, e: &syn::ExprIf) -> Result<Val> {
         let condition = self.condition(&e.cond)?;
         let taken = self.constant_name(condition.to_token_stream());
         let yes = self

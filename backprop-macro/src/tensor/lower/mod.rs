@@ -85,6 +85,8 @@ pub struct Lower<'a> {
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
     pub items: Vec<TokenStream>,
+    /// How many branches are around what is lowered.
+    pub branches: usize,
 }
 
 pub fn lower(
@@ -102,6 +104,7 @@ pub fn lower(
         source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
+        branches: 0,
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
