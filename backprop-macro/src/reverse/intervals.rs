@@ -149,16 +149,14 @@ impl Reverse<'_> {
     pub(super) fn last_stop(&mut self, looped: LoopId, data: &Loop) -> Id {
         match &data.count {
             Count::Stepped { lo, hi, rev, .. } => [*hi, *lo][usize::from(*rev)],
-            count => {
-                // As the loop that runs backwards would begin.
-                let up = matches!(count, Count::Range { rev: false, .. });
-                match self.reversed_count(looped, data) {
-                    Count::Range { lo, hi, .. } => [lo, hi][usize::from(up)],
-                    _ => {
-                        let end = self.g.looped(looped).end;
-                        end.expect("a loop that is replayed counts")
-                    }
-                }
+            Count::Range { index, .. } if data.again.is_some() => {
+                let ty = self.g.ty(*index);
+                self.loop_end(looped, ty)
+            }
+            Count::Range { lo, hi, rev, .. } => [*hi, *lo][usize::from(*rev)],
+            Count::Forever | Count::Replay(_) => {
+                let ty = self.g.usize_ty();
+                self.loop_end(looped, ty)
             }
         }
     }

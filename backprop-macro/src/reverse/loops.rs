@@ -4,6 +4,7 @@ use super::segments::Segment;
 use super::{Frame, Pair, PairKind, Reversal, Reverse};
 use crate::graph::*;
 use crate::rules::Op;
+use crate::types::Ty;
 use std::collections::BTreeMap;
 
 impl Reverse<'_> {
@@ -320,6 +321,24 @@ impl Reverse<'_> {
                 self.g.carry(reversed, phi, init, next),
             ));
         }
+        self.end_reversed(reversed, data, sums, outs, slots, constant);
+        match &mut segment {
+            Some(segment) => segment.known.extend(known),
+            None => self.add_known(known),
+        }
+        Vec::new()
+    }
+
+    /// The loop that reverses `data` is complete: `sums` are carried as well, and what it carries out is added.
+    pub(super) fn end_reversed(
+        &mut self,
+        reversed: LoopId,
+        data: &Loop,
+        sums: Vec<(Id, Id, Id)>,
+        mut outs: Vec<(Id, Id)>,
+        slots: &[(usize, Option<Id>)],
+        constant: &[usize],
+    ) {
         for (n, phi, next) in sums {
             let init = match self.frame().adjoint.remove(&n) {
                 Some(d) => d,
@@ -337,11 +356,6 @@ impl Reverse<'_> {
         for (n, out) in outs {
             self.add(n, out);
         }
-        match &mut segment {
-            Some(segment) => segment.known.extend(known),
-            None => self.add_known(known),
-        }
-        Vec::new()
     }
 
     /// Adds sums that a loop has summed already, each given by its factors.
@@ -420,16 +434,8 @@ impl Reverse<'_> {
             } => {
                 let (mut lo, mut hi) = (lo, hi);
                 if data.again.is_some() {
-                    let end = match data.end {
-                        Some(end) => end,
-                        None => {
-                            let ty = self.g.ty(index);
-                            let parent = self.g.region(data.body).parent;
-                            let end = self.g.bound(Node::LoopEnd(looped), ty, parent);
-                            self.g.looped_mut(looped).end = Some(end);
-                            end
-                        }
-                    };
+                    let ty = self.g.ty(index);
+                    let end = self.loop_end(looped, ty);
                     if rev {
                         lo = end;
                     } else {
@@ -446,14 +452,22 @@ impl Reverse<'_> {
             }
             _ => {
                 // What is replayed is counted.
-                if data.end.is_none() {
-                    let ty = self.g.usize_ty();
-                    let parent = self.g.region(data.body).parent;
-                    let end = self.g.bound(Node::LoopEnd(looped), ty, parent);
-                    self.g.looped_mut(looped).end = Some(end);
-                }
+                let ty = self.g.usize_ty();
+                self.loop_end(looped, ty);
                 Count::Replay(looped)
             }
         }
+    }
+
+    /// Where a loop ended that may end early: the index at which, or how many iterations there were where it has none.
+    pub(super) fn loop_end(&mut self, looped: LoopId, ty: Ty) -> Id {
+        let data = self.g.looped(looped);
+        if let Some(end) = data.end {
+            return end;
+        }
+        let parent = self.g.region(data.body).parent;
+        let end = self.g.bound(Node::LoopEnd(looped), ty, parent);
+        self.g.looped_mut(looped).end = Some(end);
+        end
     }
 }

@@ -175,24 +175,8 @@ impl Reverse<'_> {
         for (k, phi, init, next) in nexts {
             outs.push((data.carried[k].init, self.g.carry(over, phi, init, next)));
         }
-        for (n, phi) in sums {
-            let init = match self.frame().adjoint.remove(&n) {
-                Some(d) => d,
-                None => self.zero(phi),
-            };
-            let next = adjoint[&n];
-            outs.push((n, self.g.carry(over, phi, init, next)));
-        }
-        self.g.push(Stmt::Loop(over));
-        self.g.invalidate();
-        for k in constant {
-            if let Some((_, Some(d))) = slots.iter().find(|s| s.0 == *k) {
-                self.add(data.carried[*k].init, *d);
-            }
-        }
-        for (n, out) in outs {
-            self.add(n, out);
-        }
+        let sums = sums.into_iter().map(|(n, phi)| (n, phi, adjoint[&n]));
+        self.end_reversed(over, data, sums.collect(), outs, slots, constant);
         self.add_known(segment.known);
         self.notes.states.insert(looped, state.array);
         self.notes.copies.append(&mut c.loops);
