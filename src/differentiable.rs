@@ -1,5 +1,8 @@
 //! The gradient of a user's own struct.
 
+#[cfg(feature = "runtime")]
+use crate::tensor::ndarray::{Array, ArrayBase, Data, Dimension};
+
 /// A type with a gradient of its own shape: what `#[derive(Differentiable)]` implements, so that functions annotated with
 /// `#[backprop]` can take and return structs.
 ///
@@ -55,15 +58,15 @@ macro_rules! scalars {
 scalars!(f32 f64);
 
 #[cfg(feature = "runtime")]
-impl<T, S, D> Differentiable for crate::tensor::ndarray::ArrayBase<S, D>
+impl<T, S, D> Differentiable for ArrayBase<S, D>
 where
     T: crate::kernel::Real,
-    S: crate::tensor::ndarray::Data<Elem = T>,
-    D: crate::tensor::ndarray::Dimension,
+    S: Data<Elem = T>,
+    D: Dimension,
 {
-    type Gradient = crate::tensor::ndarray::Array<T, D>;
+    type Gradient = Array<T, D>;
 
     fn zero_gradient(&self) -> Self::Gradient {
-        crate::tensor::ndarray::Array::from_elem(self.raw_dim(), T::zero())
+        Array::from_elem(self.raw_dim(), T::zero())
     }
 }

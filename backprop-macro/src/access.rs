@@ -18,6 +18,26 @@ pub struct Body {
     pub index: Id,
 }
 
+impl Body {
+    /// A loop's body and what it does with arrays, all of it.
+    pub fn read(
+        g: &Graph,
+        body: RegionId,
+        index: Id,
+        live: &Live,
+    ) -> (Body, BTreeMap<ArrayId, Vec<(Place, Use)>>) {
+        let mut b = Body {
+            lets: HashSet::new(),
+            taped: HashSet::new(),
+            others: HashSet::new(),
+            index,
+        };
+        let mut accesses = BTreeMap::new();
+        scan(g, body, &mut b, &mut accesses, live, true);
+        (b, accesses)
+    }
+}
+
 /// Collects the accesses of a region; `top` while it is the loop's own body.
 pub fn scan(
     g: &Graph,

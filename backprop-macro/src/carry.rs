@@ -7,7 +7,7 @@
 //! What must hold: the loop touches the array at fixed distances from its index only, in its own body, and reads an
 //! element before anything is added to it.
 
-use crate::access::{Body, Use, distance, extent, first_writer, length_of, positional, scan};
+use crate::access::{Body, Use, distance, extent, first_writer, length_of, positional};
 use crate::collect::Sums;
 use crate::gather::shift;
 use crate::graph::*;
@@ -85,14 +85,7 @@ fn plans(g: &Graph, live: &Live, l: LoopId, parent: RegionId, which: Which) -> V
     if which == Which::Summing && !sums {
         return Vec::new();
     }
-    let mut b = Body {
-        lets: HashSet::new(),
-        taped: HashSet::new(),
-        others: HashSet::new(),
-        index,
-    };
-    let mut accesses = BTreeMap::new();
-    scan(g, data.body, &mut b, &mut accesses, live, true);
+    let (_, accesses) = Body::read(g, data.body, index, live);
     let mut out = Vec::new();
     'arrays: for (&array, all) in &accesses {
         if g.array(array)

@@ -5,14 +5,13 @@
 //! gradient in its place. What must hold: both loops run once, over the same positions; the backward one adds to
 //! each of those elements exactly once; and nothing touches the buffer before.
 
-use crate::access::{Base, Body, Use, distance, extent, first_writer, length_of, positional, scan};
+use crate::access::{Base, Body, Use, distance, extent, first_writer, length_of, positional};
 use crate::gather::shift;
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
 use crate::shape::Shape;
 use crate::types::Kind;
-use std::collections::{BTreeMap, HashSet};
 
 /// Parks what it can.
 pub fn park(p: &mut Gradient) {
@@ -54,14 +53,7 @@ fn plan(p: &Gradient, live: &Live, of: LoopId, back: LoopId) -> Option<Plan> {
         return None;
     }
     let body = g.looped(back).body;
-    let mut b = Body {
-        lets: HashSet::new(),
-        taped: HashSet::new(),
-        others: HashSet::new(),
-        index,
-    };
-    let mut accesses = BTreeMap::new();
-    scan(g, body, &mut b, &mut accesses, live, true);
+    let (_, accesses) = Body::read(g, body, index, live);
     for (&array, all) in &accesses {
         let [(place, Use::Add(_))] = all.as_slice() else {
             continue;

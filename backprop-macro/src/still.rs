@@ -6,13 +6,12 @@
 //! a scalar, and added once behind the loop. What must hold: the loop does nothing with the array but add to it, in
 //! its own body, and to another element too: of an element that is alone, the optimiser sees as much.
 
-use crate::access::{Body, Use, positional, scan};
+use crate::access::{Body, Use, positional};
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use quote::quote;
-use std::collections::{BTreeMap, HashSet};
 
 /// More scalars than this would not stay in registers.
 const MAX_SUMS: usize = 6;
@@ -50,14 +49,7 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
         return Vec::new();
     };
     let body = g.looped(l).body;
-    let mut b = Body {
-        lets: HashSet::new(),
-        taped: HashSet::new(),
-        others: HashSet::new(),
-        index,
-    };
-    let mut accesses = BTreeMap::new();
-    scan(g, body, &mut b, &mut accesses, live, true);
+    let (_b, accesses) = Body::read(g, body, index, live);
     let mut out: Vec<Still> = Vec::new();
     for (array, all) in &accesses {
         let local = g.array(*array).region;

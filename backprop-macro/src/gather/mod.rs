@@ -7,7 +7,7 @@
 //! must hold: the terms are cheap, and computed from values that the loop does not change; terms that need a tape
 //! stay at the iteration that has it.
 
-use crate::access::{Body, Use, arrays_of, distance, first_writer, positional, scan};
+use crate::access::{Body, Use, arrays_of, distance, first_writer, positional};
 use crate::exchange::{copied, regions, same_positions};
 use crate::graph::*;
 use crate::live::Live;
@@ -100,14 +100,7 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
     let (index, lo, hi) = positional(g, l)?;
     let data = g.looped(l);
     let rev = matches!(data.count, Count::Range { rev: true, .. });
-    let mut b = Body {
-        lets: HashSet::new(),
-        taped: HashSet::new(),
-        others: HashSet::new(),
-        index,
-    };
-    let mut accesses = BTreeMap::new();
-    scan(g, data.body, &mut b, &mut accesses, live, true);
+    let (b, accesses) = Body::read(g, data.body, index, live);
     // Arrays that are read at the index and then cleared there: their old values can be read by other iterations if the
     // clearing waits.
     let at_index = |p: &Place| {

@@ -310,6 +310,35 @@ pub enum Count {
     Replay(LoopId),
 }
 
+impl Count {
+    /// A range, `step_by` if there is a step.
+    pub fn over(
+        index: Id,
+        (lo, hi): (Id, Id),
+        inclusive: bool,
+        step: Option<Id>,
+        rev: bool,
+    ) -> Count {
+        match step {
+            Some(step) => Count::Stepped {
+                index,
+                lo,
+                hi,
+                inclusive,
+                step,
+                rev,
+            },
+            None => Count::Range {
+                index,
+                lo,
+                hi,
+                inclusive,
+                rev,
+            },
+        }
+    }
+}
+
 /// One scalar that a loop carries from iteration to iteration.
 #[derive(Clone, Debug)]
 pub struct Carried {

@@ -158,22 +158,9 @@ impl Items<'_> {
         );
         let first = self.gradient_member(0).to_string();
         let doc = format!(
-            "The Hessian: `h.{first}.{first}` holds the second derivatives with respect to `{}`, and so on for each pair of parameters. It takes one Hessian-vector product for each float of the parameters.\n\n```text\nlet h = {}{}hessian({});\n```",
-            sig.active()
-                .next()
-                .map(|(_, p)| p.ident.unraw().to_string())
-                .unwrap_or_default(),
-            if sig.associated {
-                format!("value.{}", sig.namespace)
-            } else {
-                sig.namespace.to_string()
-            },
-            if sig.associated { "_" } else { "::" },
-            sig.params
-                .iter()
-                .map(|p| p.ident.unraw().to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
+            "The Hessian: `h.{first}.{first}` holds the second derivatives with respect to `{}`, and so on for each pair of parameters. It takes one Hessian-vector product for each float of the parameters.\n\n```text\nlet h = {};\n```",
+            self.first_parameter(),
+            self.example("hessian"),
         );
         quote! {
             #[doc = #doc]

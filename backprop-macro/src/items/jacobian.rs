@@ -261,22 +261,9 @@ impl Items<'_> {
         };
         let first = self.gradient_member(0).to_string();
         let doc = format!(
-            "The value, and the Jacobian: `j.{first}{index}` is the derivative of `y{index}` with respect to `{}`. It takes one forward pass, and one backward pass for each float of the result.\n\n```text\nlet (y, j) = {}{}jacobian({});\n```",
-            sig.active()
-                .next()
-                .map(|(_, p)| p.ident.unraw().to_string())
-                .unwrap_or_default(),
-            if sig.associated {
-                format!("value.{}", sig.namespace)
-            } else {
-                sig.namespace.to_string()
-            },
-            if sig.associated { "_" } else { "::" },
-            sig.params
-                .iter()
-                .map(|p| p.ident.unraw().to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
+            "The value, and the Jacobian: `j.{first}{index}` is the derivative of `y{index}` with respect to `{}`. It takes one forward pass, and one backward pass for each float of the result.\n\n```text\nlet (y, j) = {};\n```",
+            self.first_parameter(),
+            self.example("jacobian"),
         );
         quote! {
             #[doc = #doc]
@@ -288,6 +275,25 @@ impl Items<'_> {
                 let mut #rows: #rows_type = #all;
                 (#y, #value)
             }
+        }
+    }
+}
+
+impl Items<'_> {
+    /// The first parameter that has a gradient.
+    pub(super) fn first_parameter(&self) -> String {
+        let first = self.sig.active().next();
+        first.map_or_else(String::new, |(_, p)| p.ident.unraw().to_string())
+    }
+
+    /// A call of one of the function's derivatives, as its documentation shows it.
+    pub(super) fn example(&self, what: &str) -> String {
+        let sig = self.sig;
+        let params = sig.params.iter().map(|p| p.ident.unraw().to_string());
+        let params = params.collect::<Vec<_>>().join(", ");
+        match sig.associated {
+            true => format!("value.{}_{what}({params})", sig.namespace),
+            false => format!("{}::{what}({params})", sig.namespace),
         }
     }
 }

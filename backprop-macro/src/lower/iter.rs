@@ -321,23 +321,7 @@ impl Lower<'_> {
                         let (a, b) = (l.g.ty(index), l.g.ty(t));
                         l.g.types.unify(a, b);
                     }
-                    let count = match step {
-                        Some(step) => Count::Stepped {
-                            index,
-                            lo,
-                            hi,
-                            inclusive,
-                            step,
-                            rev,
-                        },
-                        None => Count::Range {
-                            index,
-                            lo,
-                            hi,
-                            inclusive,
-                            rev,
-                        },
-                    };
+                    let count = Count::over(index, (lo, hi), inclusive, step, rev);
                     (count, Some(index))
                 }
                 Source::Positions { len, rev, .. } => {

@@ -380,23 +380,7 @@ impl Reverse<'_> {
                     self.g.bound(Node::Index(copy), ty, Some(body))
                 }
             };
-            self.g.looped_mut(copy).count = match step {
-                Some(step) => Count::Stepped {
-                    index,
-                    lo,
-                    hi,
-                    inclusive,
-                    step,
-                    rev,
-                },
-                None => Count::Range {
-                    index,
-                    lo,
-                    hi,
-                    inclusive,
-                    rev,
-                },
-            };
+            self.g.looped_mut(copy).count = Count::over(index, (lo, hi), inclusive, step, rev);
         }
         for k in &data.carried {
             self.copied_binding(k.phi, Node::Phi(copy, 0), body, c);

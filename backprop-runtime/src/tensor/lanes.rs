@@ -126,6 +126,15 @@ pub fn along<T: Real, D: Dimension, P, const IN: usize>(
     }
 }
 
+/// `exp(z - m)`, and the sum.
+#[inline(always)]
+fn exponentials<T: Real>(z: &[T], m: T, to: &mut [T]) -> T {
+    to.iter_mut()
+        .zip(z)
+        .for_each(|(to, &z)| *to = kernel::exp(z - m));
+    sum(to)
+}
+
 /// `exp(z - m) / Σ exp(z - m)`.
 pub fn softmax<T: Real, D: Dimension>(
     z: ArrayView<'_, T, D>,
@@ -137,10 +146,7 @@ pub fn softmax<T: Real, D: Dimension>(
         kernel::dispatch(
             #[inline(always)]
             || {
-                to.iter_mut()
-                    .zip(z)
-                    .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                let s = sum(to);
+                let s = exponentials(z, m, to);
                 to.iter_mut().for_each(|to| *to /= s);
             },
         );
@@ -158,10 +164,7 @@ pub fn ln_softmax<T: Real, D: Dimension>(
         kernel::dispatch(
             #[inline(always)]
             || {
-                to.iter_mut()
-                    .zip(z)
-                    .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                let s = sum(to);
+                let s = exponentials(z, m, to);
                 to.iter_mut().for_each(|to| *to = kernel::ln(*to / s));
             },
         );
