@@ -1,6 +1,6 @@
 //! What the names of types stand for: generic floats, aliases and structs.
 //!
-//! In: the function's generics, and the items of its file. Out: [`Definitions`], which `shape` asks about every path that
+//! In: the function's generics, and the items that `source` finds. Out: [`Definitions`], which `shape` asks about every path that
 //! is no primitive. What must hold: each definition that was used is listed, for rustc to check in the emitted code.
 
 use crate::errors::{self, Errors};

@@ -1,6 +1,6 @@
 //! Structs among the parameters of a tensor function: differentiated by their fields.
 //!
-//! In: a function with a parameter like `net: &Net`, whose struct is found in the same file. Out: [`Flat`], the function with one
+//! In: a function with a parameter like `net: &Net`, whose definition `source` finds. Out: [`Flat`], the function with one
 //! parameter for each field that takes part, which the rest of the tensor compiler differentiates as any other; and around
 //! its functions those that the user calls, which take structs apart and put their gradients together. What must hold: every field is
 //! a tensor, a float, a list of tensors, such a struct again, or constant; rustc checks that the definition is the one that was read.
