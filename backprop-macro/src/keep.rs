@@ -206,7 +206,8 @@ impl Keep<'_> {
             }
             let operands = operands.map(|all| {
                 let mut spelt = BTreeSet::new();
-                all.into_iter().for_each(|o| used(&self.p.graph, o, &mut spelt));
+                all.into_iter()
+                    .for_each(|o| used(&self.p.graph, o, &mut spelt));
                 spelt
                     .into_iter()
                     .filter(|&o| {

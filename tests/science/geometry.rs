@@ -128,7 +128,7 @@ fn vincenty(lat1: f64, lon1: f64, lat2: f64, lon2: f64) -> f64 {
         sigma = ss.atan2(cs);
         let sa = cu1 * cu2 * sl / ss;
         cos2a = 1.0 - sa * sa;
-        c2sm = if cos2a != 0.0 {
+        c2sm = if cos2a.abs() > 1e-300 {
             cs - 2.0 * su1 * su2 / cos2a
         } else {
             0.0
@@ -175,7 +175,7 @@ fn slerp(p: &[f64; 4], q: &[f64; 4], t: f64, v: &[f64; 3]) -> f64 {
     } else {
         let th = d.acos();
         let (wa, wb) = (((1.0 - t) * th).sin() / th.sin(), (t * th).sin() / th.sin());
-        std::array::from_fn(|i| wa * a[i] + wb * b[i])
+        std::array::from_fn::<_, 4, _>(|i| wa * a[i] + wb * b[i])
     };
     let [w, x, y, z] = r;
     let t2 = [

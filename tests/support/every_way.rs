@@ -147,16 +147,14 @@ macro_rules! every_way {
         let rounding = if precision.tolerance > 1e-5 { 1e-4 } else { 1e-9 };
         let ($($v,)*) = ($($value,)*);
         // Each call has variables of its own, whether it takes or changes them.
-        macro_rules! fresh {
-            ($call:expr) => {{ $(#[allow(unused_mut)] let mut $v = $v.clone();)* $call }};
-        }
-        let value = fresh!($f($($arg),*));
-        let (y, g) = fresh!($f::value_and_gradient($($arg),*));
+        let value = { $(#[allow(unused_mut)] let mut $v = $v.clone();)* $f($($arg),*) };
+        let (y, g) = { $(#[allow(unused_mut)] let mut $v = $v.clone();)* $f::value_and_gradient($($arg),*) };
         every_way::same_bits(&at("value"), &y.list(), &value.list());
         let gradient: Vec<f64> = [$(g.$v.list()),*].concat();
 
         let one = value.filled(1.0);
-        fresh!({
+        {
+            $(#[allow(unused_mut)] let mut $v = $v.clone();)*
             let (y, saved) = $f::forward($($arg),*);
             every_way::same_bits(&at("forward"), &y.list(), &value.list());
             let back = |upstream| {
@@ -168,21 +166,22 @@ macro_rules! every_way {
             every_way::near(&at("both passes"), &twice[0], &gradient, rounding);
             let four: Vec<f64> = back(one.filled(-4.0)).iter().map(|d| d / -4.0).collect();
             every_way::near(&at("upstream"), &four, &gradient, rounding);
-        });
+        }
 
         every_way!(@buffers $f, [$($v)*] [a b c d e h] [] ($($arg),*), at, value, gradient, rounding);
 
         let count = [$($v.list().len()),*].iter().sum::<usize>();
         let differences: Vec<f64> = (0..count)
             .map(|k| {
-                let moved = |by: f64| fresh!({
+                let moved = |by: f64| {
+                    $(#[allow(unused_mut)] let mut $v = $v.clone();)*
                     let mut position = 0;
                     $($v.each(&mut |x| {
                         position += 1;
                         if position == k + 1 { x + by } else { x }
                     });)*
                     $f($($arg),*).list()[0]
-                });
+                };
                 every_way::slope(moved, precision.step)
             })
             .collect();
@@ -221,17 +220,15 @@ macro_rules! both_passes {
         use every_way::Floats;
         let at = |what: &str| format!("{}: {what}", stringify!($f));
         let ($($v,)*) = ($($value,)*);
-        macro_rules! fresh {
-            ($call:expr) => {{ $(#[allow(unused_mut)] let mut $v = $v.clone();)* $call }};
-        }
-        let value = fresh!($f($($arg),*));
+        let value = { $(#[allow(unused_mut)] let mut $v = $v.clone();)* $f($($arg),*) };
         let mut upstream = value.clone();
         let mut position = 0.0;
         upstream.each(&mut |_| {
             position += 1.0;
             (1.7_f64 * position).sin()
         });
-        let gradient = fresh!({
+        let gradient = {
+            $(#[allow(unused_mut)] let mut $v = $v.clone();)*
             let (y, saved) = $f::forward($($arg),*);
             every_way::same_bits(&at("forward"), &y.list(), &value.list());
             let back = || {
@@ -241,12 +238,13 @@ macro_rules! both_passes {
             let twice: [Vec<f64>; 2] = [back(), back()];
             every_way::same_bits(&at("backward again"), &twice[1], &twice[0]);
             twice[0].clone()
-        });
+        };
         let weights = upstream.list();
         let count = [$($v.list().len()),*].iter().sum::<usize>();
         let differences: Vec<f64> = (0..count)
             .map(|k| {
-                let moved = |by: f64| fresh!({
+                let moved = |by: f64| {
+                    $(#[allow(unused_mut)] let mut $v = $v.clone();)*
                     let mut position = 0;
                     $($v.each(&mut |x| {
                         position += 1;
@@ -254,7 +252,7 @@ macro_rules! both_passes {
                     });)*
                     let all = $f($($arg),*).list();
                     all.iter().zip(&weights).map(|(y, w)| y * w).sum()
-                });
+                };
                 every_way::slope(moved, every_way::SMOOTH.step)
             })
             .collect();

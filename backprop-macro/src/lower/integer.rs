@@ -135,7 +135,10 @@ impl Lower<'_> {
         if !self.g.types.is_int(ty) && !matches!(self.g.types.kind(ty), Kind::Unknown) {
             return None;
         }
-        let (checked, plain) = match (name.strip_prefix("checked_"), name.strip_prefix("overflowing_")) {
+        let (checked, plain) = match (
+            name.strip_prefix("checked_"),
+            name.strip_prefix("overflowing_"),
+        ) {
             (Some(plain), _) => (true, plain),
             (_, Some(plain)) => (false, plain),
             _ => return None,
@@ -159,7 +162,10 @@ impl Lower<'_> {
             Val::Opt(some, Box::new(Val::Num(value)))
         } else {
             let value = self.field_of(whole, 0, result);
-            Val::Tuple(vec![Val::Num(value), Val::Num(self.field_of(whole, 1, flag))])
+            Val::Tuple(vec![
+                Val::Num(value),
+                Val::Num(self.field_of(whole, 1, flag)),
+            ])
         })
     }
 

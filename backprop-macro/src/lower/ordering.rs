@@ -55,9 +55,15 @@ impl Lower<'_> {
 
     fn total(&mut self, a: Id, b: Id, is: &str) -> Id {
         let constant = self.g.types.fresh(Kind::Other);
-        let b = self.g.opaque(discrete("by reference", OpaqueForm::Unary(quote!(&))), &[b], constant);
+        let b = self.g.opaque(
+            discrete("by reference", OpaqueForm::Unary(quote!(&))),
+            &[b],
+            constant,
+        );
         let form = OpaqueForm::Method(quote!(total_cmp));
-        let order = self.g.opaque(discrete("method total_cmp", form), &[a, b], constant);
+        let order = self
+            .g
+            .opaque(discrete("method total_cmp", form), &[a, b], constant);
         let ty = self.g.bool_ty();
         self.g.opaque_method(is, &[order], ty)
     }

@@ -104,7 +104,10 @@ impl Lower<'_> {
                 let ty = self.g.bool_ty();
                 let fits = self.g.opaque_binary(quote!(<=), count, room, ty, false);
                 self.effect(
-                    quote!(::core::assert!(__h0, "copy_within: the destination is out of bounds")),
+                    quote!(::core::assert!(
+                        __h0,
+                        "copy_within: the destination is out of bounds"
+                    )),
                     &[fits],
                 );
                 // Source and destination may overlap.

@@ -54,8 +54,8 @@ struct Point {
 fn later(x: f64, v: [f64; 3]) -> f64 {
     let (mut last, mut s) = (None, x);
     for i in 0..3 {
-        if let Some([a, b, c]) = last {
-            s += a * b * c;
+        if last.is_some() {
+            s *= x;
         }
         last = Some([v[i], v[0], s]);
     }
