@@ -98,7 +98,7 @@ fn by_parameters(
     let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
-    idioms::idioms(&mut program.graph);
+    idioms::idioms(&mut program.graph, &program.result);
     fuse::fuse(&mut program.graph, &program.result);
     match emit::Emit::new(&program, sig, errors, source) {
         Some(emit) => {

@@ -172,6 +172,14 @@ pub fn copy<T: Real, D: Dimension>(
             to.iter_mut().zip(a).for_each(|(to, &a)| *to += a);
         }
         (Some(a), Some(to)) if fits => to.copy_from_slice(a),
+        _ if fits && add => {
+            let [] = kernel::map(
+                [a],
+                [to],
+                #[inline(always)]
+                |[a], [old]| ([old + a], []),
+            );
+        }
         _ if add => Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a),
         _ => to.assign(&a),
     }
