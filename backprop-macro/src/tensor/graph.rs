@@ -64,6 +64,8 @@ pub enum Op {
     },
     /// The matrix product, of matrices or vectors; a scalar for two vectors.
     Product(V, V),
+    /// A product and what is added to it, which is broadcast.
+    Affine(V, V, V),
     View(V, View),
     /// The same elements in order in another shape.
     Reshape(V),
@@ -288,6 +290,7 @@ impl Op {
             | Op::Select(a, ..) => {
                 vec![*a]
             }
+            Op::Affine(a, b, c) => vec![*a, *b, *c],
             Op::Concatenate(all, _) => all.clone(),
             Op::Lanes { of, scalars, .. } => std::iter::once(*of)
                 .chain(scalars.iter().copied())

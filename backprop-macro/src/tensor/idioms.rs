@@ -613,7 +613,7 @@ impl Idiom {
                 let Some((w, p)) = &l.weights else {
                     return TokenStream::new();
                 };
-                let w = quote!(::backprop::tensor::weights(#w, &#p.raw_dim()));
+                let w = quote!(::backprop::tensor::fitted(#w, &#p.raw_dim()));
                 let slope = if negative {
                     quote!(#d * (y * total - d))
                 } else {

@@ -7,9 +7,7 @@
 
 use std::cell::Cell;
 
-use ndarray::{
-    Array, Array1, ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Axis, CowArray, Dimension,
-};
+use ndarray::{Array1, ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Axis, Dimension};
 
 use crate::kernel::{self, Real};
 
@@ -252,7 +250,7 @@ pub fn cross_entropy<T: Real, D: Dimension, E: Dimension>(
     shift: impl IntoIterator<Item = T>,
     p: ArrayViewMut<'_, T, D>,
 ) -> T {
-    let w = weights(w, &z.raw_dim());
+    let w = super::fitted(w, &z.raw_dim());
     let sum = Cell::new(T::zero());
     along([z, w.view()], axis, shift, p, |[z, w], m, p| {
         let of_lane = kernel::dispatch(
@@ -277,30 +275,6 @@ pub fn cross_entropy<T: Real, D: Dimension, E: Dimension>(
         sum.set(sum.get() + of_lane);
     });
     sum.get()
-}
-
-/// What a sum of products multiplies each element of an array of this shape by: the other factor, broadcast where the array is larger,
-/// summed where it was the array that was broadcast.
-///
-/// # Panics
-///
-/// As the product does, if the shapes do not fit.
-pub fn weights<'a, T: Real, D: Dimension, E: Dimension>(
-    w: ArrayView<'a, T, E>,
-    shape: &D,
-) -> CowArray<'a, T, D> {
-    if w.shape() == shape.slice()
-        && let Ok(view) = w.clone().into_dimensionality()
-    {
-        return view.into();
-    }
-    let both = super::broadcast(&w.raw_dim().into_dyn(), &shape.clone().into_dyn());
-    let Some(spread) = w.broadcast(both) else {
-        unreachable!("both can be broadcast to their common shape")
-    };
-    let mut sums = Array::zeros(shape.clone());
-    super::linear::gather(spread, &mut sums.view_mut(), false);
-    sums.into()
 }
 
 /// `m + ln Σ exp(z - m)` of one lane.
