@@ -83,7 +83,7 @@ pub fn expand(
     let camel = camel_case(&namespace.unraw().to_string());
     sig.residuals = Ident::new(&format!("{camel}Residuals"), namespace.span());
     let (by_fields, descends) = by_parameters(function, &sig, Some(&flat), errors, source);
-    let outside = fields::outside(function, options, &flat, &sig, descends);
+    let outside = items::outside(function, options, &flat, &sig, descends);
     quote!(#by_fields #outside)
 }
 
