@@ -6,6 +6,7 @@
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
+//!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
@@ -20,6 +21,7 @@
 //! `backprop::kernel`, or what was wrong with it. No derivative is written here: elementwise work goes through the scalar
 //! compiler, and what is linear is its own table of transposes.
 
+mod affine;
 mod branches;
 mod calls;
 mod emit;
@@ -98,7 +100,8 @@ fn by_parameters(
     let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
-    idioms::idioms(&mut program.graph);
+    idioms::idioms(&mut program.graph, &program.result);
+    affine::affine(&mut program.graph, &program.result);
     fuse::fuse(&mut program.graph, &program.result);
     match emit::Emit::new(&program, sig, errors, source) {
         Some(emit) => {
