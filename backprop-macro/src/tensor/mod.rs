@@ -5,6 +5,7 @@
 //!   fields      structs as their fields                fields.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
+//!   sequence    what loops run over                     sequence.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
@@ -34,6 +35,7 @@ mod lower;
 mod map;
 mod method;
 mod reverse;
+mod sequence;
 mod signature;
 mod tape;
 mod transpose;
