@@ -11,7 +11,7 @@
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
 //!   transpose   the linear operations' table             transpose.rs
-//!   emit        graph and steps → Rust                   emit.rs
+//!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
 //!   items       the generated functions                  items/
