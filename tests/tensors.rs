@@ -5,6 +5,11 @@
 #[macro_use]
 #[path = "tensors/agree.rs"]
 mod agree;
+#[macro_use]
+#[path = "tensors/compared.rs"]
+mod compared;
+#[path = "tensors/borrowed.rs"]
+mod borrowed;
 #[path = "tensors/branches.rs"]
 mod branches;
 #[path = "tensors/calls.rs"]

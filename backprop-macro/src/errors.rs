@@ -116,6 +116,7 @@ messages! {
     TENSOR_NESTED: "more than eight branches stand in one another here", "what follows an early `return` is a branch too, and expansion would take long", "put the inner ones into an annotated function of their own, or compute the condition as a number in `if`s that do not nest";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
     TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";

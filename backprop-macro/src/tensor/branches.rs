@@ -99,6 +99,7 @@ impl Lower<'_> {
         };
         let name = Ident::new("__if", Span::mixed_site());
         let span = e.if_token.span;
+        let depth = self.scopes.len();
         self.scopes.push(Scope::new());
         match gives {
             Gives::Tensor(rank) => {
@@ -130,7 +131,7 @@ impl Lower<'_> {
             Gives::Nothing => Some(Val::Unit),
             _ => self.peek(&name).cloned(),
         };
-        self.scopes.pop();
+        self.scopes.truncate(depth);
         done?;
         match val {
             Some(val) => Ok(val),

@@ -1,33 +1,14 @@
 //! Loops over what is counted while running: the front end.
 //!
-//! In: a `for` whose items are constants, rows of tensors, elements of vectors, arrays of a list, or several of these side by
-//! side. Out: a [`Loop`] of the graph. Its body is lowered once, with one value for each variable that it changes. Which these are, and
+//! In: a `for` over a sequence. Out: a [`Loop`] of the graph. Its body is lowered once, with one value for each variable that it changes. Which these are, and
 //! which of them depend on a parameter, shows when it has been lowered: then it is lowered again, until nothing is new.
 //! What must hold: what the loop hands to its next iteration is computed in its body, and is handed on once.
 
 use crate::errors::{self, Rejected, Result};
-use crate::tensor::emit::{dim_name, tensor_name};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Nest, Scope, SpanOf, Val, Zip, const_name};
+use crate::tensor::lower::{Lower, Scope, SpanOf, Val, const_name};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-
-/// What a loop runs over: its items by their positions.
-#[derive(Clone)]
-enum Sequence {
-    /// A constant iterator that can be cloned.
-    Const(syn::Expr),
-    /// Subviews of a tensor along an axis.
-    Axis(V, TokenStream),
-    /// The elements of a vector.
-    Elements(V),
-    /// The tensors of a list.
-    List(V),
-    Zip(Box<Sequence>, Box<Sequence>),
-    Enumerate(Box<Sequence>),
-    /// From the last to the first, of so many.
-    Rev(Box<Sequence>, syn::Expr),
-}
+use quote::ToTokens;
 
 /// A variable that a loop changes: where it stands, and whether it depends on a parameter.
 #[derive(Clone, PartialEq)]
@@ -45,7 +26,7 @@ impl Lower<'_> {
         let count = self.length(&sequence);
         let count = self.g.new_const(count.to_token_stream());
         self.repeated(count, &f.expr, &|l, k| {
-            let item = l.item(&sequence, k, f)?;
+            let item = l.item(&sequence, k, &f.expr)?;
             l.bind(&f.pat, item, None)?;
             l.block(&f.body).map(|_| ())
         })?;
@@ -119,10 +100,7 @@ impl Lower<'_> {
         let index = self.g.new_const(TokenStream::new());
         self.g.stmts.pop();
         self.g.loops[id].index = index;
-        self.scopes.push(Scope::new());
-        let done = body(self, const_name(index).to_token_stream());
-        self.scopes.pop();
-        done?;
+        self.scoped(|l| body(l, const_name(index).to_token_stream()))?;
 
         let mut more: Vec<Changed> = changed.to_vec();
         for c in self.differences(&before) {
@@ -290,164 +268,6 @@ impl Lower<'_> {
             _ => false,
         }
     }
-
-    // ---- what a loop runs over ----
-
-    fn sequence(&mut self, e: &syn::Expr) -> Result<Sequence> {
-        match e {
-            syn::Expr::Paren(p) => return self.sequence(&p.expr),
-            syn::Expr::Group(p) => return self.sequence(&p.expr),
-            syn::Expr::Reference(r) if r.mutability.is_none() => return self.sequence(&r.expr),
-            syn::Expr::MethodCall(m) => {
-                let args: Vec<&syn::Expr> = m.args.iter().collect();
-                match (m.method.to_string().as_str(), args.as_slice()) {
-                    ("zip", [other]) => {
-                        let a = self.sequence(&m.receiver)?;
-                        let b = self.sequence(other)?;
-                        return Ok(Sequence::Zip(Box::new(a), Box::new(b)));
-                    }
-                    ("enumerate", []) => {
-                        return Ok(Sequence::Enumerate(Box::new(self.sequence(&m.receiver)?)));
-                    }
-                    ("rev", []) => {
-                        let inner = self.sequence(&m.receiver)?;
-                        let n = self.length(&inner);
-                        let n = self.constant_name(n.to_token_stream());
-                        return Ok(Sequence::Rev(Box::new(inner), n));
-                    }
-                    ("into_iter" | "iter" | "copied" | "cloned", [])
-                        if matches!(&*m.receiver, syn::Expr::MethodCall(_)) =>
-                    {
-                        let inner = self.sequence(&m.receiver)?;
-                        if !matches!(inner, Sequence::Const(_)) {
-                            return Ok(inner);
-                        }
-                    }
-                    (
-                        "rows" | "genrows" | "outer_iter" | "axis_iter" | "columns" | "gencolumns",
-                        args,
-                    ) => {
-                        let v = self.tensor(&m.receiver)?;
-                        let name = m.method.to_string();
-                        let axis = match (name.as_str(), args, self.g.rank(v)) {
-                            ("axis_iter", [axis], _) => self.argument(axis)?,
-                            ("outer_iter", [], _) | ("rows" | "genrows", [], Some(2)) => {
-                                quote!(::backprop::tensor::ndarray::Axis(0))
-                            }
-                            ("columns" | "gencolumns", [], Some(2)) => {
-                                quote!(::backprop::tensor::ndarray::Axis(1))
-                            }
-                            _ => return self.reject(e, &errors::TENSOR_LOOP),
-                        };
-                        return Ok(Sequence::Axis(v, axis));
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-        match self.expr(e)? {
-            Val::List(v) => Ok(Sequence::List(v)),
-            Val::Tensor(v) if self.g.rank(v) == Some(1) => Ok(Sequence::Elements(v)),
-            Val::Zip(Zip {
-                parts,
-                pattern: Nest::Part(0),
-                ..
-            }) => match parts.as_slice() {
-                [Val::Tensor(v)] if self.g.rank(*v) == Some(1) => Ok(Sequence::Elements(*v)),
-                _ => self.reject(e, &errors::TENSOR_LOOP),
-            },
-            Val::Const(c) => {
-                // It is run more than once: a closure could have a state.
-                let mut closures = Closures(false);
-                syn::visit::Visit::visit_expr(&mut closures, e);
-                if closures.0 {
-                    return self.reject(e, &errors::TENSOR_LOOP);
-                }
-                let name = self.constant_name(quote!(::core::iter::IntoIterator::into_iter(#c)));
-                Ok(Sequence::Const(name))
-            }
-            _ => self.reject(e, &errors::TENSOR_LOOP),
-        }
-    }
-
-    fn length(&self, s: &Sequence) -> syn::Expr {
-        match s {
-            Sequence::Const(it) => {
-                syn::parse_quote!(::core::iter::Iterator::count(::core::clone::Clone::clone(&#it)))
-            }
-            Sequence::Axis(v, axis) => {
-                let n = self.g.dim(*v).map(dim_name);
-                syn::parse_quote!(#n[(#axis).index()])
-            }
-            Sequence::Elements(v) => {
-                let n = self.g.dim(*v).map(dim_name);
-                syn::parse_quote!(#n[0])
-            }
-            Sequence::List(v) => {
-                let t = tensor_name(*v);
-                syn::parse_quote!(#t.len())
-            }
-            Sequence::Zip(a, b) => {
-                let (a, b) = (self.length(a), self.length(b));
-                syn::parse_quote!(::core::cmp::Ord::min(#a, #b))
-            }
-            Sequence::Enumerate(a) => self.length(a),
-            Sequence::Rev(_, n) => n.clone(),
-        }
-    }
-
-    /// The item at a position.
-    fn item(&mut self, s: &Sequence, k: TokenStream, at: &syn::ExprForLoop) -> Result<Val> {
-        let span = (&at.expr as &dyn ToTokens).span_of();
-        Ok(match s {
-            Sequence::Const(it) => Val::Const(self.constant_name(quote! {
-                ::core::option::Option::unwrap(::core::iter::Iterator::nth(&mut ::core::clone::Clone::clone(&#it), #k))
-            })),
-            Sequence::Axis(v, axis) => {
-                let view = View {
-                    form: quote!(.index_axis_move(#axis, #k)),
-                    whole: false,
-                };
-                let rank = self.g.rank(*v).map(|r| r.saturating_sub(1));
-                Val::Tensor(self.view(*v, view, rank, span)?)
-            }
-            Sequence::Elements(v) => Val::Scalar(self.g.push(
-                Op::Get(*v, quote!([#k])),
-                Ty::Scalar,
-                span,
-            )),
-            Sequence::List(v) => Val::Tensor(self.list_item(*v, k, span)),
-            Sequence::Zip(a, b) => {
-                let a = self.item(a, k.clone(), at)?;
-                Val::Tuple(vec![a, self.item(b, k, at)?])
-            }
-            Sequence::Enumerate(a) => {
-                let item = self.item(a, k.clone(), at)?;
-                Val::Tuple(vec![Val::Const(syn::parse_quote!(#k)), item])
-            }
-            Sequence::Rev(a, n) => {
-                let k = self.constant_name(quote!(#n - 1 - #k)).to_token_stream();
-                self.item(a, k, at)?
-            }
-        })
-    }
-
-    /// One tensor of a list.
-    pub fn list_item(&mut self, list: V, k: TokenStream, span: proc_macro2::Span) -> V {
-        let rank = self.g.rank(list);
-        let dim = Dim(self.g.dims.len() as u32);
-        let v = self.g.push(Op::Item(list, k), Ty::Tensor(rank, dim), span);
-        self.g.new_dim(DimOp::Of(v), rank);
-        v
-    }
-}
-
-struct Closures(bool);
-impl<'ast> syn::visit::Visit<'ast> for Closures {
-    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {
-        self.0 = true;
-    }
 }
 
 /// Whether a variable still holds what it held.
@@ -465,9 +285,10 @@ fn unchanged(a: &Val, b: &Val) -> bool {
         (Val::Struct(a), Val::Struct(b)) => {
             a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| unchanged(&a.2, &b.2))
         }
+        (Val::Place(a), Val::Place(b)) => a.same(b),
         (Val::Closure(a), Val::Closure(b)) => std::rc::Rc::ptr_eq(a, b),
         (Val::Opt(a), Val::Opt(b)) => unchanged(a, b),
-        (Val::Unit, Val::Unit) | (Val::Zip(_), Val::Zip(_)) => true,
+        (Val::Unit, Val::Unit) | (Val::Zip(_), Val::Zip(_)) | (Val::Seq(_), Val::Seq(_)) => true,
         _ => false,
     }
 }

@@ -5,6 +5,7 @@
 //!   fields      structs as their fields                fields.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
+//!   sequence    what loops run over                     sequence.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
@@ -36,6 +37,7 @@ mod lower;
 mod map;
 mod method;
 mod reverse;
+mod sequence;
 mod signature;
 mod tape;
 mod transpose;

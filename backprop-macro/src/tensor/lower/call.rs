@@ -48,6 +48,21 @@ impl Lower<'_> {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
                 };
                 let rank = array_rank(args.first());
+                let mut active = false;
+                for a in &args {
+                    active |= self.reads_values(a)?;
+                }
+                if active {
+                    let (mut all, mut lengths) = (Vec::new(), Vec::new());
+                    let whole: syn::Expr = {
+                        let args = args.iter();
+                        syn::parse_quote!([#(#args),*])
+                    };
+                    if !rows(&whole, 0, &mut lengths, &mut all) {
+                        return self.reject(mac, &errors::TENSOR_EXPRESSION);
+                    }
+                    return self.listed(&all, &lengths, mac);
+                }
                 let all: Result<Vec<syn::Expr>> = args.iter().map(|e| self.constant(e)).collect();
                 let (path, all) = (&mac.path, all?);
                 let v = self.constant_tensor(quote!(#path![#(#all),*]), Some(rank), mac.span());
@@ -127,22 +142,9 @@ impl Lower<'_> {
             // A closure of this function's: inlined.
             let mut args = Vec::new();
             for a in &c.args {
-                args.push(self.expr(a)?);
+                args.push(self.bindable(a, None)?);
             }
-            if args.len() != closure.inputs.len() {
-                return self.reject(c, &errors::CLOSURE);
-            }
-            self.scopes.push(Scope::new());
-            for (ident, val) in &closure.captured {
-                self.declare(ident, val.clone());
-            }
-            let mut bound = Ok(());
-            for (p, a) in closure.inputs.iter().zip(args) {
-                bound = bound.and(self.bind(p, a, None));
-            }
-            let val = bound.and_then(|()| self.expr(&closure.body));
-            self.scopes.pop();
-            return val;
+            return self.inlined(&closure, args, c);
         }
         let segments: Vec<String> = path
             .path
@@ -160,12 +162,27 @@ impl Lower<'_> {
             return self.constructor(c, path, base, &last);
         }
         if holder == "Zip" && last == "from" && c.args.len() == 1 {
-            let v = self.tensor(&c.args[0])?;
+            let part = self.zip_part(&c.args[0])?;
+            self.part_value(&part, c)?;
             return Ok(Val::Zip(Zip {
-                parts: vec![Val::Tensor(v)],
+                parts: vec![part],
                 pattern: Nest::Part(0),
                 by_ref: true,
             }));
+        }
+        if holder == "mem" && (last == "swap" || last == "replace") && c.args.len() == 2 {
+            let first = self.borrowed_by(&c.args[0])?;
+            let old = self.read(&first)?;
+            if last == "swap" {
+                let second = self.borrowed_by(&c.args[1])?;
+                let other = self.read(&second)?;
+                self.store(&second, old, c)?;
+                self.store(&first, other, c)?;
+                return Ok(Val::Unit);
+            }
+            let new = self.expr(&c.args[1])?;
+            self.store(&first, new, c)?;
+            return Ok(old);
         }
         if last == "concatenate" || last == "stack" {
             // `ndarray::concatenate(Axis(0), &[a.view(), b.view()])`, a `Result`.
@@ -196,6 +213,14 @@ impl Lower<'_> {
             .all(|v| matches!(v, Val::Const(_) | Val::Scalar(_)));
         if !scalars {
             return self.annotated(c, path);
+        }
+        if ["arr1", "aview1"].contains(&last.as_str())
+            && let [list] = c.args.iter().collect::<Vec<_>>().as_slice()
+            && let syn::Expr::Reference(r) = bare(list)
+            && let syn::Expr::Array(a) = bare(&r.expr)
+        {
+            let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
+            return self.listed(&all, &[all.len()], c);
         }
         // A function of scalars: the scalar compiler knows what it is.
         let mut operands = Vec::new();
@@ -266,6 +291,69 @@ impl Lower<'_> {
                 };
                 Ok(Val::Tensor(self.map(body, operands, Some(dim), span)))
             }
+            ("from_shape_fn", [shape, f]) if self.reads_values(f)? => {
+                let rank = match fixed {
+                    Some(rank) => rank,
+                    None => self.shape_rank(shape)?,
+                };
+                self.tabulated(shape, rank, f, c)
+            }
+            ("from_vec" | "from_iter" | "from", [list]) if self.reads_values(list)? => {
+                let list = match bare(list) {
+                    syn::Expr::Macro(m) if m.mac.path.is_ident("vec") => {
+                        let parsed = syn::parse2(m.mac.tokens.clone());
+                        return match parsed {
+                            Ok(List(all)) => self.listed(&all, &[all.len()], c),
+                            Err(_) => self.reject(list, &errors::TENSOR_EXPRESSION),
+                        };
+                    }
+                    syn::Expr::Array(a) => {
+                        let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
+                        return self.listed(&all, &[all.len()], c);
+                    }
+                    other => other,
+                };
+                match self.expr(list)? {
+                    Val::Tensor(v) if self.g.rank(v) == Some(1) => Ok(Val::Tensor(v)),
+                    Val::Seq(s) => self.collected(&s, c),
+                    Val::Zip(z) => {
+                        let v = self.single(&z, c)?;
+                        match self.g.rank(v) {
+                            Some(1) => Ok(Val::Tensor(v)),
+                            _ => self.reject(list, &errors::TENSOR_RANK),
+                        }
+                    }
+                    _ => self.reject(list, &errors::TENSOR_EXPRESSION),
+                }
+            }
+            ("from_diag", [v]) if self.reads_values(v)? => {
+                let v = self.tensor(v)?;
+                let (Some(1), Some(d)) = (self.g.rank(v), self.g.dim(v)) else {
+                    return self.reject(c, &errors::TENSOR_RANK);
+                };
+                let n = crate::tensor::emit::dim_name(d);
+                let dim = self
+                    .g
+                    .new_dim(DimOp::Given(quote!((#n[0], #n[0])), None), Some(2));
+                let zero = self.sig.elem.zero();
+                let zeros = self.map(syn::parse_quote!(#zero), Vec::new(), Some(dim), span);
+                let view = View {
+                    form: quote!(.into_diag()),
+                    whole: false,
+                };
+                let v = self.assign_part(zeros, Val::Tensor(v), view, Some(1), c)?;
+                Ok(Val::Tensor(v))
+            }
+            ("linspace" | "range" | "logspace" | "geomspace", _) if fixed.is_none() => {
+                let e = self.constant(&syn::Expr::Call(c.clone()))?;
+                let v = self.constant_tensor(e.to_token_stream(), Some(1), span);
+                Ok(Val::Tensor(v))
+            }
+            ("eye", [_]) if fixed.is_none() => {
+                let e = self.constant(&syn::Expr::Call(c.clone()))?;
+                let v = self.constant_tensor(e.to_token_stream(), Some(2), span);
+                Ok(Val::Tensor(v))
+            }
             _ => {
                 let Some(rank) = fixed.or(if name == "from_vec" {
                     Some(Some(1))
@@ -314,6 +402,36 @@ impl Lower<'_> {
     pub fn given(&mut self, shape: &syn::Expr, rank: Rank, of: Option<Dim>) -> Result<Dim> {
         let shape = self.argument(shape)?;
         Ok(self.g.new_dim(DimOp::Given(shape, of), rank))
+    }
+}
+
+/// The elements of nested brackets, and how many there are on each level; false where they are ragged.
+fn rows(e: &syn::Expr, level: usize, lengths: &mut Vec<usize>, out: &mut Vec<syn::Expr>) -> bool {
+    let syn::Expr::Array(a) = bare(e) else {
+        out.push(e.clone());
+        return level == lengths.len();
+    };
+    if lengths.len() == level {
+        lengths.push(a.elems.len());
+    }
+    lengths[level] == a.elems.len() && a.elems.iter().all(|e| rows(e, level + 1, lengths, out))
+}
+
+/// Expressions between commas.
+struct List(Vec<syn::Expr>);
+impl syn::parse::Parse for List {
+    fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+        let all =
+            syn::punctuated::Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated(input)?;
+        Ok(List(all.into_iter().collect()))
+    }
+}
+
+fn bare(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => bare(&p.expr),
+        syn::Expr::Group(p) => bare(&p.expr),
+        other => other,
     }
 }
 

@@ -28,13 +28,30 @@ impl Lower<'_> {
             c.inputs.iter().for_each(|p| own.visit_pat(p));
             own.0
         };
+        let mut changed = Changed::default();
+        changed.visit_expr(&body);
         for ident in names.0 {
             if params.contains(&ident.to_string()) {
                 continue;
             }
-            if let Some(val) = self.find(&ident)? {
-                captured.push((ident, val));
+            let Some(val) = self.find(&ident)? else {
+                continue;
+            };
+            // A variable that the closure changes is the one outside, unless it is moved into it.
+            if changed.0.contains(&ident.to_string())
+                && let Some(place) = self.place_of(&ident)
+            {
+                if c.capture.is_some() {
+                    return self.errors_named(&ident, &errors::TENSOR_BORROW);
+                }
+                let captured_place = Place {
+                    captured: !matches!(self.peek(&ident), Some(Val::Place(_))),
+                    ..place
+                };
+                captured.push((ident, Val::Place(captured_place)));
+                continue;
             }
+            captured.push((ident, val));
         }
         Ok(Val::Closure(Rc::new(Closure {
             inputs: c.inputs.iter().cloned().collect(),
@@ -141,6 +158,76 @@ impl Lower<'_> {
         }
     }
 }
+
+/// The names through which something is changed.
+#[derive(Default)]
+pub struct Changed(pub BTreeSet<String>);
+
+impl Changed {
+    fn at(&mut self, e: &syn::Expr) {
+        match e {
+            syn::Expr::Paren(p) => self.at(&p.expr),
+            syn::Expr::Group(p) => self.at(&p.expr),
+            syn::Expr::Unary(u) => self.at(&u.expr),
+            syn::Expr::Index(i) => self.at(&i.expr),
+            syn::Expr::Field(f) => self.at(&f.base),
+            syn::Expr::MethodCall(m) => self.at(&m.receiver),
+            syn::Expr::Reference(r) => self.at(&r.expr),
+            syn::Expr::Path(p) => {
+                if let Some(ident) = p.path.get_ident() {
+                    self.0.insert(ident.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Changed {
+    fn visit_expr_assign(&mut self, a: &'ast syn::ExprAssign) {
+        self.at(&a.left);
+        syn::visit::visit_expr_assign(self, a);
+    }
+
+    fn visit_expr_binary(&mut self, b: &'ast syn::ExprBinary) {
+        if assigns(&b.op) {
+            self.at(&b.left);
+        }
+        syn::visit::visit_expr_binary(self, b);
+    }
+
+    fn visit_expr_reference(&mut self, r: &'ast syn::ExprReference) {
+        if r.mutability.is_some() {
+            self.at(&r.expr);
+        }
+        syn::visit::visit_expr_reference(self, r);
+    }
+
+    fn visit_expr_method_call(&mut self, m: &'ast syn::ExprMethodCall) {
+        let name = m.method.to_string();
+        if name.ends_with("_mut") || name.ends_with("_inplace") || IN_PLACE.contains(&name.as_str())
+        {
+            self.at(&m.receiver);
+        }
+        syn::visit::visit_expr_method_call(self, m);
+    }
+}
+
+/// Methods that change what they are called on, beside those whose name says so.
+pub const IN_PLACE: [&str; 12] = [
+    "assign",
+    "fill",
+    "scaled_add",
+    "zip_mut_with",
+    "swap",
+    "swap_axes",
+    "invert_axis",
+    "push",
+    "pop",
+    "clear",
+    "truncate",
+    "sort",
+];
 
 fn strip(pat: &syn::Pat) -> &syn::Pat {
     match pat {

@@ -11,6 +11,10 @@ impl Lower<'_> {
         match e {
             syn::Expr::Paren(p) => self.expr(&p.expr),
             syn::Expr::Group(p) => self.expr(&p.expr),
+            syn::Expr::Reference(r) if r.mutability.is_some() => {
+                // Where nothing follows it, what is stored to it would be lost.
+                self.reject(e, &errors::TENSOR_BORROW)
+            }
             syn::Expr::Reference(r) => self.expr(&r.expr),
             syn::Expr::Block(b) if b.label.is_none() => self.block(&b.block),
             syn::Expr::Closure(c) => self.closure(c),
@@ -50,6 +54,9 @@ impl Lower<'_> {
             }
             syn::Expr::Binary(b) => self.binary_expr(b),
             syn::Expr::Assign(a) => self.assignment(a),
+            syn::Expr::MethodCall(m) if mutable_view(&m.method.to_string()) => {
+                self.reject(&m.method, &errors::TENSOR_BORROW)
+            }
             syn::Expr::MethodCall(m) => self.method(m),
             syn::Expr::Call(c) => self.call(c),
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
@@ -75,6 +82,7 @@ impl Lower<'_> {
             syn::Expr::If(i) => self.branch(i),
             syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
                 Some(items) => self.unrolled(f, items),
+                None if self.each_loop(f)? => Ok(Val::Unit),
                 None => self.counted_loop(f),
             },
             _ => Ok(Val::Const(self.constant(e)?)),
@@ -107,13 +115,11 @@ impl Lower<'_> {
     /// A loop written out, one iteration after another.
     pub fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
         for item in &items {
-            let val = self.expr(item)?;
-            self.scopes.push(Scope::new());
-            let done = self
-                .bind(&f.pat, val, None)
-                .and_then(|()| self.block(&f.body));
-            self.scopes.pop();
-            done?;
+            let val = self.bindable(item, None)?;
+            self.scoped(|l| {
+                l.bind(&f.pat, val, None)?;
+                l.block(&f.body)
+            })?;
         }
         Ok(Val::Unit)
     }

@@ -15,13 +15,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use syn::spanned::Spanned;
 
+mod borrow;
 mod call;
 mod closure;
 mod constants;
 mod expr;
 mod place;
 mod stmt;
+mod tabulate;
 
+pub use borrow::{Place, mutable_view};
 pub use constants::{Bound, Names, SHAPE_QUERIES, assigns, const_name, simple};
 
 /// What an expression stands for.
@@ -38,8 +41,12 @@ pub enum Val {
     /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
     Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
     Closure(Rc<Closure>),
+    /// A variable, or a part of one, borrowed mutably.
+    Place(Place),
     /// `Some` of it, or an `Ok`, to be unwrapped.
     Opt(Box<Val>),
+    /// What a loop can run over, item by item.
+    Seq(Rc<crate::tensor::sequence::Sequence>),
     /// `Zip`, and iterators over all elements: the elements of several tensors.
     Zip(Zip),
 }
@@ -227,13 +234,25 @@ impl Lower<'_> {
                 *name = Some(ident.to_string().trim_start_matches("r#").to_string());
             }
         }
-        let context = crate::lower::hygiene(ident);
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let of_this_name = self.scopes.last().and_then(|s| s.get(&text));
+        if of_this_name.is_some_and(|all| all.iter().any(|(c, _)| *c == context)) {
+            // What is shadowed may still be borrowed.
+            self.scopes.push(Scope::new());
+        }
         let Some(scope) = self.scopes.last_mut() else {
             return;
         };
-        let entries = scope.entry(ident.to_string()).or_default();
-        entries.retain(|(c, _)| *c != context);
-        entries.push((context, val));
+        scope.entry(text).or_default().push((context, val));
+    }
+
+    /// What `body` makes of a scope of its own.
+    pub fn scoped<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let depth = self.scopes.len();
+        self.scopes.push(Scope::new());
+        let out = body(self);
+        self.scopes.truncate(depth);
+        out
     }
 
     /// What a name stands for, if it is a local's.
@@ -248,7 +267,15 @@ impl Lower<'_> {
         entries.find(|(c, _)| *c == context).map(|e| &e.1)
     }
 
-    pub fn find(&self, ident: &Ident) -> Result<Option<Val>> {
+    /// What a name stands for now; what a borrow leads to.
+    pub fn find(&mut self, ident: &Ident) -> Result<Option<Val>> {
+        match self.found(ident)? {
+            Some(Val::Place(place)) => self.read(&place).map(Some),
+            found => Ok(found),
+        }
+    }
+
+    fn found(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
         for scope in self.scopes.iter().rev() {

@@ -8,17 +8,17 @@ use syn::spanned::Spanned;
 
 impl Lower<'_> {
     pub fn block(&mut self, block: &syn::Block) -> Result<Val> {
-        self.scopes.push(Scope::new());
-        let mut last = Ok(Val::Unit);
-        let count = block.stmts.len();
-        for (k, stmt) in block.stmts.iter().enumerate() {
-            let val = self.stmt(stmt);
-            if k + 1 == count || val.is_err() {
-                last = last.and(val);
+        self.scoped(|l| {
+            let mut last = Ok(Val::Unit);
+            let count = block.stmts.len();
+            for (k, stmt) in block.stmts.iter().enumerate() {
+                let val = l.stmt(stmt);
+                if k + 1 == count || val.is_err() {
+                    last = last.and(val);
+                }
             }
-        }
-        self.scopes.pop();
-        last
+            last
+        })
     }
 
     pub fn stmt(&mut self, stmt: &syn::Stmt) -> Result<Val> {
@@ -34,7 +34,7 @@ impl Lower<'_> {
                     syn::Pat::Type(t) => (&*t.pat, Some(&*t.ty)),
                     pat => (pat, None),
                 };
-                let val = self.typed(&init.expr, ty);
+                let val = self.bindable(&init.expr, ty);
                 match val {
                     Ok(val) => self.bind(pat, val, ty)?,
                     Err(Rejected) => return Err(Rejected),

@@ -8,6 +8,7 @@ use crate::tensor::lower::{Lower, Nest, SHAPE_QUERIES, Val, Zip};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+mod each;
 mod lanes;
 mod sums;
 mod view;
@@ -39,12 +40,16 @@ const ELEMENTWISE: [&str; 35] = [
 
 impl Lower<'_> {
     pub fn method(&mut self, m: &syn::ExprMethodCall) -> Result<Val> {
-        let receiver = self.expr(&m.receiver)?;
+        let receiver = match self.borrow(&m.receiver)? {
+            Some(place) => self.read(&place)?,
+            None => self.expr(&m.receiver)?,
+        };
         let name = m.method.to_string();
         match receiver {
             Val::Tensor(v) => self.tensor_method(m, &name, v),
             Val::Scalar(v) => self.scalar_method(m, &name, v),
             Val::Zip(z) => self.zip_method(m, &name, z),
+            Val::Seq(s) => self.sequence_method(m, &name, s),
             Val::Opt(inner) => match name.as_str() {
                 "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
@@ -180,6 +185,18 @@ impl Lower<'_> {
                 self.update(&m.receiver, Val::Tensor(new), None, m)?;
                 Ok(Val::Unit)
             }
+            ("map_inplace" | "par_map_inplace", [f]) => {
+                let place = self.borrowed(&m.receiver)?;
+                self.each(vec![Val::Place(place)], f, m)
+            }
+            ("zip_mut_with", [other, f]) => {
+                let place = self.borrowed(&m.receiver)?;
+                let other = self.tensor(other)?;
+                if let Some(d) = self.g.dim(other).filter(|&d| d != dim) {
+                    self.g.new_dim(DimOp::Into(dim, d), rank);
+                }
+                self.each(vec![Val::Place(place), Val::Tensor(other)], f, m)
+            }
             ("scaled_add", [alpha, other]) => {
                 let other = self.expr(other)?;
                 let alpha = self.expr(alpha)?;
@@ -189,31 +206,26 @@ impl Lower<'_> {
             }
             ("assign", [other]) => {
                 let other = self.expr(other)?;
-                if self.whole_or_part(m)?.is_none() {
-                    // The whole of a local: broadcast to its shape.
-                    let new = self.broadcast_into(v, other, m)?;
-                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
-                    return Ok(Val::Unit);
-                }
-                self.update(&m.receiver, other, None, m)?;
+                let place = self.borrowed(&m.receiver)?;
+                let new = match &place.view {
+                    Some(_) => other,
+                    None => Val::Tensor(self.broadcast_into(v, other, m)?),
+                };
+                self.store(&place, new, m)?;
                 Ok(Val::Unit)
             }
             ("fill", [x]) => {
                 let x = self.expr(x)?;
-                if self.whole_or_part(m)?.is_some() {
-                    self.update(&m.receiver, x, None, m)?;
-                } else {
-                    let (body, operands) = match x {
-                        Val::Const(e) => (e, Vec::new()),
-                        Val::Scalar(s) => {
-                            let a = operand(s);
-                            (syn::parse_quote!(#a), vec![s])
-                        }
-                        _ => return self.reject(m, &errors::TENSOR_EXPRESSION),
-                    };
-                    let new = self.map(body, operands, Some(dim), span);
-                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
-                }
+                let (body, operands) = match x {
+                    Val::Const(e) => (e, Vec::new()),
+                    Val::Scalar(s) => {
+                        let a = operand(s);
+                        (syn::parse_quote!(#a), vec![s])
+                    }
+                    _ => return self.reject(m, &errors::TENSOR_EXPRESSION),
+                };
+                let new = self.map(body, operands, Some(dim), span);
+                self.update(&m.receiver, Val::Tensor(new), None, m)?;
                 Ok(Val::Unit)
             }
             ("dot", [other]) => {
@@ -363,12 +375,24 @@ impl Lower<'_> {
                     .push(Op::Select(v, axis, indices), Ty::Tensor(rank, dim), span);
                 Ok(Val::Tensor(v))
             }
-            ("iter" | "into_iter" | "iter_mut", []) => Ok(Val::Zip(Zip {
+            ("iter_mut", []) => {
+                let place = self.borrowed(&m.receiver)?;
+                Ok(Val::Zip(Zip {
+                    parts: vec![Val::Place(place)],
+                    pattern: Nest::Part(0),
+                    by_ref: true,
+                }))
+            }
+            ("iter" | "into_iter", []) => Ok(Val::Zip(Zip {
                 parts: vec![Val::Tensor(v)],
                 pattern: Nest::Part(0),
                 by_ref: true,
             })),
             _ => match self.view_mut(m, v)? {
+                None => match self.parts_of(m, v)? {
+                    Some(s) => Ok(Val::Seq(std::rc::Rc::new(s))),
+                    None => Err(self.unknown(m)),
+                },
                 Some((view, rank)) => {
                     let v = self.view(v, view, rank, span)?;
                     Ok(if name.starts_with("into_dimensionality") {
@@ -377,7 +401,6 @@ impl Lower<'_> {
                         Val::Tensor(v)
                     })
                 }
-                None => Err(self.unknown(m)),
             },
         }
     }

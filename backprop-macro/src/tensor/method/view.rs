@@ -6,17 +6,6 @@ use crate::tensor::lower::{Lower, SpanOf, Val, simple};
 use quote::{ToTokens, quote};
 
 impl Lower<'_> {
-    /// The view that the receiver of `assign` or `fill` is, where it is a part.
-    pub fn whole_or_part(&mut self, m: &syn::ExprMethodCall) -> Result<Option<(View, Rank)>> {
-        match &*m.receiver {
-            syn::Expr::MethodCall(inner) => {
-                let base = self.tensor(&inner.receiver)?;
-                self.view_mut(inner, base)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// A value broadcast to the shape of a tensor.
     pub fn broadcast_into(&mut self, to: V, value: Val, at: &dyn ToTokens) -> Result<V> {
         let Some(dim) = self.g.dim(to) else {
