@@ -134,7 +134,11 @@ impl Emit<'_> {
 
     pub(super) fn uniform(&self, l: LoopId) -> bool {
         let tape = &self.g().looped(l).tape;
-        tape.len() > 1 && tape.iter().all(|id| self.g().is_float(*id))
+        let float = |id: &Id| self.g().types.float(self.g().ty(*id));
+        tape.len() > 1
+            && tape
+                .iter()
+                .all(|id| self.g().is_float(*id) && float(id) == float(&tape[0]))
     }
 
     /// What a tape's element looks like, from its parts.

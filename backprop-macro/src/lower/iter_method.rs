@@ -16,6 +16,35 @@ use quote::quote;
 use std::rc::Rc;
 
 impl Lower<'_> {
+    /// `sum::<usize>()`, `product::<i32>()`: constant arithmetic, which may overflow as the user's would.
+    fn integer_total(
+        &mut self,
+        x: &syn::ExprMethodCall,
+        iter: &Rc<Iter>,
+        kind: Kind,
+        sum: bool,
+    ) -> Result<Val> {
+        let ty = self.g.types.fresh(kind);
+        let (init, op) = if sum {
+            (quote!(0), quote!(+))
+        } else {
+            (quote!(1), quote!(*))
+        };
+        let init = self.g.opaque_tokens(init, ty);
+        let acc = self.new_var("total".into(), Val::Num(init), true);
+        self.each(iter, None, x.method.span(), "k", |l, item| {
+            let item = l.num(item, x)?;
+            let old = l.read(acc);
+            let old = l.num(old, x)?;
+            let item_ty = l.g.ty(item);
+            l.g.types.unify(ty, item_ty);
+            let new = l.pinned(|g| g.opaque_binary(op, old, item, ty, false));
+            l.write(acc, new);
+            Ok(())
+        })?;
+        Ok(self.read(acc))
+    }
+
     pub(super) fn iter_method(
         &mut self,
         x: &syn::ExprMethodCall,
@@ -226,7 +255,7 @@ impl Lower<'_> {
                 {
                     let kind = super::kind_of(t, &self.sig.names);
                     if matches!(kind, Kind::Int(_)) {
-                        return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                        return self.integer_total(x, &iter, kind, name == "sum");
                     }
                     self.learn_type(&Val::Num(init), t);
                 }
