@@ -32,7 +32,10 @@ impl Lower<'_> {
                 let a = operand(s);
                 (syn::parse_quote!(#a), Some(s))
             }
-            _ => return self.reject(init, &errors::NOT_SCALAR),
+            _ => {
+                let what = "an array or a tuple";
+                return Err(self.errors.reject_named(init, &errors::NOT_SCALAR, what));
+            }
         };
         operands.extend(more);
         let t = self.sig.elem.tokens();
