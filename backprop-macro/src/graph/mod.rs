@@ -116,6 +116,8 @@ pub enum OpaqueForm {
     Index,
     /// `matches!(operand, pattern)`
     Matches(TokenStream),
+    /// What a name in a pattern is bound to where the operand matches; anything of its type where it does not.
+    Bound(TokenStream, proc_macro2::Ident),
 }
 
 /// What a node computes.
