@@ -6,14 +6,9 @@
 
 use crate::errors::{self, Result};
 use crate::tensor::emit::scalar_name;
-use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, SHAPE_QUERIES, Scope, Val};
-use proc_macro2::{Ident, Span};
+use crate::tensor::lower::{Lower, SHAPE_QUERIES, Val};
 use quote::{ToTokens, quote};
 use syn::visit::Visit;
-
-/// How deep branches may be nested, a chain of early returns included.
-const MAX_BRANCHES: usize = 8;
 
 /// What an expression would need to be constant Rust.
 struct Constant<'l, 'a> {
@@ -47,16 +42,60 @@ impl<'ast> Visit<'ast> for Constant<'_, '_> {
     }
 }
 
-/// What both sides give.
-#[derive(Clone, Copy, PartialEq)]
-enum Gives {
-    Nothing,
-    Constant,
-    Float,
-    Tensor(Rank),
-}
-
 impl Lower<'_> {
+    /// Whether an expression is constant Rust.
+    pub fn is_constant(&self, e: &syn::Expr) -> bool {
+        let mut constant = Constant { l: self, yes: true };
+        constant.visit_expr(e);
+        constant.yes
+    }
+
+    /// `match` of something constant: branches, one after another.
+    pub fn arms(&mut self, m: &syn::ExprMatch) -> Result<Val> {
+        let Val::Const(of) = self.expr(&m.expr)? else {
+            return self.reject(&m.expr, &errors::TENSOR_EXPRESSION);
+        };
+        let of = self.constant_name(of.to_token_stream());
+        let mut otherwise: Option<syn::Expr> = None;
+        for arm in m.arms.iter().rev() {
+            let (pat, guard) = match &arm.pat {
+                syn::Pat::Guard(g) => (&*g.pat, Some(&*g.guard)),
+                pat => (pat, None),
+            };
+            let mut bound = crate::tensor::lower::Bound::default();
+            bound.visit_pat(pat);
+            // A name that begins like a variable's would be bound; others are constants.
+            let binds = bound
+                .0
+                .iter()
+                .any(|n| n.starts_with(|c: char| c.is_lowercase() || c == '_'));
+            if binds || guard.is_some() && otherwise.is_none() {
+                return self.reject(&arm.pat, &errors::PATTERN);
+            }
+            let body = &arm.body;
+            let body: syn::Expr = match &**body {
+                syn::Expr::Block(_) => (**body).clone(),
+                other => syn::parse_quote!({ #other }),
+            };
+            otherwise = Some(match otherwise {
+                // The last arm takes what is left.
+                None => body,
+                Some(rest) => {
+                    let guard = guard.map(|e| quote!(&& (#e)));
+                    let rest: syn::Expr = match rest {
+                        syn::Expr::Block(_) | syn::Expr::If(_) => rest,
+                        other => syn::parse_quote!({ #other }),
+                    };
+                    syn::parse_quote!(if ::core::matches!(#of, #pat) #guard #body else #rest)
+                }
+            });
+        }
+        match otherwise {
+            Some(e) => self.expr(&e),
+            None => self.reject(m, &errors::TENSOR_EXPRESSION),
+        }
+    }
+
     /// `if`: constant Rust, or two bodies.
     pub fn branch(&mut self, e: &syn::ExprIf) -> Result<Val> {
         let mut constant = Constant { l: self, yes: true };
@@ -64,103 +103,26 @@ impl Lower<'_> {
         if constant.yes {
             return Ok(Val::Const(self.constant(&syn::Expr::If(e.clone()))?));
         }
-        // A side is lowered three times: to learn what it gives, what it changes, and for good.
-        if self.branches == MAX_BRANCHES {
-            return self.reject(&e.cond, &errors::TENSOR_NESTED);
-        }
-        self.branches += 1;
-        let val = self.sides(e);
-        self.branches -= 1;
-        val
-    }
-
-    /// An `if` with two bodies.
-    fn sides(&mut self, e: &syn::ExprIf) -> Result<Val> {
         let condition = self.condition(&e.cond)?;
         let taken = self.constant_name(condition.to_token_stream());
         let yes = self
             .g
             .new_const(quote!(::core::primitive::usize::from(#taken)));
+        let then = self.once(yes, &e.cond, None, &|l| l.block(&e.then_branch))?;
+        let Some((_, other)) = &e.else_branch else {
+            return match then {
+                Val::Unit => Ok(Val::Unit),
+                _ => self.reject(&e.cond, &errors::TENSOR_SIDES),
+            };
+        };
         let no = self
             .g
             .new_const(quote!(::core::primitive::usize::from(!#taken)));
-        let then = |l: &mut Self| l.block(&e.then_branch);
-        let otherwise = |l: &mut Self| match &e.else_branch {
-            Some((_, other)) => l.expr(other),
-            None => Ok(Val::Unit),
-        };
-        let gives = match (
-            self.try_out(&then, &e.cond)?,
-            self.try_out(&otherwise, &e.cond)?,
-        ) {
-            (a, b) if a == b => a,
-            (Gives::Float, Gives::Constant) | (Gives::Constant, Gives::Float) => Gives::Float,
-            _ => return self.reject(&e.cond, &errors::TENSOR_SIDES),
-        };
-        let name = Ident::new("__if", Span::mixed_site());
-        let span = e.if_token.span;
-        let depth = self.scopes.len();
-        self.scopes.push(Scope::new());
-        match gives {
-            Gives::Tensor(rank) => {
-                let none = self.constant_tensor(quote!(::backprop::tensor::empty()), rank, span);
-                self.declare(&name, Val::Tensor(none));
-            }
-            Gives::Float | Gives::Constant => {
-                let none = self.map(syn::parse_quote!(0.0), Vec::new(), None, span);
-                self.declare(&name, Val::Scalar(none));
-            }
-            Gives::Nothing => {}
-        }
-        let mut side = |count: C, body: &dyn Fn(&mut Self) -> Result<Val>| {
-            self.repeated(count, &e.cond, &|l, _| {
-                let val = body(l)?;
-                let val = match (gives, val) {
-                    (Gives::Nothing, _) => return Ok(()),
-                    (Gives::Tensor(_), val) => val,
-                    (_, val) => Val::Scalar(l.scalar_value(val, &e.cond)?),
-                };
-                l.assign(&name, val)
-            })
-        };
-        let done = side(yes, &then).and_then(|()| match &e.else_branch {
-            Some(_) => side(no, &otherwise),
-            None => Ok(()),
-        });
-        let val = match gives {
-            Gives::Nothing => Some(Val::Unit),
-            _ => self.peek(&name).cloned(),
-        };
-        self.scopes.truncate(depth);
-        done?;
-        match val {
-            Some(val) => Ok(val),
-            None => self.reject(&e.cond, &errors::TENSOR_SIDES),
-        }
-    }
-
-    /// What a side gives, without lowering it for good.
-    fn try_out(
-        &mut self,
-        side: &dyn Fn(&mut Self) -> Result<Val>,
-        at: &syn::Expr,
-    ) -> Result<Gives> {
-        let (graph, scopes, items) = (self.g.clone(), self.scopes.clone(), self.items.len());
-        let val = side(self);
-        let gives = match val? {
-            Val::Unit => Gives::Nothing,
-            Val::Const(_) => Gives::Constant,
-            Val::Scalar(_) => Gives::Float,
-            Val::Tensor(v) => Gives::Tensor(self.g.rank(v)),
-            _ => return self.reject(at, &errors::TENSOR_SIDES),
-        };
-        (self.g, self.scopes) = (graph, scopes);
-        self.items.truncate(items);
-        Ok(gives)
+        self.once(no, &e.cond, Some(then), &|l| l.expr(other))
     }
 
     /// A condition: constant Rust, in which floats of the function may be compared.
-    fn condition(&mut self, e: &syn::Expr) -> Result<syn::Expr> {
+    pub fn condition(&mut self, e: &syn::Expr) -> Result<syn::Expr> {
         match e {
             syn::Expr::Paren(p) => self.condition(&p.expr),
             syn::Expr::Group(p) => self.condition(&p.expr),
@@ -173,8 +135,28 @@ impl Lower<'_> {
                 let op = &b.op;
                 match op {
                     And(_) | Or(_) => {
-                        let (x, y) = (self.condition(&b.left)?, self.condition(&b.right)?);
-                        Ok(syn::parse_quote!((#x #op #y)))
+                        let x = self.condition(&b.left)?;
+                        let mut constant = Constant { l: self, yes: true };
+                        constant.visit_expr(&b.right);
+                        if constant.yes {
+                            let y = self.condition(&b.right)?;
+                            return Ok(syn::parse_quote!((#x #op #y)));
+                        }
+                        // The right side is not run where the left one decides: it may read what is not there.
+                        let x = self.constant_name(x.to_token_stream());
+                        let (go, otherwise) = match op {
+                            And(_) => (quote!(#x), quote!(false)),
+                            _ => (quote!(!#x), quote!(true)),
+                        };
+                        let count = quote!(::core::primitive::usize::from(#go));
+                        let count = self.g.new_const(count);
+                        let otherwise = Val::Const(syn::parse_quote!(#otherwise));
+                        match self.once(count, e, Some(otherwise), &|l| {
+                            l.condition(&b.right).map(Val::Const)
+                        })? {
+                            Val::Const(e) => Ok(e),
+                            _ => self.reject(e, &errors::TENSOR_EXPRESSION),
+                        }
                     }
                     Lt(_) | Le(_) | Gt(_) | Ge(_) | Eq(_) | Ne(_) => {
                         let mut constant = Constant { l: self, yes: true };

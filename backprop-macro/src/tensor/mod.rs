@@ -3,6 +3,7 @@
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
+//!   ways_out    ways out of loops as flags             ways_out.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
@@ -39,6 +40,7 @@ mod sequence;
 mod signature;
 mod tape;
 mod transpose;
+mod ways_out;
 
 use crate::errors::Errors;
 use crate::options::Options;
