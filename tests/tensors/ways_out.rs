@@ -307,19 +307,6 @@ functions! {
         s
     }
 
-    fn bisect(z, v, k) {
-        let (mut lo, mut hi) = (0.0, 4.0);
-        for _ in 0..20 {
-            let m = 0.5 * (lo + hi);
-            if m * m > k {
-                hi = m;
-            } else {
-                lo = m;
-            }
-        }
-        (lo + hi) * v.sum()
-    }
-
     fn armijo(z, v, k) {
         let g = z.dot(v);
         let mut t = k;

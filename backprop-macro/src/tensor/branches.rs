@@ -1,12 +1,14 @@
 //! Branches: the front end.
 //!
-//! In: an `if`. Out: two bodies of the graph, each run once or not at all: for as often as its condition holds. Only what is taken is
-//! run, forward and backward; the condition may read floats, which are then kept. The value of an `if` is a variable of its own, which both sides
-//! set. What must hold: both sides give a tensor of one rank, or a float, or nothing.
+//! In: an `if`, or a `match` of constants. Out: two bodies of the graph, each run once or not at all: for as often as its condition holds. Only
+//! what is taken is run, forward and backward; the condition may read floats, which are then kept. The value of an `if` is what both sides
+//! set. What must hold: both sides give values of one form, of tensors of one rank, floats, integers and flags; each is lowered once.
 
-use crate::errors::{self, Result};
+use crate::errors::{self, Rejected, Result};
+use crate::tensor::carried::{Changed, Inside};
 use crate::tensor::emit::scalar_name;
-use crate::tensor::lower::{Lower, SHAPE_QUERIES, Val};
+use crate::tensor::graph::*;
+use crate::tensor::lower::{Lower, SHAPE_QUERIES, SpanOf, Val};
 use quote::{ToTokens, quote};
 use syn::visit::Visit;
 
@@ -121,6 +123,107 @@ impl Lower<'_> {
         self.once(no, &e.cond, Some(then), &|l| l.expr(other))
     }
 
+    /// A body that is run once or not at all, for as often as `count` says; and the value that it gives, beside what `value` was where
+    /// it is not run. It is lowered once: variables of the function are read where they stand.
+    pub fn once(
+        &mut self,
+        count: C,
+        at: &dyn ToTokens,
+        value: Option<Val>,
+        body: &dyn Fn(&mut Self) -> Result<Val>,
+    ) -> Result<Val> {
+        let span = at.span_of();
+        let id = self.open_loop(Some(count));
+        let outside = (std::mem::take(&mut self.g.stmts), self.g.region);
+        self.g.region = id + 1;
+        let before = self.scopes.clone();
+        let given = self.scoped(body)?;
+        let mut within = std::mem::replace(&mut self.g.stmts, outside.0);
+        self.g.region = outside.1;
+
+        let mut pairs: Vec<(Option<Changed>, Val, Val)> = Vec::new();
+        for mut c in self.differences(&before) {
+            let old = before[c.scope]
+                .get(&c.name)
+                .into_iter()
+                .flatten()
+                .find(|(context, _)| *context == c.context)
+                .map(|e| e.1.clone());
+            let (Some(old), Some(now)) = (old, self.entry(&c).map(|v| v.clone())) else {
+                return Err(Rejected);
+            };
+            c.float = matches!(now, Val::Scalar(_));
+            let old = match old {
+                // Declared, and not given a value before.
+                Val::Unit => self.placeholder(&now, span),
+                old => old,
+            };
+            pairs.push((Some(c), old, now));
+        }
+        let mut leaves = Vec::new();
+        let shape = given.clone();
+        let floats = matches!(&value, Some(Val::Scalar(_)));
+        let old = match value {
+            Some(value) => value,
+            None => self.placeholder(&given, span),
+        };
+        if !alike(&old, &given, &mut leaves) {
+            return self.reject(at, &errors::TENSOR_SIDES);
+        }
+        for (old, now) in leaves {
+            pairs.push((None, old, now));
+        }
+
+        let mut done = Vec::new();
+        for (c, old, now) in pairs {
+            let name = c
+                .as_ref()
+                .map_or("the value", |c| c.name.as_str())
+                .to_string();
+            let float = floats || matches!(now, Val::Scalar(_));
+            let start = self.start(old, float, at, &name)?;
+            done.push((c, start, now, name));
+        }
+        // Back inside: what is handed on is computed there.
+        let outside = (std::mem::take(&mut self.g.stmts), self.g.region);
+        self.g.region = id + 1;
+        let mut taken = Vec::new();
+        let mut all = Vec::new();
+        for (c, start, now, name) in done {
+            let inside = self.inside(id, &start, false, span);
+            let firsts = std::mem::take(&mut self.g.stmts);
+            let Some(next) = self.next(now, inside, id, &mut taken, span) else {
+                return match c {
+                    Some(c) => Err(self.reject_changed(at, &c.name)),
+                    None => self.reject(at, &errors::TENSOR_SIDES),
+                };
+            };
+            if let (Inside::Value(next), Inside::Value(inside)) = (next, inside) {
+                self.g.values[inside.0 as usize].active |= self.g.active(next);
+            }
+            within.splice(0..0, firsts);
+            within.append(&mut self.g.stmts);
+            all.push((c, start, inside, next, name));
+        }
+        self.g.stmts = outside.0;
+        self.g.region = outside.1;
+        self.g.stmts.push(Stmt::Loop(id));
+        self.g.loops[id].stmts = within;
+        let mut values = Vec::new();
+        for (c, start, inside, next, name) in all {
+            let val = self.carried(id, &start, inside, next, &name, span)?;
+            match c {
+                Some(c) => {
+                    if let Some(entry) = self.entry(&c) {
+                        *entry = val;
+                    }
+                }
+                None => values.push(val),
+            }
+        }
+        Ok(rebuilt(&shape, &mut values.into_iter()))
+    }
+
     /// A condition: constant Rust, in which floats of the function may be compared.
     pub fn condition(&mut self, e: &syn::Expr) -> Result<syn::Expr> {
         match e {
@@ -200,5 +303,29 @@ impl Lower<'_> {
             }
             _ => self.reject(e, &errors::TENSOR_EXPRESSION),
         }
+    }
+}
+
+/// The values of two sides next to one another; false where they are not of one form.
+fn alike(a: &Val, b: &Val, out: &mut Vec<(Val, Val)>) -> bool {
+    match (a, b) {
+        (Val::Unit, Val::Unit) => true,
+        (Val::Tuple(a), Val::Tuple(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, out))
+        }
+        (Val::Unit | Val::Tuple(_), _) | (_, Val::Unit | Val::Tuple(_)) => false,
+        (a, b) => {
+            out.push((a.clone(), b.clone()));
+            true
+        }
+    }
+}
+
+/// The form of a value with other values in it.
+fn rebuilt(like: &Val, values: &mut impl Iterator<Item = Val>) -> Val {
+    match like {
+        Val::Unit => Val::Unit,
+        Val::Tuple(all) => Val::Tuple(all.iter().map(|v| rebuilt(v, values)).collect()),
+        _ => values.next().unwrap_or(Val::Unit),
     }
 }

@@ -7,6 +7,7 @@
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
+//!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
@@ -24,6 +25,7 @@
 
 mod branches;
 mod calls;
+mod carried;
 mod emit;
 mod exits;
 mod fields;
@@ -31,6 +33,7 @@ mod fuse;
 mod graph;
 mod idioms;
 mod items;
+mod kinds;
 mod loops;
 mod lower;
 mod map;

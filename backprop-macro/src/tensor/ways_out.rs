@@ -9,10 +9,11 @@ use quote::format_ident;
 use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
 
-/// The body with flags instead of ways out of loops.
-pub fn as_flags(block: &syn::Block) -> syn::Block {
+/// The body with flags instead of ways out of loops; `return` stays where a loop could not hand on what is returned.
+pub fn as_flags(block: &syn::Block, may_return: bool) -> syn::Block {
     let mut ways = Ways {
         next: 0,
+        may_return,
         open: Vec::new(),
         returns: false,
     };
@@ -54,6 +55,7 @@ struct Open {
 
 struct Ways {
     next: usize,
+    may_return: bool,
     open: Vec<Open>,
     returns: bool,
 }
@@ -150,7 +152,9 @@ impl Ways {
         match e {
             syn::Expr::Break(b) if b.expr.is_none() => Some((named(&b.label)?, true)),
             syn::Expr::Continue(c) => Some((named(&c.label)?, false)),
-            syn::Expr::Return(r) if r.expr.is_some() && !self.open.is_empty() => Some((0, true)),
+            syn::Expr::Return(r) if self.may_return && r.expr.is_some() => {
+                (!self.open.is_empty()).then_some((0, true))
+            }
             _ => None,
         }
     }

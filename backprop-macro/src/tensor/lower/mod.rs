@@ -120,10 +120,8 @@ pub fn lower(
             l.declare(&p.ident, val);
         }
     }
-    let body = match sig.output {
-        Out::Tuple(_) => (*function.block).clone(),
-        _ => crate::tensor::ways_out::as_flags(&function.block),
-    };
+    let single = !matches!(sig.output, Out::Tuple(_));
+    let body = crate::tensor::ways_out::as_flags(&function.block, single);
     let result = l.block(&crate::tensor::exits::at_the_end(&body));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
