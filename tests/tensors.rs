@@ -19,6 +19,8 @@ mod calls;
 mod control;
 #[path = "tensors/elementwise.rs"]
 mod elementwise;
+#[path = "tensors/fused.rs"]
+mod fused;
 #[path = "tensors/hard.rs"]
 mod hard;
 #[path = "tensors/idioms.rs"]

@@ -45,6 +45,8 @@ messages! {
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
+    OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has a module, type or import of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
+    OWN_FLOAT: "`{}` is bound by a trait of this file", "the macro differentiates what `Float` of `num_traits` or of `backprop` does", "use one of these, or give the trait another name";
     INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
     TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
@@ -93,6 +95,7 @@ messages! {
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
+    NONE: "what a `None` holds later in this loop is not known when it starts", "without a type it is taken for a scalar", "write the type where the variable is declared: `let mut last: Option<[f64; 3]> = None;`";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";

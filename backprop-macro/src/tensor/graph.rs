@@ -9,6 +9,7 @@
 use crate::tensor::idioms::Idiom;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
+use std::collections::BTreeMap;
 
 macro_rules! index_type {
     ($($(#[$doc:meta])* $Name:ident)*) => {$(
@@ -63,6 +64,8 @@ pub enum Op {
     },
     /// The matrix product, of matrices or vectors; a scalar for two vectors.
     Product(V, V),
+    /// A product and what is added to it, which is broadcast.
+    Affine(V, V, V),
     View(V, View),
     /// The same elements in order in another shape.
     Reshape(V),
@@ -112,6 +115,8 @@ pub enum Op {
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
         idiom: Idiom,
+        /// What a cross-entropy multiplies each logarithm by.
+        weights: Option<V>,
         of: V,
         /// Subtracted before `exp`; it has no gradient.
         shift: Option<V>,
@@ -213,6 +218,8 @@ pub struct Graph {
     pub stmts: Vec<Stmt>,
     /// Annotated functions of slices that `Lanes` call.
     pub items: Vec<TokenStream>,
+    /// Of those the ones that are `fold(start, max)`, with the start.
+    pub largest: BTreeMap<String, syn::Expr>,
     pub loops: Vec<Loop>,
     /// That of the values to come.
     pub region: usize,
@@ -299,6 +306,7 @@ impl Op {
             | Op::Select(a, ..) => {
                 vec![*a]
             }
+            Op::Affine(a, b, c) => vec![*a, *b, *c],
             Op::Concatenate(all, _) => all.clone(),
             Op::Lanes { of, scalars, .. } => std::iter::once(*of)
                 .chain(scalars.iter().copied())
@@ -310,7 +318,9 @@ impl Op {
                     crate::tensor::calls::Arg::Constant(_) => None,
                 })
                 .collect(),
-            Op::Idiom { of, shift, .. } => std::iter::once(*of).chain(*shift).collect(),
+            Op::Idiom {
+                of, shift, weights, ..
+            } => std::iter::once(*of).chain(*shift).chain(*weights).collect(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //!   sequence    what loops run over                     sequence.rs
 //!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
+//!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
@@ -23,6 +24,7 @@
 //! `backprop::kernel`, or what was wrong with it. No derivative is written here: elementwise work goes through the scalar
 //! compiler, and what is linear is its own table of transposes.
 
+mod affine;
 mod branches;
 mod calls;
 mod carried;
@@ -105,7 +107,8 @@ fn by_parameters(
     let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
-    idioms::idioms(&mut program.graph);
+    idioms::idioms(&mut program.graph, &program.result);
+    affine::affine(&mut program.graph, &program.result);
     fuse::fuse(&mut program.graph, &program.result);
     match emit::Emit::new(&program, sig, errors, source) {
         Some(emit) => {

@@ -182,7 +182,7 @@ pub fn product_1_1(a: &Ix1, b: &Ix1) -> Ix0 {
 /// The shape that a view of an array of a shape has.
 #[inline]
 pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>) -> E) -> E {
-    let one = ndarray::arr0(0_u8);
+    let one = ndarray::aview0(&0_u8);
     let Some(all) = one.broadcast(shape.clone()) else {
         cannot_broadcast(&[], shape.slice())
     };

@@ -35,6 +35,7 @@ impl Lower<'_> {
             }
             _ => return self.reject(init, &errors::NOT_SCALAR),
         };
+        let largest = (more.is_none() && self.is_max(f)).then(|| start.clone());
         operands.extend(more);
         let t = self.sig.elem.tokens();
         let body = quote!({
@@ -44,7 +45,41 @@ impl Lower<'_> {
             }
             __fold
         });
-        self.lane_function(v, axis, body, operands, at)
+        self.lane_function(v, axis, body, operands, largest, at)
+    }
+
+    /// Whether a closure or a path is the larger of the accumulator and the element, as they are.
+    fn is_max(&self, f: &syn::Expr) -> bool {
+        let is_method = |p: &syn::Expr| {
+            let syn::Expr::Path(p) = bare(p) else {
+                return false;
+            };
+            let mut last = p.path.segments.iter().rev();
+            let (Some(name), Some(holder)) = (last.next(), last.next()) else {
+                return false;
+            };
+            let generic = self.sig.float().is_some_and(|t| *t == holder.ident);
+            let float = ["f64", "f32", "Float"].iter().any(|f| holder.ident == f);
+            name.ident == "max" && (generic || float)
+        };
+        let syn::Expr::Closure(c) = bare(f) else {
+            return is_method(f);
+        };
+        let names: Option<Vec<&syn::Ident>> = c.inputs.iter().map(bound).collect();
+        let Some([a, b]) = names.as_deref() else {
+            return false;
+        };
+        let (x, y) = match value(&c.body) {
+            syn::Expr::MethodCall(m) if m.method == "max" && m.args.len() == 1 => {
+                (&*m.receiver, &m.args[0])
+            }
+            syn::Expr::Call(call) if call.args.len() == 2 && is_method(&call.func) => {
+                (&call.args[0], &call.args[1])
+            }
+            _ => return false,
+        };
+        let is = |e: &syn::Expr, name: &syn::Ident| matches!(value(e), syn::Expr::Path(p) if p.path.is_ident(name));
+        a != b && (is(x, a) && is(y, b) || is(x, b) && is(y, a))
     }
 
     pub fn apply_fold(
@@ -99,8 +134,38 @@ impl Lower<'_> {
         if let Some(fold) = methods.ordered {
             return self.reject(fold, &errors::TENSOR_FOLD);
         }
+        let largest = bound(pat).and_then(|row| self.largest_of(row, &body));
         let body = quote!({ #prelude let #pat = __row; #body });
-        self.lane_function(v, axis, body, operands, at)
+        self.lane_function(v, axis, body, operands, largest, at)
+    }
+
+    /// `row.iter().fold(start, max)`, where the start is no variable: the start.
+    fn largest_of(&self, row: &syn::Ident, body: &syn::Expr) -> Option<syn::Expr> {
+        let syn::Expr::MethodCall(m) = value(body) else {
+            return None;
+        };
+        let mut of = bare(&m.receiver);
+        while let syn::Expr::MethodCall(inner) = of
+            && ["iter", "copied", "cloned", "view"]
+                .iter()
+                .any(|n| inner.method == n)
+        {
+            of = bare(&inner.receiver);
+        }
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let (true, [start, f]) = (m.method == "fold", args.as_slice()) else {
+            return None;
+        };
+        let is_row = matches!(of, syn::Expr::Path(p) if p.path.is_ident(row));
+        let is_fixed = match bare(start) {
+            syn::Expr::Path(p) => p.path.segments.len() > 1,
+            syn::Expr::Call(c) => {
+                c.args.is_empty()
+                    && matches!(&*c.func, syn::Expr::Path(p) if p.path.segments.len() > 1)
+            }
+            _ => false,
+        };
+        (is_row && is_fixed && self.is_max(f)).then(|| (*start).clone())
     }
 
     pub fn lane_function(
@@ -109,6 +174,7 @@ impl Lower<'_> {
         axis: Option<proc_macro2::TokenStream>,
         body: proc_macro2::TokenStream,
         operands: Vec<V>,
+        largest: Option<syn::Expr>,
         at: &dyn ToTokens,
     ) -> Result<Val> {
         let mut scalars: Vec<V> = Vec::new();
@@ -144,6 +210,9 @@ impl Lower<'_> {
         } else {
             quote!()
         };
+        if let Some(start) = largest {
+            self.g.largest.insert(function.to_string(), start);
+        }
         self.g.items.push(quote! {
             #[::backprop::backprop]
             fn #function #generics (__row: &[#t], #(#params),*) -> #t #clause #body
