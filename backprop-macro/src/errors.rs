@@ -108,6 +108,7 @@ messages! {
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors
     TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
+    TENSOR_CHECK: "`{}` is not supported for functions of tensors", "what they are made of is known while running only", "compare the gradient with differences in a test: `backprop::assert_gradient!(f(&x))`";
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
@@ -119,7 +120,6 @@ messages! {
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
     TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`), the elements of a vector, a list of tensors, or `zip`, `enumerate` and `rev` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
-    TENSOR_NESTED: "more than eight branches stand in one another here", "what follows an early `return` is a branch too, and expansion would take long", "put the inner ones into an annotated function of their own, or compute the condition as a number in `if`s that do not nest";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
