@@ -72,6 +72,7 @@ impl Val {
             Val::Iter(_) => "an iterator",
             Val::Closure(_) => "a closure",
             Val::Opt(..) => "an `Option`",
+            Val::Order(..) => "an `Ordering`",
             Val::Path(_) => "a function",
             Val::Poison | Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => "a scalar",
         }
