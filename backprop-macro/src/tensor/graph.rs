@@ -169,6 +169,8 @@ pub enum Stmt {
     Const(C),
     /// `assert!(…)`: run as written.
     Effect(TokenStream),
+    /// The loop ends here unless this holds.
+    Leave(C),
     Loop(usize),
 }
 
@@ -177,10 +179,22 @@ pub enum Stmt {
 pub struct Loop {
     /// How often.
     pub count: C,
+    /// That is found while running: [`Stmt::Leave`] ends the loop.
+    pub found: bool,
     /// The position.
     pub index: C,
     pub stmts: Vec<Stmt>,
     pub carried: Vec<Carried>,
+    pub consts: Vec<CarriedConst>,
+}
+
+/// An integer or `bool` that a loop changes.
+#[derive(Clone, Copy)]
+pub struct CarriedConst {
+    pub init: C,
+    pub inside: C,
+    pub next: C,
+    pub after: C,
 }
 
 /// A variable that a loop changes.
@@ -199,6 +213,8 @@ pub struct Graph {
     pub values: Vec<Value>,
     pub dims: Vec<(DimOp, Rank)>,
     pub consts: Vec<TokenStream>,
+    /// Of constants that loops compute, the types that are known.
+    pub types: BTreeMap<C, String>,
     pub stmts: Vec<Stmt>,
     /// Annotated functions of slices that `Lanes` call.
     pub items: Vec<TokenStream>,

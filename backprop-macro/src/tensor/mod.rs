@@ -3,9 +3,11 @@
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
+//!   ways_out    ways out of loops as flags             ways_out.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
+//!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
@@ -25,6 +27,7 @@
 mod affine;
 mod branches;
 mod calls;
+mod carried;
 mod emit;
 mod exits;
 mod fields;
@@ -32,6 +35,7 @@ mod fuse;
 mod graph;
 mod idioms;
 mod items;
+mod kinds;
 mod loops;
 mod lower;
 mod map;
@@ -41,6 +45,7 @@ mod sequence;
 mod signature;
 mod tape;
 mod transpose;
+mod ways_out;
 
 use crate::errors::Errors;
 use crate::options::Options;

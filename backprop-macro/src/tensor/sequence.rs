@@ -29,6 +29,8 @@ pub enum Sequence {
         steps: Vec<syn::Expr>,
         counts: Vec<syn::Expr>,
     },
+    /// Parts of so many subviews along an axis; the last may be shorter.
+    Chunks(V, usize, syn::Expr),
     /// The tensors of a list.
     List(V),
     Zip(Box<Sequence>, Box<Sequence>),
@@ -181,6 +183,16 @@ impl Lower<'_> {
                     let other = self.constant_name(other).to_token_stream();
                     Sequence::Axis(Box::new(of), other)
                 }
+                ("axis_chunks_iter", [axis, size], Some(n)) if !changed => {
+                    let (axis, size) = (self.argument(axis)?, self.constant(size)?);
+                    let Some(at) = crate::tensor::method::axis_number(&axis).filter(|&at| at < n)
+                    else {
+                        return self.reject(m, &errors::TENSOR_RANK);
+                    };
+                    let size = self
+                        .constant_name(quote!({ let __n: ::core::primitive::usize = #size; __n }));
+                    Sequence::Chunks(v, at, size)
+                }
                 ("indexed_iter", [], Some(1..)) if !changed => Sequence::Indexed(v),
                 ("windows" | "exact_chunks", [size], Some(rank)) if !changed => {
                     let sizes: Vec<syn::Expr> = match size {
@@ -248,6 +260,10 @@ impl Lower<'_> {
             Sequence::Indexed(v) => {
                 let n = self.g.dim(*v).map(dim_name);
                 syn::parse_quote!(#n.size())
+            }
+            Sequence::Chunks(v, axis, size) => {
+                let n = self.g.dim(*v).map(dim_name);
+                syn::parse_quote!(::core::primitive::usize::div_ceil(#n[#axis], #size))
             }
             Sequence::Blocks { counts, .. } => syn::parse_quote!((1 #(* #counts)*)),
             Sequence::List(v) => {
@@ -327,6 +343,22 @@ impl Lower<'_> {
                     whole: false,
                 };
                 Val::Tensor(self.view(*of, view, Some(sizes.len()), span)?)
+            }
+            Sequence::Chunks(v, axis, size) => {
+                let n = self.g.dim(*v).map(dim_name);
+                let from = self.constant_name(quote!(#k * #size));
+                let to =
+                    self.constant_name(quote!(::core::cmp::Ord::min(#from + #size, #n[#axis])));
+                let rank = self.g.rank(*v);
+                let ranges = (0..rank.unwrap_or(1)).map(|a| match a == *axis {
+                    true => quote!(#from..#to),
+                    false => quote!(..),
+                });
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*])),
+                    whole: false,
+                };
+                Val::Tensor(self.view(*v, view, rank, span)?)
             }
             Sequence::List(v) => Val::Tensor(self.list_item(*v, k, span)),
             Sequence::Zip(a, b) => {

@@ -29,6 +29,14 @@ impl Emit<'_> {
                         again: Again::Pure,
                     });
                 }
+                Stmt::Leave(c) => {
+                    let goes_on = const_name(*c);
+                    out.push(Line {
+                        names: Vec::new(),
+                        tokens: quote!(if !#goes_on { break; }),
+                        again: Again::Effect,
+                    });
+                }
                 Stmt::Effect(tokens) => out.push(Line {
                     names: Vec::new(),
                     tokens: tokens.clone(),

@@ -63,6 +63,8 @@ pub enum Held {
     /// A buffer of the workspace.
     Slot(Rank),
     Scalar,
+    /// A constant that a loop computes, of this type.
+    Const(String),
     Dim(Rank),
     /// What a loop's iterations keep.
     Tape(usize),

@@ -181,7 +181,11 @@ impl Lower<'_> {
     pub fn read(&mut self, p: &Place) -> Result<Val> {
         let val = self.variable(p)?.clone();
         let Val::Tensor(v) = val else {
-            return Ok(val);
+            return match (&p.view, &p.element) {
+                (None, None) => Ok(val),
+                // Part of a constant.
+                _ => self.reject(Ident::new(&p.name, Span::call_site()), &errors::ASSIGN),
+            };
         };
         let span = self.g.value(v).span;
         let part = match p.view.clone() {

@@ -27,11 +27,25 @@ impl Lower<'_> {
                 let Ok(args) = args() else {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
                 };
-                let args: Result<Vec<syn::Expr>> = args.iter().map(|e| self.constant(e)).collect();
-                let (path, args) = (&mac.path, args?);
-                self.g.stmts.push(Stmt::Effect(quote!(#path!(#(#args),*);)));
+                let mut all = Vec::new();
+                for (k, e) in args.iter().enumerate() {
+                    all.push(match k == 0 && name.ends_with("assert") {
+                        true => self.condition(e)?,
+                        false => self.constant(e)?,
+                    });
+                }
+                let path = &mac.path;
+                self.g.stmts.push(Stmt::Effect(quote!(#path!(#(#all),*);)));
                 Ok(Val::Unit)
             }
+            // What a loop that may return starts with.
+            "__nothing" => Ok(match self.sig.output {
+                Out::Tensor(rank) => {
+                    let empty = quote!(::backprop::tensor::empty());
+                    Val::Tensor(self.constant_tensor(empty, rank, mac.span()))
+                }
+                _ => Val::Scalar(self.map(syn::parse_quote!(0.0), Vec::new(), None, mac.span())),
+            }),
             "concatenate" | "stack" => {
                 let Ok(args) = args() else {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
@@ -159,7 +173,7 @@ impl Lower<'_> {
             .map(|k| segments[k].as_str())
             .unwrap_or("");
         if let Some(base) = holder.strip_prefix("Array") {
-            return self.constructor(c, path, base, &last);
+            return self.constructor(c, path, base.strip_prefix("View").unwrap_or(base), &last);
         }
         if holder == "Zip" && last == "from" && c.args.len() == 1 {
             let part = self.zip_part(&c.args[0])?;
@@ -200,11 +214,28 @@ impl Lower<'_> {
             }
             return self.reject(c, &errors::TENSOR_EXPRESSION);
         }
+        if ["arr1", "aview1"].contains(&last.as_str())
+            && let [list] = c.args.iter().collect::<Vec<_>>().as_slice()
+            && let syn::Expr::Reference(r) = bare(list)
+            && let syn::Expr::Array(a) = bare(&r.expr)
+            && self.reads_values(list)?
+        {
+            let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
+            return self.listed(&all, &[all.len()], c);
+        }
         let mut vals = Vec::new();
         for a in &c.args {
             vals.push(self.expr(a)?);
         }
         let constant = vals.iter().all(|v| matches!(v, Val::Const(_)));
+        let axes = ["arr0", "arr1", "arr2", "arr3"]
+            .iter()
+            .position(|n| *n == last);
+        if let (true, Some(rank)) = (constant, axes) {
+            let e = self.constant(&syn::Expr::Call(c.clone()))?;
+            let v = self.constant_tensor(e.to_token_stream(), Some(rank), c.span());
+            return Ok(Val::Tensor(v));
+        }
         if constant {
             return Ok(Val::Const(self.constant(&syn::Expr::Call(c.clone()))?));
         }
@@ -213,14 +244,6 @@ impl Lower<'_> {
             .all(|v| matches!(v, Val::Const(_) | Val::Scalar(_)));
         if !scalars {
             return self.annotated(c, path);
-        }
-        if ["arr1", "aview1"].contains(&last.as_str())
-            && let [list] = c.args.iter().collect::<Vec<_>>().as_slice()
-            && let syn::Expr::Reference(r) = bare(list)
-            && let syn::Expr::Array(a) = bare(&r.expr)
-        {
-            let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
-            return self.listed(&all, &[all.len()], c);
         }
         // A function of scalars: the scalar compiler knows what it is.
         let mut operands = Vec::new();
@@ -325,6 +348,17 @@ impl Lower<'_> {
                     }
                     _ => self.reject(list, &errors::TENSOR_EXPRESSION),
                 }
+            }
+            ("from_shape" | "from_shape_vec", [shape, list]) if self.reads_values(list)? => {
+                let v = self.tensor(list)?;
+                let rank = match fixed {
+                    Some(rank) => rank,
+                    None => self.shape_rank(shape)?,
+                };
+                let of = self.g.dim(v);
+                let given = self.given(shape, rank, of)?;
+                let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
+                Ok(Val::Opt(Box::new(Val::Tensor(v))))
             }
             ("from_diag", [v]) if self.reads_values(v)? => {
                 let v = self.tensor(v)?;

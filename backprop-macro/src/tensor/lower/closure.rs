@@ -20,16 +20,27 @@ impl Lower<'_> {
             bound: &bound.0,
         }
         .visit_expr_mut(&mut body);
+        let mut changed = Changed::default();
+        changed.visit_expr(&body);
+        let mut captured = Vec::new();
+        let mut elements = Elements {
+            l: self,
+            bound: &bound.0,
+            changed: &changed.0,
+            found: Vec::new(),
+        };
+        elements.visit_expr_mut(&mut body);
+        for (ident, e) in elements.found {
+            let val = self.expr(&e)?;
+            captured.push((ident, val));
+        }
         let mut names = Names::default();
         names.visit_expr(&body);
-        let mut captured = Vec::new();
         let params: BTreeSet<String> = {
             let mut own = Bound::default();
             c.inputs.iter().for_each(|p| own.visit_pat(p));
             own.0
         };
-        let mut changed = Changed::default();
-        changed.visit_expr(&body);
         for ident in names.0 {
             if params.contains(&ident.to_string()) {
                 continue;
@@ -156,6 +167,42 @@ impl Lower<'_> {
             }
             _ => self.reject(f, &errors::CLOSURE),
         }
+    }
+}
+
+/// Elements of tensors, at places that do not depend on the closure's own names, become names of their own.
+struct Elements<'l, 'a> {
+    l: &'l Lower<'a>,
+    bound: &'l BTreeSet<String>,
+    changed: &'l BTreeSet<String>,
+    found: Vec<(Ident, syn::Expr)>,
+}
+impl VisitMut for Elements<'_, '_> {
+    fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
+        if let syn::Expr::Index(i) = &*e
+            && let syn::Expr::Path(p) = &*i.expr
+            && let Some(base) = p.path.get_ident()
+            && matches!(self.l.peek(base), Some(Val::Tensor(_)))
+        {
+            let mut names = Names::default();
+            names.visit_expr(e);
+            let own = |n: &Ident| {
+                self.bound.contains(&n.to_string()) || self.changed.contains(&n.to_string())
+            };
+            let ways = matches!(&*i.index, syn::Expr::Block(_) | syn::Expr::If(_));
+            if !names.0.iter().any(own) && !ways {
+                let name = quote::format_ident!(
+                    "__e{}_{}",
+                    self.l.g.values.len(),
+                    self.found.len(),
+                    span = base.span()
+                );
+                self.found.push((name.clone(), e.clone()));
+                *e = syn::parse_quote!(#name);
+                return;
+            }
+        }
+        syn::visit_mut::visit_expr_mut(self, e);
     }
 }
 

@@ -80,6 +80,34 @@ impl Lower<'_> {
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
             syn::Expr::If(i) => self.branch(i),
+            syn::Expr::Match(m) if !self.is_constant(e) => self.arms(m),
+            syn::Expr::Struct(s) if s.rest.is_none() && !self.is_constant(e) => {
+                let mut fields = Vec::new();
+                for f in &s.fields {
+                    fields.push((f.member.clone(), None, self.expr(&f.expr)?));
+                }
+                Ok(Val::Struct(Rc::new(fields)))
+            }
+            syn::Expr::Array(a) if !self.is_constant(e) => {
+                let all: Result<Vec<Val>> = a.elems.iter().map(|e| self.expr(e)).collect();
+                Ok(Val::Tuple(all?))
+            }
+            syn::Expr::While(w) if w.label.is_none() => self.while_loop(w),
+            syn::Expr::ForLoop(f) if f.label.is_none() && !f.attrs.is_empty() => {
+                self.counted_loop(f)
+            }
+            syn::Expr::ForLoop(f) if f.label.is_none() && self.side_by_side_list(&f.expr) => {
+                let Val::Tuple(all) = self.expr(listed(&f.expr))? else {
+                    return self.reject(&f.expr, &errors::TENSOR_LOOP);
+                };
+                for val in all {
+                    self.scoped(|l| {
+                        l.bind(&f.pat, val, None)?;
+                        l.block(&f.body)
+                    })?;
+                }
+                Ok(Val::Unit)
+            }
             syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
                 Some(items) => self.unrolled(f, items),
                 None if self.each_loop(f)? => Ok(Val::Unit),
@@ -109,6 +137,17 @@ impl Lower<'_> {
                 Some((lo..hi).map(item).collect())
             }
             _ => None,
+        }
+    }
+
+    /// Whether a loop runs over values that stand side by side in a variable.
+    fn side_by_side_list(&self, e: &syn::Expr) -> bool {
+        match listed(e) {
+            syn::Expr::Path(p) => {
+                let val = p.path.get_ident().and_then(|i| self.peek(i));
+                matches!(val, Some(Val::Tuple(_)))
+            }
+            _ => false,
         }
     }
 
@@ -155,6 +194,18 @@ impl Lower<'_> {
     }
 }
 
+/// What `&all` and `all.iter()` are of.
+fn listed(e: &syn::Expr) -> &syn::Expr {
+    match strip_expr(e) {
+        syn::Expr::MethodCall(m)
+            if m.args.is_empty() && (m.method == "iter" || m.method == "into_iter") =>
+        {
+            listed(&m.receiver)
+        }
+        other => other,
+    }
+}
+
 /// The most iterations that are written one after another.
 const MAX_UNROLLED: usize = 64;
 
@@ -172,7 +223,7 @@ fn strip_expr(e: &syn::Expr) -> &syn::Expr {
     match e {
         syn::Expr::Paren(p) => strip_expr(&p.expr),
         syn::Expr::Group(p) => strip_expr(&p.expr),
-        syn::Expr::Reference(r) => strip_expr(&r.expr),
+        syn::Expr::Reference(r) if r.mutability.is_none() => strip_expr(&r.expr),
         other => other,
     }
 }

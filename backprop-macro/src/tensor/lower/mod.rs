@@ -92,8 +92,6 @@ pub struct Lower<'a> {
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
     pub items: Vec<TokenStream>,
-    /// How many branches are around what is lowered.
-    pub branches: usize,
 }
 
 pub fn lower(
@@ -111,7 +109,6 @@ pub fn lower(
         source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
-        branches: 0,
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
@@ -123,7 +120,9 @@ pub fn lower(
             l.declare(&p.ident, val);
         }
     }
-    let result = l.block(&crate::tensor::exits::at_the_end(&function.block));
+    let single = !matches!(sig.output, Out::Tuple(_));
+    let body = crate::tensor::ways_out::as_flags(&function.block, single);
+    let result = l.block(&crate::tensor::exits::at_the_end(&body));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
         syn::ReturnType::Default => function.sig.ident.to_token_stream(),
@@ -374,7 +373,10 @@ impl Lower<'_> {
                     operands.push(v);
                     sides.push(operand(v).to_token_stream());
                 }
-                Val::Const(e) => sides.push(quote!((#e))),
+                Val::Const(e) => {
+                    let e = self.for_map(e);
+                    sides.push(quote!((#e)));
+                }
                 _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
             }
         }
@@ -382,6 +384,14 @@ impl Lower<'_> {
         let body = syn::parse2(quote_spanned!(span=> #x #op #y)).map_err(|_| Rejected)?;
         let v = self.map(body, operands, dim, span);
         Ok(self.value_of(v))
+    }
+
+    /// Constant Rust as the body of a map may mention it: the scalar compiler need not know its methods.
+    pub fn for_map(&mut self, e: syn::Expr) -> syn::Expr {
+        match simple(&e) {
+            true => e,
+            false => self.constant_name(e.to_token_stream()),
+        }
     }
 
     /// One scalar expression of values, each named by `operand`.

@@ -82,7 +82,9 @@ impl Lower<'_> {
         match val {
             Val::Scalar(v) => Ok(v),
             Val::Const(e) => Ok(self.map(e, Vec::new(), None, at.span_of())),
-            _ => self.reject(at, &errors::NOT_SCALAR),
+            _ => Err(self
+                .errors
+                .reject_named(at, &errors::NOT_SCALAR, "an array or a tuple")),
         }
     }
 
@@ -125,6 +127,15 @@ impl Lower<'_> {
 
     pub fn index(&mut self, i: &syn::ExprIndex) -> Result<Val> {
         match self.expr(&i.expr)? {
+            // Part of a slice.
+            Val::Tensor(v) if matches!(&*i.index, syn::Expr::Range(_)) => {
+                let range = self.argument(&i.index)?;
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#range])),
+                    whole: false,
+                };
+                Ok(Val::Tensor(self.view(v, view, Some(1), i.span())?))
+            }
             Val::Tensor(v) => {
                 let index = self.element_index(&i.index)?;
                 Ok(Val::Scalar(self.element(v, index, i.span())))
@@ -133,6 +144,16 @@ impl Lower<'_> {
                 let index = self.constant(&i.index)?;
                 Ok(Val::Const(syn::parse_quote!(#base[#index])))
             }
+            Val::Tuple(all) => match &*i.index {
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Int(k),
+                    ..
+                }) => match k.base10_parse::<usize>().ok().and_then(|k| all.get(k)) {
+                    Some(val) => Ok(val.clone()),
+                    None => self.reject(i, &errors::TENSOR_EXPRESSION),
+                },
+                _ => self.reject(&i.index, &errors::TENSOR_EXPRESSION),
+            },
             Val::List(v) => {
                 let index = self.argument(&i.index)?;
                 Ok(Val::Tensor(self.list_item(v, index, i.span())))

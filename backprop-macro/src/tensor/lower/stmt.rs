@@ -25,7 +25,13 @@ impl Lower<'_> {
         match stmt {
             syn::Stmt::Local(local) => {
                 let Some(init) = &local.init else {
-                    return self.reject(local, &errors::TENSOR_EXPRESSION);
+                    // It has its value later.
+                    let pat = match &local.pat {
+                        syn::Pat::Type(t) => &*t.pat,
+                        pat => pat,
+                    };
+                    self.bind(pat, Val::Unit, None)?;
+                    return Ok(Val::Unit);
                 };
                 if let Some((_, diverge)) = &init.diverge {
                     return self.reject(diverge, &errors::TENSOR_EXPRESSION);
@@ -129,6 +135,14 @@ impl Lower<'_> {
                         return self.reject(p, &errors::PATTERN);
                     }
                     self.bind(p, val.clone(), None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Tuple(t), Val::Const(syn::Expr::Tuple(e)))
+                if t.elems.len() == e.elems.len() =>
+            {
+                for (p, e) in t.elems.iter().zip(e.elems) {
+                    self.bind(p, Val::Const(e), None)?;
                 }
                 Ok(())
             }

@@ -6,6 +6,7 @@
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Lower, SpanOf, Val};
+use crate::tensor::sequence::Sequence;
 use quote::{ToTokens, format_ident, quote};
 
 impl Lower<'_> {
@@ -32,7 +33,10 @@ impl Lower<'_> {
                 let a = operand(s);
                 (syn::parse_quote!(#a), Some(s))
             }
-            _ => return self.reject(init, &errors::NOT_SCALAR),
+            _ => {
+                let what = "an array or a tuple";
+                return Err(self.errors.reject_named(init, &errors::NOT_SCALAR, what));
+            }
         };
         let largest = (more.is_none() && self.is_max(f)).then(|| start.clone());
         operands.extend(more);
@@ -116,6 +120,16 @@ impl Lower<'_> {
         let [pat] = c.inputs.as_slice() else {
             return self.reject(f, &errors::CLOSURE);
         };
+        let tensors = |v: &Val| !matches!(v, Val::Scalar(_) | Val::Const(_) | Val::Closure(_));
+        if c.captured.iter().any(|(_, v)| tensors(v))
+            && let (Some(axis), Some(2)) = (&axis, self.g.rank(v))
+        {
+            // It reads tensors: a loop over the lanes.
+            let other = quote!(::backprop::tensor::ndarray::Axis(1 - (#axis).index()));
+            let other = self.constant_name(other).to_token_stream();
+            let lanes = Sequence::Axis(Box::new(Val::Tensor(v)), other);
+            return self.collected(&Sequence::Map(Box::new(lanes), c.clone()), at);
+        }
         let (prelude, operands) = self.captures(&c)?;
         let mut body = c.body.clone();
         let mut methods = LaneMethods { ordered: None };

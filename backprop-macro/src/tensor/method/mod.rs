@@ -51,7 +51,8 @@ impl Lower<'_> {
             Val::Zip(z) => self.zip_method(m, &name, z),
             Val::Seq(s) => self.sequence_method(m, &name, s),
             Val::Opt(inner) => match name.as_str() {
-                "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
+                "copied" | "cloned" if matches!(*inner, Val::Scalar(_)) => Ok(Val::Opt(inner)),
+                "unwrap" | "expect" => Ok(*inner),
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
             Val::Const(e) => self.const_method(m, e),
@@ -114,7 +115,7 @@ impl Lower<'_> {
                     operands.push(v);
                     out.push(syn::parse_quote!(#name));
                 }
-                Val::Const(e) => out.push(e),
+                Val::Const(e) => out.push(self.for_map(e)),
                 _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
             }
         }
@@ -311,11 +312,74 @@ impl Lower<'_> {
                 Ty::Scalar,
                 span,
             ))),
-            ("first", []) if rank == Some(1) => Ok(Val::Opt(Box::new(Val::Scalar(self.g.push(
-                Op::Get(v, quote!([0])),
-                Ty::Scalar,
-                span,
-            ))))),
+            ("first" | "last", []) if rank.is_some_and(|r| r > 0) => {
+                let n = crate::tensor::emit::dim_name(dim);
+                let at = match name {
+                    "first" => quote!(0),
+                    _ => self.constant_name(quote!(#n.size() - 1)).to_token_stream(),
+                };
+                let element = self.nth(&Val::Tensor(v), &at, m)?;
+                Ok(Val::Opt(Box::new(element)))
+            }
+            ("first", []) if rank == Some(0) => {
+                let element = self.element(v, quote!(()), span);
+                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+            }
+            ("get", [index]) => {
+                let index = self.element_index(index)?;
+                let element = self.element(v, index, span);
+                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+            }
+            ("split_at", [axis, at]) => {
+                let (axis, at) = (self.argument(axis)?, self.argument(at)?);
+                let n = crate::tensor::emit::dim_name(dim);
+                let length = quote!(#n[(#axis).index()]);
+                let ends = [(quote!(0), at.clone()), (at, length)];
+                let mut parts = Vec::new();
+                for (from, to) in ends {
+                    let form = quote!(.split_at(#axis, #to).0.split_at(#axis, #from).1);
+                    let view = View { form, whole: false };
+                    parts.push(match self.borrow(&m.receiver)? {
+                        Some(place) => Val::Place(place.part(view, rank)),
+                        None => Val::Tensor(self.view(v, view, rank, span)?),
+                    });
+                }
+                Ok(Val::Tuple(parts))
+            }
+            ("swap_axes", [a, b]) => {
+                let Some(n) = rank else {
+                    return self.reject(&m.method, &errors::TENSOR_RANK);
+                };
+                let (a, b) = (self.argument(a)?, self.argument(b)?);
+                let order = self.constant_name(quote!({
+                    let mut __order: [usize; #n] = ::core::array::from_fn(|__k| __k);
+                    __order.swap(#a, #b);
+                    __order
+                }));
+                let view = View {
+                    form: quote!(.permuted_axes(#order)),
+                    whole: true,
+                };
+                self.rearranged(m, v, view)
+            }
+            ("invert_axis", [axis]) => {
+                let axis = self.argument(axis)?;
+                let Some(n) = rank else {
+                    return self.reject(&m.method, &errors::TENSOR_RANK);
+                };
+                let Some(at) = axis_number(&axis).filter(|&at| at < n) else {
+                    return self.reject(m, &errors::TENSOR_RANK);
+                };
+                let ranges = (0..n).map(|k| match k == at {
+                    true => quote!(..;-1),
+                    false => quote!(..),
+                });
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*])),
+                    whole: true,
+                };
+                self.rearranged(m, v, view)
+            }
             ("fold", [_, f]) if !lanes::in_any_order(f) => {
                 self.reject(&m.method, &errors::TENSOR_FOLD)
             }
@@ -344,9 +408,34 @@ impl Lower<'_> {
                 | "reshape",
                 [shape],
             ) => {
+                let (shape, columns) = ordered(shape);
                 let rank = self.shape_rank(shape)?;
-                let given = self.given(shape, rank, Some(dim))?;
-                let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
+                let v = match columns {
+                    // In the other order: what is reversed on both sides.
+                    true => {
+                        let (syn::Expr::Tuple(t), Some(axes)) = (shape, rank) else {
+                            return self.reject(shape, &errors::TENSOR_RANK);
+                        };
+                        let reversed = t.elems.iter().rev();
+                        let turned = syn::parse_quote!((#(#reversed,)*));
+                        let given = self.given(&turned, rank, Some(dim))?;
+                        let back = |l: &mut Self, v: V, rank: Rank| {
+                            let view = View {
+                                form: quote!(.reversed_axes()),
+                                whole: true,
+                            };
+                            l.view(v, view, rank, span)
+                        };
+                        let first = back(self, v, self.g.rank(v))?;
+                        let of = Op::Reshape(first);
+                        let v = self.g.push(of, Ty::Tensor(Some(axes), given), span);
+                        back(self, v, rank)?
+                    }
+                    false => {
+                        let given = self.given(shape, rank, Some(dim))?;
+                        self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span)
+                    }
+                };
                 Ok(match name {
                     "into_shape_clone" | "reshape" => Val::Tensor(v),
                     _ => Val::Opt(Box::new(Val::Tensor(v))),
@@ -405,10 +494,59 @@ impl Lower<'_> {
         }
     }
 
+    /// A variable becomes a rearrangement of itself.
+    fn rearranged(&mut self, m: &syn::ExprMethodCall, v: V, view: View) -> Result<Val> {
+        let place = self.borrowed(&m.receiver)?;
+        if place.view.is_some() {
+            // The view's own axes change, not those behind it.
+            return self.reject(&m.method, &errors::TENSOR_BORROW);
+        }
+        let rank = self.g.rank(v);
+        let new = self.view(v, view, rank, m.span())?;
+        self.store(&place, Val::Tensor(new), m)?;
+        Ok(Val::Unit)
+    }
+
     pub fn unknown(&self, m: &syn::ExprMethodCall) -> Rejected {
         match self.reject::<()>(&m.method, &errors::TENSOR_METHOD_UNKNOWN) {
             Err(r) => r,
             Ok(()) => Rejected,
         }
+    }
+}
+
+/// A shape without its order, and whether the first index runs fastest.
+fn ordered(shape: &syn::Expr) -> (&syn::Expr, bool) {
+    let syn::Expr::Tuple(t) = shape else {
+        return (shape, false);
+    };
+    let Some(syn::Expr::Path(p)) = t.elems.iter().nth(1).filter(|_| t.elems.len() == 2) else {
+        return (shape, false);
+    };
+    let segments: Vec<String> = p
+        .path
+        .segments
+        .iter()
+        .map(|s| s.ident.to_string())
+        .collect();
+    match segments.as_slice() {
+        [.., order, name] if order == "Order" => {
+            (&t.elems[0], name == "ColumnMajor" || name == "F")
+        }
+        _ => (shape, false),
+    }
+}
+
+/// The number in `Axis(1)`.
+pub fn axis_number(axis: &proc_macro2::TokenStream) -> Option<usize> {
+    match syn::parse2(axis.clone()).ok()? {
+        syn::Expr::Call(c) if c.args.len() == 1 => match &c.args[0] {
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Int(n),
+                ..
+            }) => n.base10_parse().ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }

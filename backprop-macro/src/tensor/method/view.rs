@@ -86,6 +86,18 @@ impl Lower<'_> {
                 let d = crate::tensor::signature::dimension(found);
                 (whole(quote!(.into_dimensionality::<#d>().unwrap())), found)
             }
+            ("slice_axis" | "slice_axis_mut", [axis, range]) => {
+                let (axis, range) = (self.argument(axis)?, self.argument(range)?);
+                let (Some(at), Some(n)) = (super::axis_number(&axis), rank) else {
+                    return self.reject(m, &errors::TENSOR_RANK);
+                };
+                let ranges = (0..n).map(|k| match k == at {
+                    true => quote!(#range),
+                    false => quote!(..),
+                });
+                let form = quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*]));
+                (part(form), rank)
+            }
             ("slice" | "slice_move" | "slice_mut", [s]) => {
                 let s = match s {
                     syn::Expr::Reference(r) => &*r.expr,
