@@ -214,7 +214,7 @@ pub struct Graph {
     pub dims: Vec<(DimOp, Rank)>,
     pub consts: Vec<TokenStream>,
     /// Of constants that loops compute, the types that are known.
-    pub types: std::collections::BTreeMap<C, String>,
+    pub types: BTreeMap<C, String>,
     pub stmts: Vec<Stmt>,
     /// Annotated functions of slices that `Lanes` call.
     pub items: Vec<TokenStream>,
