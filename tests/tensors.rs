@@ -9,8 +9,6 @@ mod agree;
 #[macro_use]
 #[path = "tensors/compared.rs"]
 mod compared;
-#[path = "tensors/borrowed.rs"]
-mod borrowed;
 #[path = "tensors/branches.rs"]
 mod branches;
 #[path = "tensors/calls.rs"]
@@ -29,17 +27,11 @@ mod idioms;
 mod linear;
 #[path = "tensors/loops.rs"]
 mod loops;
-#[path = "tensors/models.rs"]
-mod models;
 #[path = "tensors/networks.rs"]
 mod networks;
-#[path = "tensors/sequences.rs"]
-mod sequences;
 #[path = "tensors/shapes.rs"]
 mod shapes;
 #[path = "tensors/slices.rs"]
 mod slices;
 #[path = "tensors/structs.rs"]
 mod structs;
-#[path = "tensors/ways_out.rs"]
-mod ways_out;
