@@ -6,6 +6,7 @@
 //! What must hold: where a definition is used, the emitted code makes rustc check it (`items.rs`), so that a name found
 //! in the wrong place is an error and never a wrong gradient. Items are kept as text: tokens do not outlive one expansion.
 
+use crate::definitions::derives;
 use crate::modules::{self, Import, Route};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -116,6 +117,28 @@ impl Source {
             Vec::from_iter((scope == 0 && plain).then(String::new))
         });
         !plain.is_empty() && self.callee(function, path).is_none()
+    }
+
+    /// Whether a type of this name is defined beside a function, or made by the derive of another there.
+    pub fn taken(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(home), Some(known)) = (self.home(function), self.known()) else {
+            return false;
+        };
+        let of = name.strip_suffix("Gradient").unwrap_or("");
+        let taken = |scope: &usize| {
+            let types = &known.scopes[*scope].types;
+            let derived = |text: &String| {
+                syn::parse_str::<syn::ItemStruct>(text)
+                    .is_ok_and(|s| derives(&s.attrs, "Differentiable"))
+            };
+            types.contains_key(name) || types.get(of).is_some_and(derived)
+        };
+        !home.scopes.is_empty() && home.scopes.iter().all(taken)
+    }
+
+    /// Whether the file defines a type of this name, anywhere.
+    pub fn defines_type(&self, name: &str) -> bool {
+        (self.known()).is_some_and(|k| k.scopes.iter().any(|s| s.types.contains_key(name)))
     }
 
     /// Whether the file defines a function of this name, anywhere.

@@ -3,7 +3,7 @@
 
 use crate::agree::{close, numbers};
 use backprop::backprop;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 fn one_hot(rows: usize, classes: usize) -> Array2<f64> {
     Array2::from_shape_fn((rows, classes), |(i, k)| {
@@ -207,4 +207,34 @@ fn along_rows() {
         );
         agrees!(standardised, StandardisedWorkspace(x, g, y) wrt x, g, y);
     }
+}
+
+/// The gradient in a workspace follows the memory order of its parameter, and its changes.
+#[test]
+fn a_gradient_has_the_order_of_its_parameter() {
+    let (a, b, c) = (numbers((5, 3), 1), numbers((3, 4), 2), numbers((1, 4), 3));
+    let turned = b.t().as_standard_layout().into_owned().reversed_axes();
+    let expected = matrices::gradient(&a, &b, &c);
+    let mut workspace = MatricesWorkspace::default();
+    for b in [&b, &turned, &turned, &b] {
+        let (_, gradient) = matrices::value_and_gradient_with(&mut workspace, &a, b, &c);
+        for (found, expected) in gradient.b.iter().zip(&expected.b) {
+            close(*found, *expected, 1e-14, "in another order");
+        }
+        if std::ptr::eq(b, &turned) {
+            assert_eq!(gradient.b.strides(), turned.strides());
+        }
+    }
+    // Rows of a larger matrix do not lie side by side: then the order is the usual one.
+    let large = numbers((6, 4), 4);
+    let b = large.slice(s![..;2, ..]);
+    let g = parts::gradient(&a, &b, &c);
+    let mut workspace = PartsWorkspace::default();
+    let (_, again) = parts::value_and_gradient_with(&mut workspace, &a, &b, &c);
+    assert_eq!(again.b, g.b);
+}
+
+#[backprop]
+fn parts(a: &Array2<f64>, b: &ArrayView2<f64>, c: &Array2<f64>) -> f64 {
+    (a.dot(b) + c).mapv(|z| z.tanh()).sum()
 }

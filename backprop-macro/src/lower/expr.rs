@@ -270,7 +270,10 @@ impl Lower<'_> {
                 return Ok(k);
             }
         }
-        self.reject(e, &errors::LABEL)
+        match label {
+            Some(l) => self.reject(l, &errors::LABEL),
+            None => self.reject(e, &errors::LABEL),
+        }
     }
 
     fn labelled_block(&mut self, x: &syn::ExprBlock) -> Result<Val> {
@@ -447,7 +450,7 @@ impl Lower<'_> {
             (syn::Member::Unnamed(k), Val::Tuple(all)) => {
                 match all.into_iter().nth(k.index as usize) {
                     Some(val) => Ok(self.owned(val, None)),
-                    None => self.reject(x, &errors::NOT_SCALAR),
+                    None => self.reject(&x.member, &errors::NO_FIELD),
                 }
             }
             // A field of a constant is a constant.

@@ -278,7 +278,7 @@ impl Lower<'_> {
             }
             Val::Uninit if self.dead => Err(Rejected),
             Val::Poison => Err(Rejected),
-            _ => self.reject(at, &errors::NOT_SCALAR),
+            other => self.errors_named(at, &errors::NOT_SCALAR, other.kind()),
         }
     }
 

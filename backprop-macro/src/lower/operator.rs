@@ -227,7 +227,7 @@ impl Lower<'_> {
                 )))
             }
             // `as _`, or a type alias, which may stand for a float or for an integer.
-            _ => self.reject(&x.ty, &errors::PARAM_TYPE),
+            _ => self.reject(&x.ty, &errors::CAST),
         }
     }
 }

@@ -275,14 +275,14 @@ impl<'a> Outside<'a> {
             with: quote! {
                 let mut __gradient = match __ws.gradient.take() {
                     ::core::option::Option::Some(__gradient) => __gradient,
-                    ::core::option::Option::None => #gradient { #(#starts),* },
+                    ::core::option::Option::None => ::std::boxed::Box::new(#gradient { #(#starts),* }),
                 };
                 #fits
                 let __y = {
                     #(let #buffers = &mut __gradient.#own;)*
                     #inner::__unit(&mut __ws.flat, #(#inputs,)* #(#places),*)
                 };
-                (__y, &*__ws.gradient.insert(__gradient))
+                (__y, &**__ws.gradient.insert(__gradient))
             },
             both: quote! {
                 let (__y, #g) = #inner::value_and_gradient(#(#inputs),*);

@@ -82,7 +82,9 @@ impl Lower<'_> {
         match val {
             Val::Scalar(v) => Ok(v),
             Val::Const(e) => Ok(self.map(e, Vec::new(), None, at.span_of())),
-            _ => self.reject(at, &errors::NOT_SCALAR),
+            _ => Err(self
+                .errors
+                .reject_named(at, &errors::NOT_SCALAR, "an array or a tuple")),
         }
     }
 

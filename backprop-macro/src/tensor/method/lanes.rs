@@ -33,7 +33,10 @@ impl Lower<'_> {
                 let a = operand(s);
                 (syn::parse_quote!(#a), Some(s))
             }
-            _ => return self.reject(init, &errors::NOT_SCALAR),
+            _ => {
+                let what = "an array or a tuple";
+                return Err(self.errors.reject_named(init, &errors::NOT_SCALAR, what));
+            }
         };
         let largest = (more.is_none() && self.is_max(f)).then(|| start.clone());
         operands.extend(more);
