@@ -187,14 +187,18 @@ impl Options {
                         "check" => &errors::BAD_CHECK_OPTION,
                         "associated" | "trace" | "stable" | "graph" | "source" | "jvp" | "hvp"
                         | "jacobian" | "hessian" => &errors::BAD_FLAG,
-                        _ => &errors::UNKNOWN_OPTION,
+                        _ => {
+                            errors.reject_named(&key, &errors::UNKNOWN_OPTION, &name);
+                            continue;
+                        }
                     };
                     // At the value, where that is what is wrong.
-                    let at = match value {
-                        Value::Other(at) if !at.is_empty() => at,
-                        _ => key.to_token_stream(),
+                    match value {
+                        Value::Other(at) if !at.is_empty() => {
+                            errors.reject_named(at, message, &name)
+                        }
+                        _ => errors.reject_named(&key, message, &name),
                     };
-                    errors.reject_named(at, message, &name);
                 }
             }
         }

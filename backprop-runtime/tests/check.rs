@@ -311,7 +311,9 @@ fn wrong_ones_do_not() {
                 ("last", 1.0 + 1e-5),
             ] {
                 let small = what == "last";
-                if small && (coarse(name) || name.starts_with("tiny") || name == "picofarads") {
+                // A small error of a small slope is below what differences of such values are trusted with.
+                let tiny = ["tiny", "huge parameters", "picofarads"];
+                if small && (coarse(name) || tiny.iter().any(|t| name.starts_with(t))) {
                     continue;
                 }
                 let wrong = |x: &[f64]| {
