@@ -50,6 +50,8 @@ messages! {
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
+    OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has a module, type or import of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
+    OWN_FLOAT: "`{}` is bound by a trait of this file", "the macro differentiates what `Float` of `num_traits` or of `backprop` does", "use one of these, or give the trait another name";
     INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
     TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
@@ -99,12 +101,14 @@ messages! {
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
+    NONE: "what a `None` holds later in this loop is not known when it starts", "without a type it is taken for a scalar", "write the type where the variable is declared: `let mut last: Option<[f64; 3]> = None;`";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors
     TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
+    TENSOR_CHECK: "`{}` is not supported for functions of tensors", "what they are made of is known while running only", "compare the gradient with differences in a test: `backprop::assert_gradient!(f(&x))`";
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
@@ -116,9 +120,9 @@ messages! {
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
     TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`), the elements of a vector, a list of tensors, or `zip`, `enumerate` and `rev` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
-    TENSOR_NESTED: "more than eight branches stand in one another here", "what follows an early `return` is a branch too, and expansion would take long", "put the inner ones into an annotated function of their own, or compute the condition as a number in `if`s that do not nest";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
     TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";

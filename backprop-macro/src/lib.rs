@@ -28,11 +28,11 @@ mod forwards;
 mod fresh;
 mod gather;
 mod graph;
-mod inner_items;
 mod items;
 mod keep;
 mod live;
 mod lower;
+mod meaning;
 mod meet;
 mod modules;
 #[cfg(test)]

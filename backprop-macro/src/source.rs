@@ -47,6 +47,8 @@ struct Known {
     of_traits: BTreeSet<String>,
     /// The constants and statics anywhere in it.
     constants: BTreeSet<String>,
+    macros: BTreeSet<String>,
+    traits: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     modules: BTreeSet<String>,
 }
@@ -148,6 +150,53 @@ impl Source {
     /// Whether the file declares a constant of this name, anywhere.
     pub fn declares_constant(&self, name: &str) -> bool {
         self.known().is_some_and(|k| k.constants.contains(name))
+    }
+
+    /// Whether the file defines a macro of this name, anywhere.
+    pub fn declares_macro(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.macros.contains(name))
+    }
+
+    /// Whether the file defines a trait of this name, anywhere.
+    pub fn declares_trait(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.traits.contains(name))
+    }
+
+    /// Whether a name of the standard library is, where a function stands, that of a module or type of the file's own, or of
+    /// another import.
+    pub fn redefines(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(known), Some(home)) = (self.known(), self.home(function)) else {
+            return false;
+        };
+        let seen: BTreeSet<usize> = match home.scopes.as_slice() {
+            // Made by a macro: it may stand anywhere.
+            [] => (0..known.scopes.len()).collect(),
+            all => all.iter().flat_map(|k| known.up(*k)).collect(),
+        };
+        let is_module = |s: &Scope| {
+            s.module.as_deref() == Some(name) && s.parent.is_some_and(|p| seen.contains(&p))
+        };
+        let with_body = |s: &Scope| s.module.as_deref() == Some(name);
+        let elsewhere = known.modules.contains(name) && !known.scopes.iter().any(with_body);
+        elsewhere
+            || known.scopes.iter().any(is_module)
+            || seen.iter().map(|k| &known.scopes[*k]).any(|s| {
+                let mut imports = s.imports.iter();
+                s.types.contains_key(name) || imports.any(|i| i.renames_to(name))
+            })
+    }
+
+    /// What a name means that the file imports from the standard library, and nothing else has.
+    pub fn standard(&self, name: &str) -> Option<Vec<String>> {
+        let known = self.known()?;
+        if known.plain.contains(name) || known.annotated.contains(name) {
+            return None;
+        }
+        let imports = known.scopes.iter().flat_map(|s| &s.imports);
+        let mut all = imports.filter(|i| i.name() == Some(name));
+        let path = all.next()?.standard(name)?;
+        all.all(|i| i.standard(name).as_ref() == Some(&path))
+            .then_some(path)
     }
 
     /// The `struct`, `enum` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
@@ -608,7 +657,12 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         let imports = modules::imports(&u.tree);
         self.here().imports.extend(imports);
     }
+    fn visit_item_macro(&mut self, m: &'ast syn::ItemMacro) {
+        let name = m.ident.as_ref().map(ToString::to_string);
+        self.known.macros.extend(name);
+    }
     fn visit_item_trait(&mut self, t: &'ast syn::ItemTrait) {
+        self.known.traits.insert(t.ident.to_string());
         for item in &t.items {
             if let syn::TraitItem::Fn(f) = item {
                 self.known.of_traits.insert(f.sig.ident.to_string());

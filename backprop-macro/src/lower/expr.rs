@@ -359,6 +359,9 @@ impl Lower<'_> {
                 return Ok(Val::Opt(no, Box::new(Val::Uninit)));
             }
         }
+        if let Some(order) = self.order_const(&x.path) {
+            return Ok(order);
+        }
         if let Some(qself) = &x.qself
             && crate::shape::primitive(&qself.ty).is_none()
         {
@@ -452,14 +455,7 @@ impl Lower<'_> {
             }
             // A field of a constant is a constant.
             (member, Val::Num(id)) if !self.g.is_float(id) => {
-                let ty = self.g.types.fresh(Kind::Unknown);
-                let tokens = member.to_token_stream();
-                let opaque = Opaque {
-                    key: format!("field {tokens}"),
-                    form: OpaqueForm::Field(tokens),
-                    discrete: false,
-                };
-                Ok(Val::Num(self.g.opaque(opaque, &[id], ty)))
+                Ok(self.constant_field(id, member.to_token_stream()))
             }
             (_, Val::Poison) => Err(Rejected),
             (_, Val::Num(_)) | (_, Val::View(_)) | (_, Val::Tuple(_)) => {
@@ -482,6 +478,16 @@ impl Lower<'_> {
             }
             _ => self.reject(&x.member, &errors::STRUCT),
         }
+    }
+
+    pub(super) fn constant_field(&mut self, of: Id, member: TokenStream) -> Val {
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let opaque = Opaque {
+            key: format!("field {member}"),
+            form: OpaqueForm::Field(member),
+            discrete: false,
+        };
+        Val::Num(self.g.opaque(opaque, &[of], ty))
     }
 
     fn reference(&mut self, x: &syn::ExprReference) -> Result<Val> {

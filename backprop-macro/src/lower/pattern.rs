@@ -21,6 +21,11 @@ impl Lower<'_> {
                 if p.ident == "None" {
                     return Ok(());
                 }
+                if let Val::Order(..) = val
+                    && matches!(&*p.ident.to_string(), "Less" | "Equal" | "Greater")
+                {
+                    return Ok(());
+                }
                 let name = p.ident.to_string();
                 let val = self.by_value(val, name.trim_start_matches("r#"));
                 self.declare(&p.ident, val, p.mutability.is_some());
@@ -63,6 +68,13 @@ impl Lower<'_> {
                     }
                     Ok(())
                 }
+                Val::Num(id) if !self.g.is_float(id) => {
+                    let vals = self.constant_parts(id, p);
+                    for (p, v) in p.elems.iter().filter(|p| !is_rest(p)).zip(vals) {
+                        self.bind(p, v)?;
+                    }
+                    Ok(())
+                }
                 _ => self.reject(pat, &errors::PATTERN),
             },
             syn::Pat::Slice(p) => match val {
@@ -93,6 +105,14 @@ impl Lower<'_> {
             },
             _ => self.reject(pat, &errors::PATTERN),
         }
+    }
+
+    /// The parts of a constant tuple, such as an entry of a table, that a pattern names: those before a `..`.
+    fn constant_parts(&mut self, tuple: Id, pat: &syn::PatTuple) -> Vec<Val> {
+        let named = pat.elems.iter().take_while(|p| !is_rest(p)).count();
+        (0..named)
+            .map(|k| self.constant_field(tuple, syn::Index::from(k).to_token_stream()))
+            .collect()
     }
 
     fn bind_slice(&mut self, p: &syn::PatSlice, view: &View) -> Result<()> {
@@ -155,6 +175,16 @@ impl Lower<'_> {
             {
                 Ok(Some(self.g.not(*some)))
             }
+            (syn::Pat::Ident(p), Val::Order(less, equal)) if p.subpat.is_none() => {
+                Ok(self.is_outcome((*less, *equal), &p.ident.to_string()))
+            }
+            (syn::Pat::Path(p), Val::Order(less, equal)) => {
+                let name = p.path.segments.last().map(|s| s.ident.to_string());
+                match self.is_outcome((*less, *equal), &name.unwrap_or_default()) {
+                    Some(id) => Ok(Some(id)),
+                    None => self.reject(pat, &errors::PATTERN),
+                }
+            }
             (syn::Pat::Ident(p), _) => match &p.subpat {
                 Some((_, sub)) => self.condition(sub, val),
                 // A capitalised name is a constant or a unit struct, not a new variable.
@@ -173,6 +203,15 @@ impl Lower<'_> {
             {
                 let sub = self.condition(&p.elems[0], inner)?;
                 Ok(Some(self.both(Some(*some), sub).unwrap_or(*some)))
+            }
+            (syn::Pat::Tuple(p), Val::Num(id)) if !self.g.is_float(*id) => {
+                let vals = self.constant_parts(*id, p);
+                let mut all = None;
+                for (p, v) in p.elems.iter().filter(|p| !is_rest(p)).zip(&vals) {
+                    let one = self.condition(p, v)?;
+                    all = self.both(all, one);
+                }
+                Ok(all)
             }
             (syn::Pat::Tuple(p), Val::Tuple(vals))
                 if p.elems.len() == vals.len() && !p.elems.iter().any(is_rest) =>
