@@ -3,6 +3,7 @@
 //! They were found by mutations of the compiler that no other function noticed. Must hold: the value, the fused gradient
 //! and that of the two passes agree, and with differences.
 
+#![cfg(feature = "runtime")]
 #![allow(clippy::all, unused, unconditional_panic)]
 
 use backprop::{assert_gradient, backprop};
