@@ -9,7 +9,6 @@ use crate::cost::CostOptions;
 use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Token, parenthesized};
 
