@@ -3,7 +3,7 @@
 //! In: the tokens at fault and a row of the table. Out: errors with the smallest span, accumulated so that one does not
 //! hide another. A message says what was found, why it has no gradient or is not supported, and what to write instead.
 
-use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::cell::RefCell;
 
@@ -242,78 +242,114 @@ fn render(message: &Message, name: &str) -> String {
 
 /// Tokens as a person writes them: `Vec::<f64>::new()`, not `Vec :: < f64 > :: new ()`.
 pub fn plain(tokens: &TokenStream) -> String {
-    let mut out = String::new();
-    spell(tokens, &mut out);
-    out
+    let mut spelling = Spelling::default();
+    spelling.all(tokens);
+    spelling.out
 }
 
-fn spell(tokens: &TokenStream, out: &mut String) {
-    // No space may stand before the next token; an operand has just ended; it could take `<…>`; how many of these are open.
-    let (mut glue, mut operand, mut generic, mut open) = (true, false, false, 0usize);
-    let mut sign = String::new();
-    for tree in tokens.clone() {
-        match &tree {
-            TokenTree::Punct(p) => {
+#[derive(Default)]
+struct Spelling {
+    out: String,
+    /// A space stands before the next token, unless that one wants none.
+    space: bool,
+    /// An operand has just ended.
+    operand: bool,
+    /// What has just ended could take `<…>`; how many of these are open.
+    generic: bool,
+    open: usize,
+    /// Between the bars of a closure.
+    closure: bool,
+}
+
+impl Spelling {
+    fn all(&mut self, tokens: &TokenStream) {
+        const SIGNS: [&str; 24] = [
+            "::", "..", "..=", "...", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=",
+            "*=", "/=", "%=", "^=", "|=", "&=", "<<", ">>", "<<=", ">>=",
+        ];
+        let mut sign = String::new();
+        for tree in tokens.clone() {
+            if let TokenTree::Punct(p) = &tree {
+                let longer = format!("{sign}{}", p.as_char());
+                if !sign.is_empty() && !SIGNS.contains(&longer.as_str()) {
+                    self.sign(&std::mem::take(&mut sign));
+                }
                 sign.push(p.as_char());
-                // A lifetime is one word; other signs are complete where nothing is joined to them.
-                if p.spacing() == Spacing::Joint {
-                    continue;
+                if p.spacing() == Spacing::Alone {
+                    self.sign(&std::mem::take(&mut sign));
                 }
-                let starts = sign == "<" && generic;
-                let ends = open > 0 && sign.chars().all(|c| c == '>');
-                let tight = starts
-                    || ends
-                    || matches!(sign.as_str(), "::" | "." | ".." | "..=" | "?" | "#");
-                let before =
-                    tight || matches!(sign.as_str(), "," | ";" | ":") || sign == "!" && operand;
-                let prefix = !operand && matches!(sign.as_str(), "-" | "&" | "*" | "!" | "&&");
-                if !glue && !before {
-                    out.push(' ');
-                }
-                out.push_str(&sign);
-                if starts {
-                    open += 1;
-                } else if ends {
-                    open = open.saturating_sub(sign.len());
-                }
-                operand = ends || sign == "?" || sign == "!" && operand;
-                glue = prefix || tight && !ends && sign != "?";
-                generic = sign == "::";
-                sign.clear();
+                continue;
             }
-            TokenTree::Group(g) => {
-                let (before, after) = match g.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => ("{ ", " }"),
-                    Delimiter::None => ("", ""),
-                };
-                let called = operand && g.delimiter() != Delimiter::Brace;
-                if !glue && !called {
-                    out.push(' ');
-                }
-                out.push_str(before);
-                spell(&g.stream(), out);
-                out.push_str(after);
-                (glue, operand, generic) = (false, true, false);
+            let lifetime = sign == "'";
+            if !lifetime && !sign.is_empty() {
+                self.sign(&std::mem::take(&mut sign));
             }
-            word => {
-                if !glue {
-                    out.push(' ');
+            match &tree {
+                TokenTree::Group(g) => self.group(g),
+                word => {
+                    let text = std::mem::take(&mut sign) + &word.to_string();
+                    let keywords = [
+                        "mut", "as", "in", "if", "else", "match", "return", "let", "dyn", "impl",
+                        "break",
+                    ];
+                    self.put(&text, self.space);
+                    self.space = true;
+                    self.operand = !keywords.contains(&text.as_str());
+                    self.generic = text.starts_with(char::is_uppercase);
                 }
-                let text = word.to_string();
-                out.push_str(&std::mem::take(&mut sign));
-                out.push_str(&text);
-                let keyword = [
-                    "mut", "as", "in", "if", "else", "match", "return", "let", "dyn", "impl",
-                    "break",
-                ];
-                (glue, operand) = (false, !keyword.contains(&text.as_str()));
-                generic = text.starts_with(char::is_uppercase);
             }
         }
+        if !sign.is_empty() {
+            self.sign(&sign);
+        }
     }
-    out.push_str(&sign);
+
+    fn put(&mut self, text: &str, space: bool) {
+        if space {
+            self.out.push(' ');
+        }
+        self.out.push_str(text);
+    }
+
+    fn group(&mut self, g: &Group) {
+        let (before, after) = match g.delimiter() {
+            Delimiter::Parenthesis => ("(", ")"),
+            Delimiter::Bracket => ("[", "]"),
+            Delimiter::Brace => ("{ ", " }"),
+            Delimiter::None => ("", ""),
+        };
+        let called = self.operand && g.delimiter() != Delimiter::Brace;
+        self.put(before, self.space && !called);
+        (self.space, self.operand, self.generic) = (false, false, false);
+        let open = std::mem::take(&mut self.open);
+        self.all(&g.stream());
+        self.open = open;
+        self.out.push_str(after);
+        (self.space, self.operand, self.generic) = (true, true, false);
+    }
+
+    fn sign(&mut self, sign: &str) {
+        let closes = sign == "|" && self.closure;
+        self.closure = sign == "|" && !self.operand && !closes || self.closure && !closes;
+        let starts = sign == "<" && self.generic;
+        let ends = self.open > 0 && sign.chars().all(|c| c == '>');
+        let of_macro = sign == "!" && self.operand;
+        let tight =
+            starts || ends || of_macro || matches!(sign, "::" | "." | ".." | "..=" | "?" | "#");
+        let prefix = !self.operand && !closes && matches!(sign, "-" | "&" | "*" | "!" | "&&" | "|");
+        self.put(
+            sign,
+            self.space && !tight && !closes && !matches!(sign, "," | ";" | ":"),
+        );
+        if starts {
+            self.open += 1;
+        } else if ends {
+            self.open = self.open.saturating_sub(sign.len());
+        }
+        self.operand = ends || of_macro || sign == "?";
+        self.space = !(prefix || tight && !ends && sign != "?");
+        self.generic = sign == "::";
+    }
 }
 
 #[test]

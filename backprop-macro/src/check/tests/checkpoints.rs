@@ -148,6 +148,7 @@ fn same(
                 "minmod_limiter",
                 "cubic_spline_eval",
                 "body_indexed_by_counter",
+                "neighbours_of_two",
             ];
             let near = rounds.iter().any(|f| function.sig.ident == f) && close(&x, &y);
             if a != b && !near {
