@@ -37,7 +37,9 @@ mod modules;
 mod options;
 mod order;
 mod park;
+mod positions;
 mod prune;
+mod regroup;
 mod reverse;
 #[macro_use]
 mod rules_macro;

@@ -49,7 +49,7 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
         return Vec::new();
     };
     let body = g.looped(l).body;
-    let (_b, accesses) = Body::read(g, body, index, live);
+    let (b, accesses) = Body::read(g, body, index, live);
     let mut out: Vec<Still> = Vec::new();
     for (array, all) in &accesses {
         let local = g.array(*array).region;
@@ -64,7 +64,7 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
                 only_added = false;
                 break;
             };
-            if !place.indices().all(|i| outside(g, i, body)) {
+            if !place.indices().all(|i| outside(g, i, body, &b)) {
                 moving = true;
                 continue;
             }
@@ -83,13 +83,17 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
     out
 }
 
-/// Whether a value is known before a loop starts.
-fn outside(g: &Graph, id: Id, body: RegionId) -> bool {
+/// Whether a value is known before a loop starts. What the backward pass computes again is bound where it does so.
+pub fn outside(g: &Graph, id: Id, body: RegionId, b: &Body) -> bool {
     let id = g.resolve(id);
     match g.data(id).region {
-        Some(r) => !g.encloses(body, r),
+        Some(r) => {
+            let bound = [&b.lets, &b.others, &b.taped];
+            let again = id == b.index || bound.iter().any(|all| all.contains(&id));
+            !again && !g.encloses(body, r)
+        }
         // Spelt where it is used.
-        None => g.operands(id).into_iter().all(|o| outside(g, o, body)),
+        None => g.operands(id).into_iter().all(|o| outside(g, o, body, b)),
     }
 }
 

@@ -143,7 +143,7 @@ impl Emit<'_> {
             .iter()
             .filter(|c| self.live.carried(g, c))
             .collect();
-        let mut before = self.declare_segment_tapes(l);
+        let mut before = self.declare_reused_tapes(l);
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));
@@ -173,9 +173,11 @@ impl Emit<'_> {
         let by_counter = self.counted(l)
             && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty() || in_pairs);
         let (n, counter) = (self.trips(l), self.counter(l));
+        let (positions, lifted) = self.lift(l, &hoists);
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
-        let slices = quote!(#tracks #slices);
+        let slices = quote!(#tracks #positions #slices);
+        self.lifted.borrow_mut().extend(&lifted);
         let sliced = !slices.is_empty();
         self.hoisted
             .borrow_mut()
@@ -186,6 +188,9 @@ impl Emit<'_> {
             .contains(&l)
             .then(|| self.iteration(l, &carried));
         self.hoisted.borrow_mut().truncate(mark);
+        lifted.iter().for_each(|id| {
+            self.lifted.borrow_mut().remove(id);
+        });
         self.tracks.borrow_mut().truncate(tracked);
         let end = data
             .end

@@ -1,6 +1,6 @@
 //! The gathered loop: its middle, its ends, and what is run where there are too few iterations to have a middle.
 
-use super::Plan;
+use super::{Plan, Row};
 use crate::access::{Base, distance, extent, length_of};
 use crate::collect::Sums;
 use crate::graph::*;
@@ -34,10 +34,10 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
         g.region_mut(data.body).stmts.retain(|s| match s {
             Stmt::Store {
                 place, add: true, ..
-            } => place.array != plan.array,
+            } => !plan.places.contains(place),
             Stmt::Store {
                 place, add: false, ..
-            } => !cleared.contains(&place.array),
+            } => !cleared.iter().any(|(a, _)| *a == place.array),
             _ => true,
         });
     }
@@ -109,16 +109,13 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
         }
         b.g.push(Stmt::If(branch));
     }
-    for array in plan.cleared.iter().filter(|a| !plan.unread.contains(a)) {
+    for (array, row) in plan.cleared.iter().filter(|c| !plan.unread.contains(&c.0)) {
         b.looped(
             At::of(plan.lo),
             At::of(plan.hi),
             |_, _| {},
             |b, i, _| {
-                let place = Place {
-                    array: *array,
-                    path: vec![Step::Index(i)],
-                };
+                let place = b.place(*array, row, At::of(i));
                 let ty = match b.g.shape_at(&place) {
                     crate::shape::Shape::Scalar(ty) => ty,
                     crate::shape::Shape::Float(f) => b.g.types.fresh(Kind::Float(f)),
@@ -168,6 +165,9 @@ impl Plan {
 
     /// Whether there are enough iterations, where that is known now.
     pub fn settled(&self, g: &Graph) -> Option<bool> {
+        if self.span() == 0 {
+            return Some(true);
+        }
         Some(g.integer(self.hi)? - g.integer(self.lo)? >= self.span())
     }
 }
@@ -191,10 +191,36 @@ impl Builder<'_> {
     }
 
     fn element(&mut self, at: At) -> Place {
-        Place {
-            array: self.plan.array,
-            path: vec![Step::Index(self.node(at))],
+        self.place(self.plan.array, &self.plan.row, at)
+    }
+
+    /// An element of a row.
+    fn place(&mut self, array: ArrayId, row: &Row, at: At) -> Place {
+        // What a row is reached by is the same in every iteration.
+        let mut known = HashMap::new();
+        let mut settled = |b: &mut Self, id: Id| b.copy(id, At::of(b.plan.lo), &mut known);
+        let mut path: Vec<Step> = row
+            .prefix
+            .iter()
+            .map(|step| match step {
+                Step::Index(i) => Step::Index(settled(self, *i)),
+                Step::Field(_) => *step,
+            })
+            .collect();
+        let ty = self.g.usize_ty();
+        let mut index = at.base;
+        for &id in &row.plus {
+            let id = settled(self, id);
+            index = self.g.opaque_binary(quote!(+), id, index, ty, false);
         }
+        // What is subtracted comes last: no sum on the way is negative.
+        index = shift(self.g, index, at.by);
+        for &id in &row.minus {
+            let id = settled(self, id);
+            index = self.g.opaque_binary(quote!(-), index, id, ty, false);
+        }
+        path.push(Step::Index(index));
+        Place { array, path }
     }
 
     /// Ends and middle, where there are enough iterations; what the loop leaves in its carried scalars, where terms use them.
