@@ -10,6 +10,9 @@
 
 use backprop::backprop;
 
+#[path = "support/differences.rs"]
+mod differences;
+
 fn numbers(n: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..n)
@@ -564,9 +567,6 @@ mod pairs {
 /// Rows of grids, in nested and in flat arrays, against differences: of each row that a loop adds to, what comes from the row beside it.
 mod grids {
     use super::*;
-
-    #[path = "../support/differences.rs"]
-    mod differences;
 
     fn load(x: &[f64]) -> [[f64; 5]; 4] {
         std::array::from_fn(|j| std::array::from_fn(|i| x[5 * j + i]))

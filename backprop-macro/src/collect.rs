@@ -75,12 +75,12 @@ impl Sums {
         }
         let ((k, x), (m, y)) = (factor(g, sum), factor(g, term));
         // What cancels may be infinite: that is not for constants to decide.
-        if x == y && k + m != 0.0 {
-            let factor = g.lit_like(k + m, x);
+        if x == y {
+            let factor = (k + m != 0.0).then(|| g.lit_like(k + m, x))?;
             return Some(g.apply(Op::Mul, &[factor, x]));
         }
         // Worth it only where it saves a product.
-        if k.abs() == m.abs() && k.abs() != 1.0 && x != y {
+        if k.abs() == m.abs() && k.abs() != 1.0 {
             let y = if k == m { y } else { g.apply(Op::Neg, &[y]) };
             let inner = self.pair(g, x, y);
             let factor = g.lit_like(k, x);

@@ -36,62 +36,53 @@ impl rosenbrock {
         let d_x = &mut g_x;
         let v = saved.x.len();
         let v_2 = v - 1;
-        let loop0_n = v_2;
-        if loop0_n > 0 {
-            let x_2 = &saved.x[1..][..loop0_n];
-            let x_3 = &saved.x[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let i = loop0_k;
-                let v_3 = i + 1;
-            }
-        }
-        let v_4 = 1 <= v_2;
-        if v_4 {
+        let v_3 = 1 <= v_2;
+        if v_3 {
             let x0 = saved.x[0];
-            let v_5 = upstream * (1.0 - x0)
+            let v_4 = upstream * (1.0 - x0)
                 + upstream * (200.0 * (saved.x[1] - x0 * x0)) * x0;
-            d_x[0] += (-2.0) * v_5;
-            let v_6 = v_2 - 1;
-            let x_4 = saved.x[v_6];
-            d_x[v_2] += upstream * (200.0 * (saved.x[v_2] - x_4 * x_4));
+            d_x[0] += (-2.0) * v_4;
+            let v_5 = v_2 - 1;
+            let x_2 = saved.x[v_5];
+            d_x[v_2] += upstream * (200.0 * (saved.x[v_2] - x_2 * x_2));
             let loop2_n = usize::saturating_sub(v_2, 1);
             if loop2_n > 0 {
-                let x_5 = &saved.x[1..][..loop2_n];
-                let x_6 = &saved.x[2..][..loop2_n];
-                let x_7 = &saved.x[0..][..loop2_n];
+                let x_3 = &saved.x[1..][..loop2_n];
+                let x_4 = &saved.x[2..][..loop2_n];
+                let x_5 = &saved.x[0..][..loop2_n];
                 let d_x_2 = &mut d_x[1..][..loop2_n];
                 for loop2_k in 0..loop2_n {
                     let j = 1 + loop2_k;
-                    let x_8 = x_5[loop2_k];
-                    let v_7 = upstream * (1.0 - x_8)
-                        + upstream * (200.0 * (x_6[loop2_k] - x_8 * x_8)) * x_8;
-                    let x_9 = x_7[loop2_k];
+                    let x_6 = x_3[loop2_k];
+                    let v_6 = upstream * (1.0 - x_6)
+                        + upstream * (200.0 * (x_4[loop2_k] - x_6 * x_6)) * x_6;
+                    let x_7 = x_5[loop2_k];
                     d_x_2[loop2_k]
-                        += (-2.0) * v_7 + upstream * (200.0 * (x_8 - x_9 * x_9));
+                        += (-2.0) * v_6 + upstream * (200.0 * (x_6 - x_7 * x_7));
                 }
             }
         } else {
-            let v_8 = 0 < v_2;
-            if v_8 {
-                let v_9 = v_2 + 1;
-                for j_2 in (0)..(v_9) {
-                    let v_10 = j_2 >= 0;
-                    let v_11 = j_2 < v_2;
-                    let v_12 = v_10 && v_11;
-                    if v_12 {
-                        let x_10 = saved.x[j_2];
-                        let v_13 = j_2 + 1;
-                        let v_14 = upstream * (1.0 - x_10)
-                            + upstream * (200.0 * (saved.x[v_13] - x_10 * x_10)) * x_10;
-                        d_x[j_2] += (-2.0) * v_14;
+            let v_7 = 0 < v_2;
+            if v_7 {
+                let v_8 = v_2 + 1;
+                for j_2 in (0)..(v_8) {
+                    let v_9 = j_2 >= 0;
+                    let v_10 = j_2 < v_2;
+                    let v_11 = v_9 && v_10;
+                    if v_11 {
+                        let x_8 = saved.x[j_2];
+                        let v_12 = j_2 + 1;
+                        let v_13 = upstream * (1.0 - x_8)
+                            + upstream * (200.0 * (saved.x[v_12] - x_8 * x_8)) * x_8;
+                        d_x[j_2] += (-2.0) * v_13;
                     }
-                    let v_15 = j_2 >= 1;
-                    let v_16 = j_2 < v_9;
-                    let v_17 = v_15 && v_16;
-                    if v_17 {
-                        let v_18 = j_2 - 1;
-                        let x_11 = saved.x[v_18];
-                        d_x[j_2] += upstream * (200.0 * (saved.x[j_2] - x_11 * x_11));
+                    let v_14 = j_2 >= 1;
+                    let v_15 = j_2 < v_8;
+                    let v_16 = v_14 && v_15;
+                    if v_16 {
+                        let v_17 = j_2 - 1;
+                        let x_9 = saved.x[v_17];
+                        d_x[j_2] += upstream * (200.0 * (saved.x[j_2] - x_9 * x_9));
                     }
                 }
             }

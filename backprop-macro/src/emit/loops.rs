@@ -166,6 +166,10 @@ impl Emit<'_> {
             .filter(|of| !g.looped(*of).tape.is_empty())
             .or((!data.tape.is_empty()).then_some(l))
             .filter(|of| self.counted(*of));
+        let idle = carried.is_empty() && self.only_repeats(l);
+        if idle && taped.is_none() {
+            return TokenStream::new();
+        }
         let hoists = self.hoists(l);
         let tracked = self.tracks.borrow().len();
         let tracks = self.take_tracks(l);
@@ -298,6 +302,7 @@ impl Emit<'_> {
             (quote!(#counter), counts)
         };
         let mut run = match second {
+            _ if idle => TokenStream::new(),
             Some(second) => {
                 let bodies = [&quote!(#lead #body), &quote!(#lead #second)];
                 self.two_by_two(l, &step, &range, bodies)
@@ -305,11 +310,23 @@ impl Emit<'_> {
             None if in_pairs => self.run_in_pairs(l, &quote!(#lead #body)),
             None => quote!(for #step in #range { #lead #body }),
         };
-        if sliced {
+        if sliced && !idle {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });
         }
         quote!(#before #run #after)
+    }
+
+    /// Whether a loop of the backward pass only computes again what the forward pass has: loops after it do what it was there for.
+    fn only_repeats(&self, l: LoopId) -> bool {
+        let g = self.g();
+        let data = g.looped(l);
+        let repeats = |s: &Stmt| match s {
+            Stmt::Let(id) => g.data(*id).region != Some(data.body) || !self.live.stmt(g, s),
+            Stmt::ReadTape(of) => self.counted(*of),
+            _ => false,
+        };
+        data.reverses.is_some() && g.region(data.body).stmts.iter().all(repeats)
     }
 
     /// One iteration: the statements, what is kept, what is carried on.
