@@ -16,6 +16,7 @@ use crate::reverse::Gradient;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 mod build;
+mod few;
 
 pub use build::shift;
 
