@@ -9,6 +9,7 @@ use crate::explain;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
+use crate::meaning;
 use crate::options::Options;
 use crate::order::Order;
 use crate::reverse::{Mode, reverse, scheduled};
@@ -72,6 +73,7 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
+    meaning::check(&function, source, errors);
     if tensor::is_tensor(&function, source) {
         return tensor::expand(&function, &options, errors, source);
     }

@@ -1,11 +1,12 @@
 //! What the source around a function says: which functions are annotated, and what type names stand for.
 //!
 //! In: the file of the function that is differentiated; where it imports a name, the file that defines it (`modules.rs`).
-//! Out: whether a called function is defined without `#[backprop]`; the `struct` or `type` item that a name refers to, and
+//! Out: whether a called function is defined without `#[backprop]`; the `struct`, `enum` or `type` item that a name refers to, and
 //! its [`Home`], where the names in it are looked up. An attribute macro cannot ask the compiler.
 //! What must hold: where a definition is used, the emitted code makes rustc check it (`items.rs`), so that a name found
 //! in the wrong place is an error and never a wrong gradient. Items are kept as text: tokens do not outlive one expansion.
 
+use crate::definitions::derives;
 use crate::modules::{self, Import, Route};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -19,7 +20,7 @@ struct Scope {
     parent: Option<usize>,
     /// A module does not see the names around it, unless it says `use super::*`.
     open: bool,
-    /// `struct` and `type` items, by name.
+    /// `struct`, `enum` and `type` items, by name.
     types: HashMap<String, String>,
     /// The functions in it, as [`flat`] text.
     functions: Vec<String>,
@@ -44,6 +45,10 @@ struct Known {
     methods: Vec<(String, String, String, usize)>,
     /// The functions that traits have here, which a method call may mean.
     of_traits: BTreeSet<String>,
+    /// The constants and statics anywhere in it.
+    constants: BTreeSet<String>,
+    macros: BTreeSet<String>,
+    traits: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     modules: BTreeSet<String>,
 }
@@ -114,13 +119,87 @@ impl Source {
         !plain.is_empty() && self.callee(function, path).is_none()
     }
 
+    /// Whether a type of this name is defined beside a function, or made by the derive of another there.
+    pub fn taken(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(home), Some(known)) = (self.home(function), self.known()) else {
+            return false;
+        };
+        let of = name.strip_suffix("Gradient").unwrap_or("");
+        let taken = |scope: &usize| {
+            let types = &known.scopes[*scope].types;
+            let derived = |text: &String| {
+                syn::parse_str::<syn::ItemStruct>(text)
+                    .is_ok_and(|s| derives(&s.attrs, "Differentiable"))
+            };
+            types.contains_key(name) || types.get(of).is_some_and(derived)
+        };
+        !home.scopes.is_empty() && home.scopes.iter().all(taken)
+    }
+
+    /// Whether the file defines a type of this name, anywhere.
+    pub fn defines_type(&self, name: &str) -> bool {
+        (self.known()).is_some_and(|k| k.scopes.iter().any(|s| s.types.contains_key(name)))
+    }
+
     /// Whether the file defines a function of this name, anywhere.
     pub fn defines(&self, name: &str) -> bool {
         self.known()
             .is_some_and(|k| k.plain.contains(name) || k.annotated.contains(name))
     }
 
-    /// The `struct` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
+    /// Whether the file declares a constant of this name, anywhere.
+    pub fn declares_constant(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.constants.contains(name))
+    }
+
+    /// Whether the file defines a macro of this name, anywhere.
+    pub fn declares_macro(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.macros.contains(name))
+    }
+
+    /// Whether the file defines a trait of this name, anywhere.
+    pub fn declares_trait(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.traits.contains(name))
+    }
+
+    /// Whether a name of the standard library is, where a function stands, that of a module or type of the file's own, or of
+    /// another import.
+    pub fn redefines(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(known), Some(home)) = (self.known(), self.home(function)) else {
+            return false;
+        };
+        let seen: BTreeSet<usize> = match home.scopes.as_slice() {
+            // Made by a macro: it may stand anywhere.
+            [] => (0..known.scopes.len()).collect(),
+            all => all.iter().flat_map(|k| known.up(*k)).collect(),
+        };
+        let is_module = |s: &Scope| {
+            s.module.as_deref() == Some(name) && s.parent.is_some_and(|p| seen.contains(&p))
+        };
+        let with_body = |s: &Scope| s.module.as_deref() == Some(name);
+        let elsewhere = known.modules.contains(name) && !known.scopes.iter().any(with_body);
+        elsewhere
+            || known.scopes.iter().any(is_module)
+            || seen.iter().map(|k| &known.scopes[*k]).any(|s| {
+                let mut imports = s.imports.iter();
+                s.types.contains_key(name) || imports.any(|i| i.renames_to(name))
+            })
+    }
+
+    /// What a name means that the file imports from the standard library, and nothing else has.
+    pub fn standard(&self, name: &str) -> Option<Vec<String>> {
+        let known = self.known()?;
+        if known.plain.contains(name) || known.annotated.contains(name) {
+            return None;
+        }
+        let imports = known.scopes.iter().flat_map(|s| &s.imports);
+        let mut all = imports.filter(|i| i.name() == Some(name));
+        let path = all.next()?.standard(name)?;
+        all.all(|i| i.standard(name).as_ref() == Some(&path))
+            .then_some(path)
+    }
+
+    /// The `struct`, `enum` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
     pub fn type_item(&self, home: &Home, path: &syn::Path) -> Option<(syn::Item, Home)> {
         let known = known(&home.file);
         let name = path.segments.last()?.ident.to_string();
@@ -578,7 +657,12 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         let imports = modules::imports(&u.tree);
         self.here().imports.extend(imports);
     }
+    fn visit_item_macro(&mut self, m: &'ast syn::ItemMacro) {
+        let name = m.ident.as_ref().map(ToString::to_string);
+        self.known.macros.extend(name);
+    }
     fn visit_item_trait(&mut self, t: &'ast syn::ItemTrait) {
+        self.known.traits.insert(t.ident.to_string());
         for item in &t.items {
             if let syn::TraitItem::Fn(f) = item {
                 self.known.of_traits.insert(f.sig.ident.to_string());
@@ -586,8 +670,17 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         }
         syn::visit::visit_item_trait(self, t);
     }
+    fn visit_item_const(&mut self, c: &'ast syn::ItemConst) {
+        self.known.constants.insert(c.ident.to_string());
+        syn::visit::visit_item_const(self, c);
+    }
+    fn visit_item_static(&mut self, s: &'ast syn::ItemStatic) {
+        self.known.constants.insert(s.ident.to_string());
+        syn::visit::visit_item_static(self, s);
+    }
     fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
         self.known.annotated.insert(e.ident.to_string());
+        self.type_item(&e.ident, e);
     }
     fn visit_item_struct(&mut self, s: &'ast syn::ItemStruct) {
         self.known.annotated.insert(s.ident.to_string());

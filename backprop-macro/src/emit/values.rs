@@ -165,6 +165,9 @@ impl Emit<'_> {
                     (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
                     (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
                     (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
+                    (OpaqueForm::Bound(pat, name), [a]) => {
+                        quote!(match &#a { #pat => *#name, _ => ::core::default::Default::default() })
+                    }
                     _ => quote!(()),
                 }
             }

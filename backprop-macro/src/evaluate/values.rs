@@ -193,6 +193,6 @@ pub(super) fn read_opaque(
         | OpaqueForm::Cast(t)
         | OpaqueForm::Field(t)
         | OpaqueForm::Matches(t) => (t.to_string(), None),
-        OpaqueForm::Index => (String::new(), None),
+        OpaqueForm::Index | OpaqueForm::Bound(..) => (String::new(), None),
     }
 }

@@ -270,7 +270,10 @@ impl Lower<'_> {
                 return Ok(k);
             }
         }
-        self.reject(e, &errors::LABEL)
+        match label {
+            Some(l) => self.reject(l, &errors::LABEL),
+            None => self.reject(e, &errors::LABEL),
+        }
     }
 
     fn labelled_block(&mut self, x: &syn::ExprBlock) -> Result<Val> {
@@ -355,6 +358,9 @@ impl Lower<'_> {
                 let no = self.g.bool_const(false);
                 return Ok(Val::Opt(no, Box::new(Val::Uninit)));
             }
+        }
+        if let Some(order) = self.order_const(&x.path) {
+            return Ok(order);
         }
         if let Some(qself) = &x.qself
             && crate::shape::primitive(&qself.ty).is_none()
@@ -444,19 +450,12 @@ impl Lower<'_> {
             (syn::Member::Unnamed(k), Val::Tuple(all)) => {
                 match all.into_iter().nth(k.index as usize) {
                     Some(val) => Ok(self.owned(val, None)),
-                    None => self.reject(x, &errors::NOT_SCALAR),
+                    None => self.reject(&x.member, &errors::NO_FIELD),
                 }
             }
             // A field of a constant is a constant.
             (member, Val::Num(id)) if !self.g.is_float(id) => {
-                let ty = self.g.types.fresh(Kind::Unknown);
-                let tokens = member.to_token_stream();
-                let opaque = Opaque {
-                    key: format!("field {tokens}"),
-                    form: OpaqueForm::Field(tokens),
-                    discrete: false,
-                };
-                Ok(Val::Num(self.g.opaque(opaque, &[id], ty)))
+                Ok(self.constant_field(id, member.to_token_stream()))
             }
             (_, Val::Poison) => Err(Rejected),
             (_, Val::Num(_)) | (_, Val::View(_)) | (_, Val::Tuple(_)) => {
@@ -479,6 +478,16 @@ impl Lower<'_> {
             }
             _ => self.reject(&x.member, &errors::STRUCT),
         }
+    }
+
+    pub(super) fn constant_field(&mut self, of: Id, member: TokenStream) -> Val {
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let opaque = Opaque {
+            key: format!("field {member}"),
+            form: OpaqueForm::Field(member),
+            discrete: false,
+        };
+        Val::Num(self.g.opaque(opaque, &[of], ty))
     }
 
     fn reference(&mut self, x: &syn::ExprReference) -> Result<Val> {

@@ -134,6 +134,10 @@ impl Lower<'_> {
                 let some = self.merge_scalar(branch, cond, *s, *t);
                 Val::Opt(some, Box::new(self.merge(branch, cond, x, y)?))
             }
+            (Val::Order(l, e), Val::Order(m, f)) => {
+                let less = self.merge_scalar(branch, cond, *l, *m);
+                Val::Order(less, self.merge_scalar(branch, cond, *e, *f))
+            }
             (Val::View(x), Val::View(y)) if x.place == y.place && x.window == y.window => a.clone(),
             (Val::Elem(x), Val::Elem(y)) if x == y => a.clone(),
             (Val::MutRef(x), Val::MutRef(y)) if x == y => a.clone(),
@@ -280,6 +284,10 @@ impl Lower<'_> {
     /// A value that is never read, of the type of another.
     pub(super) fn undef(&mut self, like: Id) -> Id {
         let ty = self.g.ty(like);
+        self.undef_of(ty)
+    }
+
+    pub(super) fn undef_of(&mut self, ty: crate::types::Ty) -> Id {
         let k = self.g.nodes.len() as u32;
         self.g.bound(Node::Undef(k), ty, None)
     }

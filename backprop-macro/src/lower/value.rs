@@ -28,6 +28,8 @@ pub enum Val {
     MutRef(VarId),
     /// `Some(…)` where the condition holds.
     Opt(Id, Box<Val>),
+    /// An `Ordering`: whether it is `Less`, and whether it is `Equal`.
+    Order(Id, Id),
     /// A function by path, passed as an argument: `f64::max`.
     Path(Rc<syn::ExprPath>),
 }
@@ -58,6 +60,24 @@ pub struct Closure {
 }
 
 impl Val {
+    /// What it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Val::Unit => "nothing",
+            Val::Uninit => "a variable without a value",
+            Val::View(_) => "an array",
+            Val::Tuple(_) => "a tuple",
+            Val::Struct(..) => "a struct",
+            Val::Range(_) => "a range",
+            Val::Iter(_) => "an iterator",
+            Val::Closure(_) => "a closure",
+            Val::Opt(..) => "an `Option`",
+            Val::Order(..) => "an `Ordering`",
+            Val::Path(_) => "a function",
+            Val::Poison | Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => "a scalar",
+        }
+    }
+
     /// The parts of a tuple or struct.
     pub fn parts(&self) -> Option<&[Val]> {
         match self {
@@ -94,6 +114,7 @@ impl Val {
                 let some = f(*some);
                 Val::Opt(some, Box::new(val.map(f)))
             }
+            Val::Order(less, equal) => Val::Order(f(*less), f(*equal)),
             other => other.clone(),
         }
     }

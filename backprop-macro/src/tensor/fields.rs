@@ -1,9 +1,9 @@
 //! Structs among the parameters of a tensor function: differentiated by their fields.
 //!
 //! In: a function with a parameter like `net: &Net`, whose definition `source` finds. Out: [`Flat`], the function with one
-//! parameter for each field that takes part, which the rest of the tensor compiler differentiates as any other; and around
-//! its functions those that the user calls, which take structs apart and put their gradients together. What must hold: every field is
-//! a tensor, a float, a list of tensors, such a struct again, or constant; rustc checks that the definition is the one that was read.
+//! parameter for each field that takes part, which the rest of the tensor compiler differentiates as any other; `items` puts around
+//! its functions those that the user calls. What must hold: every field is a tensor, a float, a list of tensors, such a struct again,
+//! or constant; rustc checks that the definition is the one that was read.
 
 use crate::definitions::Definitions;
 use crate::errors::{self, Errors};
@@ -11,12 +11,9 @@ use crate::options::Options;
 use crate::shape::{Shape, peel};
 use crate::signature::{float_generics, local};
 use crate::source::Source;
-use crate::tensor::items::{Items, reference, with_workspace};
-use crate::tensor::signature::{
-    Kind, Out, TensorSig, element, mentions_tensor, read_tensor, with_lifetime,
-};
+use crate::tensor::signature::{element, mentions_tensor, read_tensor};
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::format_ident;
 use syn::ext::IdentExt;
 
 /// What a parameter or a field became.
@@ -35,13 +32,19 @@ pub enum Part {
 }
 
 /// How the flat function takes a field.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub enum Pass {
     /// As the function does: it is no field.
     Whole,
     Reference,
     Value,
+    /// As a vector's view: floats in a slice or an array, so many of them where that is known.
+    Floats(Option<Length>),
 }
+
+/// The length of an array of floats.
+#[derive(Clone)]
+pub struct Length(pub syn::Expr);
 
 /// A parameter as the user wrote it.
 pub struct Outer {
@@ -111,6 +114,19 @@ pub fn flatten(
                 any = true;
                 flat.parameter(p, &pat.ident, named != Some(false))?
             }
+            None if named != Some(false)
+                && let Some((elem, length)) = flat.floats_behind(&p.ty) =>
+            {
+                any = true;
+                let ident = &pat.ident;
+                flat.inputs.push(syn::parse_quote!(
+                    #ident: ::backprop::tensor::ndarray::ArrayView1<'_, #elem>
+                ));
+                Part::Leaf {
+                    ident: ident.clone(),
+                    pass: Pass::Floats(length),
+                }
+            }
             None => {
                 flat.inputs.push(input.clone());
                 Part::Leaf {
@@ -157,6 +173,22 @@ impl Flatten<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The type of the floats in a slice, an array or a `Vec` behind a reference, and how many there are in an array.
+    fn floats_behind(&self, ty: &syn::Type) -> Option<(syn::Type, Option<Length>)> {
+        let syn::Type::Reference(r) = peel(ty) else {
+            return None;
+        };
+        if r.mutability.is_some() {
+            return None;
+        }
+        let (elem, length) = match peel(&r.elem) {
+            syn::Type::Array(a) => (&*a.elem, Some(Length(a.len.clone()))),
+            other => (element(other)?, None),
+        };
+        let float = crate::tensor::signature::float_type(elem, self.floats);
+        float.then(|| (elem.clone(), length))
     }
 
     fn parameter(&mut self, p: &syn::PatType, ident: &Ident, active: bool) -> Option<Part> {
@@ -279,457 +311,10 @@ pub fn fields_of(namespace: &Ident) -> Ident {
     )
 }
 
-fn leaves(part: &Part, f: &mut dyn FnMut(&Ident, Pass)) {
+/// Each parameter of the flat function that a part is made of.
+pub fn leaves(part: &Part, f: &mut dyn FnMut(&Ident, &Pass)) {
     match part {
-        Part::Leaf { ident, pass } => f(ident, *pass),
+        Part::Leaf { ident, pass } => f(ident, pass),
         Part::Struct { fields, .. } => fields.iter().for_each(|(_, p)| leaves(p, f)),
-    }
-}
-
-/// The functions that the user calls.
-struct Outside<'a> {
-    flat: &'a Flat,
-    /// That of the flat function.
-    sig: &'a TensorSig,
-    /// Aliases of the gradients of structs, so that they can be written as expressions.
-    aliases: Vec<TokenStream>,
-    args: TokenStream,
-}
-
-/// The items around those of the flat function.
-pub fn outside(
-    item: &syn::ItemFn,
-    options: &Options,
-    flat: &Flat,
-    sig: &TensorSig,
-    descends: bool,
-) -> TokenStream {
-    let types: Vec<&Ident> = sig.generics.type_params().map(|p| &p.ident).collect();
-    let args = match types.is_empty() {
-        true => quote!(),
-        false => quote!(<#(#types),*>),
-    };
-    let mut o = Outside {
-        flat,
-        sig,
-        aliases: Vec::new(),
-        args,
-    };
-    o.items(item, options, descends)
-}
-
-impl Outside<'_> {
-    fn active(&self, part: &Part) -> bool {
-        let mut any = false;
-        leaves(part, &mut |ident, _| {
-            any |= self.sig.active().any(|(_, p)| p.ident == *ident);
-        });
-        any
-    }
-
-    fn kind(&self, ident: &Ident) -> Option<&crate::tensor::signature::Param> {
-        self.sig.params.iter().find(|p| p.ident == *ident)
-    }
-
-    /// What is handed to the flat function for a part; `mutable` of what is differentiated.
-    fn arguments(
-        &self,
-        part: &Part,
-        base: &TokenStream,
-        mutable: bool,
-        out: &mut Vec<TokenStream>,
-    ) {
-        match part {
-            Part::Leaf { ident, pass } => {
-                let moved = mutable && self.kind(ident).is_some_and(|p| p.active);
-                out.push(match pass {
-                    Pass::Whole => quote!(#base),
-                    _ if moved => quote!(&mut #base),
-                    Pass::Reference => quote!(&#base),
-                    Pass::Value => quote!(#base),
-                });
-            }
-            Part::Struct { fields, .. } => {
-                for (member, part) in fields {
-                    self.arguments(part, &quote!(#base.#member), mutable, out);
-                }
-            }
-        }
-    }
-
-    /// The places in a part's gradient that the flat function writes.
-    fn buffers(&self, part: &Part, base: &TokenStream, out: &mut Vec<TokenStream>) {
-        match part {
-            Part::Leaf { ident, pass } => {
-                if self.kind(ident).is_some_and(|p| p.active) {
-                    out.push(match pass {
-                        Pass::Whole => quote!(#base),
-                        _ => quote!(&mut #base),
-                    });
-                }
-            }
-            Part::Struct { fields, .. } => {
-                for (member, part) in fields {
-                    self.buffers(part, &quote!(#base.#member), out);
-                }
-            }
-        }
-    }
-
-    /// A part's gradient out of that of the flat function.
-    fn gather(&mut self, part: &Part, from: &TokenStream) -> TokenStream {
-        match part {
-            Part::Leaf { ident, .. } => quote!(#from.#ident),
-            Part::Struct { ty, fields } => {
-                let mut parts = Vec::new();
-                for (member, part) in fields {
-                    if self.active(part) {
-                        let value = self.gather(part, from);
-                        parts.push(quote!(#member: #value));
-                    } else if matches!(member, syn::Member::Unnamed(_)) {
-                        parts.push(quote!(#member: ()));
-                    }
-                }
-                let alias = format_ident!(
-                    "__{}Of{}",
-                    self.sig.gradient.unraw(),
-                    self.aliases.len(),
-                    span = proc_macro2::Span::mixed_site()
-                );
-                let args = &self.args;
-                self.aliases.push(
-                    quote!(type #alias #args = <#ty as ::backprop::Differentiable>::Gradient;),
-                );
-                quote!(#alias { #(#parts),* })
-            }
-        }
-    }
-
-    /// The type of a part's gradient.
-    fn gradient(&self, part: &Part) -> TokenStream {
-        match part {
-            Part::Leaf { ident, .. } => match self.kind(ident) {
-                Some(p) => self.sig.owned(&p.kind),
-                None => quote!(()),
-            },
-            Part::Struct { ty, .. } => quote!(<#ty as ::backprop::Differentiable>::Gradient),
-        }
-    }
-
-    fn items(&mut self, item: &syn::ItemFn, options: &Options, descends: bool) -> TokenStream {
-        let (sig, vis) = (self.sig, &item.vis);
-        let namespace = options.namespace.clone().unwrap_or(item.sig.ident.clone());
-        let camel = crate::signature::camel_case(&namespace.unraw().to_string());
-        let named = |end: &str| Ident::new(&format!("{camel}{end}"), namespace.span());
-        let (gradient, workspace) = (named("Gradient"), named("Workspace"));
-        let (inner, residuals) = (&sig.namespace, &sig.residuals);
-        let (inner_workspace, output) = (&sig.workspace, &sig.output_ty);
-        let elem = sig.elem.tokens();
-        let args = self.args.clone();
-        let items = Items::of(item, sig);
-        let (_, bounds) = items.generics();
-        let (generics, clause) = (&sig.generics, &sig.generics.where_clause);
-        let types: Vec<&syn::TypeParam> = generics.type_params().collect();
-        let declared = match types.is_empty() {
-            true => quote!(),
-            false => quote!(<#(#types),*>),
-        };
-        let type_clause = clause
-            .as_ref()
-            .filter(|_| generics.lifetimes().next().is_none());
-        let (life, elided) = match sig.float() {
-            Some(t) => (quote!(<'__bp, #t>), quote!(<'_, #t>)),
-            None => (quote!(<'__bp>), quote!(<'_>)),
-        };
-
-        let flat = self.flat;
-        let (mut params, mut life_params, mut moved, mut names) = (vec![], vec![], vec![], vec![]);
-        let (mut inputs, mut moving) = (vec![], vec![]);
-        let (mut buffers, mut buffer_names, mut places) = (vec![], vec![], vec![]);
-        let (mut fields, mut zeros, mut parts, mut shapes) = (vec![], vec![], vec![], vec![]);
-        let (mut pulled, mut pulls, mut own) = (vec![], vec![], vec![]);
-        let g = local("flat");
-        for (k, p) in flat.params.iter().enumerate() {
-            let (ident, ty) = (&p.ident, &p.ty);
-            let with = with_lifetime(ty);
-            params.push(quote!(#ident: #ty));
-            life_params.push(quote!(#ident: #with));
-            names.push(ident);
-            self.arguments(&p.part, &quote!(#ident), false, &mut inputs);
-            self.arguments(&p.part, &quote!(#ident), true, &mut moving);
-            let target = match peel(ty) {
-                syn::Type::Reference(r) => &*r.elem,
-                other => other,
-            };
-            if !self.active(&p.part) {
-                moved.push(quote!(#ident: #ty));
-                pulled.push(quote!(()));
-                pulls.push(quote!(()));
-                continue;
-            }
-            let d = format_ident!("__d{}", k, span = proc_macro2::Span::mixed_site());
-            let of = self.gradient(&p.part);
-            let value = self.gather(&p.part, &quote!(#g));
-            self.buffers(&p.part, &quote!(#d), &mut places);
-            let doc = format!("The derivative with respect to `{}`.", ident.unraw());
-            fields.push(quote!(#[doc = #doc] #vis #ident: #of));
-            parts.push(quote!(#ident: #value));
-            pulled.push(of.clone());
-            pulls.push(value);
-            own.push(ident);
-            match (&p.part, self.kind(ident)) {
-                (Part::Leaf { .. }, Some(leaf)) => {
-                    let (buffer, kind) = (sig.buffer(&leaf.kind), &leaf.kind);
-                    buffers.push(quote!(#d: &mut #buffer));
-                    let (ty, _) = items.moved(leaf, ident);
-                    moved.push(quote!(#ident: &mut #ty));
-                    zeros.push(match kind {
-                        Kind::Tensor(_) => {
-                            quote!(#ident: ::backprop::tensor::ndarray::Array::zeros(#ident.raw_dim()))
-                        }
-                        Kind::List(_) => quote!(#ident: #ident
-                            .iter()
-                            .map(|__each| ::backprop::tensor::ndarray::Array::zeros(__each.raw_dim()))
-                            .collect()),
-                        _ => {
-                            let zero = sig.elem.zero();
-                            quote!(#ident: #zero)
-                        }
-                    });
-                    match kind {
-                        Kind::Tensor(_) => shapes.push(
-                            quote!(::backprop::tensor::fit(&mut __gradient.#ident, &#ident.raw_dim());),
-                        ),
-                        Kind::List(_) => shapes.push(quote! {
-                            __gradient.#ident.resize_with(#ident.len(), ::backprop::tensor::empty);
-                            for (__to, __from) in __gradient.#ident.iter_mut().zip(#ident.iter()) {
-                                ::backprop::tensor::fit(__to, &__from.raw_dim());
-                            }
-                        }),
-                        _ => {}
-                    }
-                }
-                _ => {
-                    buffers.push(quote!(#d: &mut #of));
-                    moved.push(quote!(#ident: &mut #target));
-                    zeros.push(quote!(#ident: <#target as ::backprop::Differentiable>::zero_gradient(#ident)));
-                    self.fitted(
-                        &p.part,
-                        &quote!(#ident),
-                        &quote!(__gradient.#ident),
-                        &mut shapes,
-                    );
-                }
-            }
-            buffer_names.push(d);
-        }
-        let value = quote!(#gradient { #(#parts),* });
-        let aliases = &self.aliases;
-        let checks = &flat.checks;
-        let list: Vec<String> = names.iter().map(|n| n.unraw().to_string()).collect();
-        let (list, name) = (list.join(", "), namespace.unraw().to_string());
-        let doc = |text: &str, example: String| format!("{text}\n\n```text\n{example}\n```");
-        let scalar = matches!(sig.output, Out::Scalar);
-        let up = local("up");
-        let saved = local("saved");
-        let upstream_ref = reference(&sig.output, sig);
-        let doc_namespace = format!("The derivatives of [`fn@{}`].", item.sig.ident);
-        let doc_gradient = format!(
-            "The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.",
-            item.sig.ident
-        );
-        let doc_workspace = format!(
-            "Memory for [`value_and_gradient_with`]({name}::value_and_gradient_with): it is made in the first call, and again when a \
-             shape changes.\n\nIt starts as `{workspace}::default()`."
-        );
-        let doc_forward = doc(
-            "The forward pass: the value, and what the backward pass needs.",
-            format!("let (y, saved) = {name}::forward({list});"),
-        );
-        let doc_backward = doc(
-            "The backward pass, from the residuals and the upstream gradient, shaped like the result.",
-            format!("let gradient = {name}::backward(&saved, upstream);"),
-        );
-        let panics = "# Panics\n\nAs the function does; and before anything is written, if a buffer has another shape than its parameter.";
-        let doc_accumulate = doc(
-            &format!(
-                "The value; `upstream` times the gradient is added to the buffers.\n\n{panics}"
-            ),
-            format!("let y = {name}::accumulate({list}, upstream, &mut buffer, …);"),
-        );
-        let doc_into = doc(
-            &format!(
-                "The value; the gradient is written to the buffers, one for each differentiated parameter, in order.\n\n{panics}"
-            ),
-            format!("let y = {name}::value_and_gradient_into({list}, &mut buffer, …);"),
-        );
-        let doc_both = doc(
-            "The value and the gradient.",
-            format!("let (y, gradient) = {name}::value_and_gradient({list});"),
-        );
-        let doc_only = doc(
-            "The gradient.",
-            format!("let gradient = {name}::gradient({list});"),
-        );
-        let doc_with = doc(
-            "The value and the gradient, which stays in the workspace. With shapes as in the last call, nothing is allocated.",
-            format!(
-                "let mut workspace = {workspace}::default();\nlet (y, gradient) = {name}::value_and_gradient_with(&mut workspace, {list});"
-            ),
-        );
-        let doc_descend = doc(
-            "One step of gradient descent: the value; `rate` times the gradient is subtracted from the differentiated parameters, in place.",
-            format!(
-                "let mut workspace = {workspace}::default();\nlet y = {name}::descend_with(&mut workspace, rate, &mut …, …);"
-            ),
-        );
-        let doc_saves = doc(
-            "What the backward pass needs, without the value.",
-            format!("let saved = {name}::residuals({list});"),
-        );
-        let doc_backward_into = doc(
-            "As `backward`; the gradient is written to the buffers, one for each differentiated parameter, in order. The upstream \
-             gradient is borrowed.\n\n# Panics\n\nBefore anything is written, if a buffer has another shape than its parameter.",
-            format!("{name}::backward_into(&saved, upstream, &mut buffer, …);"),
-        );
-
-        let mut functions = quote! {
-            #[doc = #doc_forward]
-            #vis fn forward<'__bp, #(#types),*>(#(#life_params),*) -> (#output, #residuals #life) #type_clause {
-                #inner::forward(#(#inputs),*)
-            }
-
-            #[doc = #doc_backward]
-            #vis fn backward<#(#types),*>(#saved: &#residuals #elided, #up: #output) -> #gradient #args #type_clause {
-                let #g = #inner::backward(#saved, #up);
-                #value
-            }
-
-            #[doc = #doc_saves]
-            #vis fn residuals<'__bp, #(#types),*>(#(#life_params),*) -> #residuals #life #type_clause {
-                #inner::residuals(#(#inputs),*)
-            }
-
-            #[doc = #doc_backward_into]
-            #vis fn backward_into<#(#types),*>(#saved: &#residuals #elided, #up: #upstream_ref, #(#buffers),*) #type_clause {
-                #inner::backward_into(#saved, #up, #(#places),*)
-            }
-
-            #[doc(hidden)]
-            #vis fn __pullback<#(#types),*>(#saved: &#residuals #elided, #up: #output) -> (#(#pulled,)*) #type_clause {
-                let #g = #inner::backward(#saved, #up);
-                (#(#pulls,)*)
-            }
-
-            #[doc = #doc_accumulate]
-            #vis fn accumulate #generics (#(#params,)* #up: #output, #(#buffers),*) -> #output #clause {
-                #inner::accumulate(#(#inputs,)* #up, #(#places),*)
-            }
-        };
-        let with_generics = with_workspace(generics);
-        if scalar {
-            functions.extend(quote! {
-                #[doc = #doc_into]
-                #vis fn value_and_gradient_into #generics (#(#params,)* #(#buffers),*) -> #output #clause {
-                    #inner::value_and_gradient_into(#(#inputs,)* #(#places),*)
-                }
-
-                #[doc = #doc_with]
-                #vis fn value_and_gradient_with #with_generics (__ws: &'__ws mut #workspace #args, #(#params),*) -> (#output, &'__ws #gradient #args) #clause {
-                    let mut __gradient = match __ws.gradient.take() {
-                        ::core::option::Option::Some(__gradient) => __gradient,
-                        ::core::option::Option::None => #gradient { #(#zeros),* },
-                    };
-                    #(#shapes)*
-                    let __y = {
-                        #(let #buffer_names = &mut __gradient.#own;)*
-                        #inner::__unit(&mut __ws.flat, #(#inputs,)* #(#places),*)
-                    };
-                    (__y, &*__ws.gradient.insert(__gradient))
-                }
-
-                #[doc = #doc_both]
-                #vis fn value_and_gradient #generics (#(#params),*) -> (#output, #gradient #args) #clause {
-                    let (__y, #g) = #inner::value_and_gradient(#(#inputs),*);
-                    (__y, #value)
-                }
-
-                #[doc = #doc_only]
-                #vis fn gradient #generics (#(#params),*) -> #gradient #args #clause {
-                    let #g = #inner::gradient(#(#inputs),*);
-                    #value
-                }
-            });
-        }
-        if scalar && descends {
-            functions.extend(quote! {
-                #[doc = #doc_descend]
-                #vis fn descend_with #generics (__ws: &mut #workspace #args, __rate: #elem, #(#moved),*) -> #output #clause {
-                    #inner::descend_with(&mut __ws.flat, __rate, #(#moving),*)
-                }
-            });
-        }
-        let allow = quote!(#[allow(
-            unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
-            clippy::restriction
-        )]);
-        quote! {
-            #[doc = #doc_namespace]
-            #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
-            #vis enum #namespace {}
-
-            #[doc = #doc_gradient]
-            #[allow(non_snake_case, clippy::all, clippy::pedantic)]
-            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-            #vis struct #gradient #declared #clause { #(#fields),* }
-
-            #[doc = #doc_workspace]
-            #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
-            #vis struct #workspace #declared #clause {
-                flat: #inner_workspace #args,
-                gradient: ::core::option::Option<#gradient #args>,
-            }
-
-            impl #bounds ::core::default::Default for #workspace #args {
-                fn default() -> Self {
-                    Self {
-                        flat: <#inner_workspace #args as ::core::default::Default>::default(),
-                        gradient: ::core::option::Option::None,
-                    }
-                }
-            }
-
-            #allow
-            const _: () = {
-                use ::backprop::tensor::ndarray::Dimension as _;
-                #(#aliases)*
-                fn __checks #generics () #clause { #checks }
-                #allow
-                impl #namespace { #functions }
-            };
-        }
-    }
-
-    /// Makes the buffers in a struct's gradient fit its fields.
-    fn fitted(&self, part: &Part, of: &TokenStream, to: &TokenStream, out: &mut Vec<TokenStream>) {
-        match part {
-            Part::Leaf { ident, .. } => match self.kind(ident) {
-                Some(p) if p.active && matches!(p.kind, Kind::Tensor(_)) => {
-                    out.push(quote!(::backprop::tensor::fit(&mut #to, &#of.raw_dim());));
-                }
-                Some(p) if p.active && matches!(p.kind, Kind::List(_)) => out.push(quote! {
-                    #to.resize_with(#of.len(), ::backprop::tensor::empty);
-                    for (__to, __from) in #to.iter_mut().zip(#of.iter()) {
-                        ::backprop::tensor::fit(__to, &__from.raw_dim());
-                    }
-                }),
-                _ => {}
-            },
-            Part::Struct { fields, .. } => {
-                for (member, part) in fields {
-                    self.fitted(part, &quote!(#of.#member), &quote!(#to.#member), out);
-                }
-            }
-        }
     }
 }
