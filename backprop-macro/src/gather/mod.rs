@@ -63,6 +63,9 @@ impl Row {
     }
 }
 
+/// What is done in a row, at which distance, and the place as it stands in the loop.
+type Access = (i128, Place, Use);
+
 /// A loop whose additions to one row of an array can be gathered.
 struct Plan {
     looped: LoopId,
@@ -162,7 +165,7 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
         })
         .collect();
     for (&array, all) in &accesses {
-        let mut rows: Vec<(Row, Vec<(i128, Place, Use)>)> = Vec::new();
+        let mut rows: Vec<(Row, Vec<Access>)> = Vec::new();
         let mut placed = true;
         for (place, kind) in all {
             let Some((row, distance)) = Row::of(g, &within, place) else {

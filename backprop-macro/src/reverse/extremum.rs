@@ -39,7 +39,7 @@ impl Reverse<'_> {
         let before = self.compare(quote!(||), equal, none);
         let found = self.g.not(before);
         let taken = self.open_side();
-        self.to_iteration(&e, first, left);
+        self.pass_on(&e, first, left);
         let slope = self.close_side();
         let otherwise = self.g.open();
         self.g.close();
@@ -134,7 +134,7 @@ impl Reverse<'_> {
         let then = self.open_side();
         let half = self.g.lit_like(0.5, left);
         let half = self.g.apply(Op::Mul, &[half, left]);
-        self.to_iteration(e, at, half);
+        self.pass_on(e, at, half);
         self.close_side();
         self.g.unhide(hidden);
         let otherwise = self.g.open();
@@ -155,7 +155,7 @@ impl Reverse<'_> {
     }
 
     /// An adjoint of what an iteration compares with is passed on.
-    fn to_iteration(&mut self, e: &Extremum, at: Id, d: Id) {
+    fn pass_on(&mut self, e: &Extremum, at: Id, d: Id) {
         let start = self.g.region(self.g.here()).stmts.len();
         let value = self.again(e.value, &mut HashMap::from([(e.index, at)]));
         let stmts = self.g.region(self.g.here()).stmts[start..].to_vec();
