@@ -239,6 +239,9 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
                 Some(Reversal::Overwritten) => {
                     "only the last overwrite counts, keeps its index".to_owned()
                 }
+                Some(Reversal::Extremum) => {
+                    "what equals its result is found again, keeps nothing".to_owned()
+                }
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
                 Some(Reversal::Met) => {
                     "run from both ends at once, forwards and backwards, keeps nothing".to_owned()
