@@ -7,7 +7,7 @@ use super::target::Destination;
 use super::value::{Closure, RangeVal, Val, View};
 use super::{Lower, Scope};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Count, Id, Opaque, OpaqueForm, Place, Stmt};
+use crate::graph::{Count, Id, Place, Stmt};
 use crate::types::{FloatTy, INTEGERS, Kind};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -478,16 +478,6 @@ impl Lower<'_> {
             }
             _ => self.reject(&x.member, &errors::STRUCT),
         }
-    }
-
-    pub(super) fn constant_field(&mut self, of: Id, member: TokenStream) -> Val {
-        let ty = self.g.types.fresh(Kind::Unknown);
-        let opaque = Opaque {
-            key: format!("field {member}"),
-            form: OpaqueForm::Field(member),
-            discrete: false,
-        };
-        Val::Num(self.g.opaque(opaque, &[of], ty))
     }
 
     fn reference(&mut self, x: &syn::ExprReference) -> Result<Val> {

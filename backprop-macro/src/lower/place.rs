@@ -7,7 +7,7 @@ use crate::graph::{Id, Init, Node, Opaque, OpaqueForm, Place, Step};
 use crate::rules::Op;
 use crate::shape::{Length, Shape};
 use crate::types::Kind;
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 
 impl Lower<'_> {
@@ -460,6 +460,17 @@ impl Lower<'_> {
     }
 
     // ---- assignment ----
+
+    /// A field of a constant: of a tuple in a table, of a struct from elsewhere.
+    pub(super) fn constant_field(&mut self, of: Id, member: TokenStream) -> Val {
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let opaque = Opaque {
+            key: format!("field {member}"),
+            form: OpaqueForm::Field(member),
+            discrete: false,
+        };
+        Val::Num(self.g.opaque(opaque, &[of], ty))
+    }
 
     /// Constant indexing of something that is not an array of this function: a `static` table.
     pub(super) fn constant_index(&mut self, base: Id, index: Id) -> Val {
