@@ -464,7 +464,7 @@ impl Lower<'_> {
         }
         let val = self.operand(arg)?;
         let id = match val {
-            Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, arg)?,
+            Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => self.num(val, arg)?,
             Val::Poison => return Err(Rejected),
             _ => return self.reject(arg, &errors::DETACH),
         };
@@ -491,7 +491,7 @@ impl Lower<'_> {
         match strip(e) {
             syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
             other => match self.operand(other)? {
-                Val::MutRef(var) => Ok(Destination::Var(var, Vec::new())),
+                Val::MutRef(var, path) => Ok(Destination::Var(var, path)),
                 Val::Elem(place) => Ok(Destination::Place(place)),
                 Val::View(view) => Ok(Destination::View(view)),
                 _ => self.reject(e, &errors::REFERENCE),

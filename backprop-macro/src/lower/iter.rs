@@ -1,7 +1,7 @@
 //! `for` loops and iterator chains: every chain becomes one loop over positions, its closures inlined.
 
 use super::Lower;
-use super::value::{RangeVal, Val, View};
+use super::value::{Borrow, RangeVal, Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Id, Opaque, OpaqueForm};
 use crate::types::Kind;
@@ -104,16 +104,7 @@ impl Lower<'_> {
     fn view_iter(&mut self, view: &View) -> Iter {
         let len = self.view_len(view);
         let view = view.clone();
-        // The items of a borrowed array are borrowed too.
-        let at: At = Rc::new(move |l, k| {
-            Ok(match l.element(&view, k) {
-                Val::View(item) => Val::View(View {
-                    by_ref: view.by_ref,
-                    ..item
-                }),
-                item => item,
-            })
-        });
+        let at: At = Rc::new(move |l, k| Ok(l.item(&view, k)));
         Iter {
             source: Source::Positions {
                 len,
@@ -161,26 +152,14 @@ impl Lower<'_> {
     ) -> Result<Iter> {
         match (name, args) {
             ("iter", []) => Ok(self.view_iter(&View {
-                by_ref: true,
+                borrow: Borrow::Shared,
                 ..view.clone()
             })),
             ("into_iter", []) => Ok(self.view_iter(view)),
-            ("iter_mut", []) => {
-                let len = self.view_len(view);
-                let view = view.clone();
-                let at: At = Rc::new(move |l, k| {
-                    let place = l.element_place(&view, k);
-                    Ok(l.reference_to(place))
-                });
-                Ok(Iter {
-                    source: Source::Positions {
-                        len,
-                        rev: false,
-                        at,
-                    },
-                    stages: Vec::new(),
-                })
-            }
+            ("iter_mut", []) => Ok(self.view_iter(&View {
+                borrow: Borrow::Mut,
+                ..view.clone()
+            })),
             ("windows" | "chunks" | "chunks_exact" | "chunks_mut" | "chunks_exact_mut", [e]) => {
                 let size = self.scalar(e)?;
                 let ty = self.g.ty(size);
@@ -426,7 +405,7 @@ impl Lower<'_> {
                 )
             }
             Stage::Scan(f, state) => {
-                match self.apply_fn(f, vec![Val::MutRef(*state), item], &at)? {
+                match self.apply_fn(f, vec![Val::MutRef(*state, Vec::new()), item], &at)? {
                     Val::Opt(some, val) if self.g.opaque_text(some).as_deref() == Some("true") => {
                         self.staged(rest, *val, run, body)
                     }

@@ -5,7 +5,7 @@
 
 use super::Lower;
 use super::iter::{At, Iter, Source, Stage};
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Result};
 use crate::graph::Init;
 use crate::rules::Op;
@@ -38,7 +38,7 @@ impl Lower<'_> {
                     let owned: At = Rc::new(move |l, k| {
                         Ok(match at(l, k)? {
                             Val::View(item) => Val::View(View {
-                                by_ref: false,
+                                borrow: Borrow::Own,
                                 ..item
                             }),
                             item => item,

@@ -131,7 +131,7 @@ impl Lower<'_> {
             };
             let val = self.operand(e)?;
             let id = match val {
-                Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, e)?,
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => self.num(val, e)?,
                 Val::Poison => return Err(Rejected),
                 _ => return self.reject(e, &errors::STRING),
             };

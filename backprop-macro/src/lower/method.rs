@@ -98,8 +98,8 @@ impl Lower<'_> {
         }
         let recv = match self.operand(&x.receiver)? {
             // Methods look through a reference to a struct, a tuple or an `Option`.
-            Val::MutRef(var) => match self.read(var) {
-                Val::Num(_) => Val::MutRef(var),
+            Val::MutRef(var, path) => match self.read_along(var, &path) {
+                Val::Num(_) => Val::MutRef(var, path),
                 whole => whole,
             },
             other => other,
@@ -114,7 +114,7 @@ impl Lower<'_> {
                 Ok(Val::Iter(std::rc::Rc::new(self.constant_iter(id))))
             }
             Val::Num(id) => self.scalar_method(x, id, name, &args),
-            Val::Elem(_) | Val::MutRef(_) => {
+            Val::Elem(_) | Val::MutRef(..) => {
                 let id = self.num(recv, &x.receiver)?;
                 self.scalar_method(x, id, name, &args)
             }
@@ -319,7 +319,11 @@ impl Lower<'_> {
                     self.branch(some, |l| l.apply(&f, vec![inner], x), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
-            ("copied" | "cloned" | "as_ref", []) => Ok(Val::Opt(some, Box::new(inner))),
+            ("as_ref", []) => Ok(Val::Opt(some, Box::new(inner))),
+            ("copied" | "cloned", []) => {
+                let inner = self.deref(inner);
+                Ok(Val::Opt(some, Box::new(inner)))
+            }
             _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
         }
     }

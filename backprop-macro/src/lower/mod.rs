@@ -42,7 +42,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-use value::{Val, View};
+use value::{Borrow, Val, View};
 
 /// The graph of the function itself.
 #[derive(Clone)]
@@ -245,15 +245,20 @@ impl Lower<'_> {
             };
             self.g.span = Some(p.ident.span());
             let frozen = !p.mutable && !p.in_out;
+            let borrow = match (p.in_out, p.by_ref) {
+                (true, _) => Borrow::Mut,
+                (_, true) => Borrow::Shared,
+                _ => Borrow::Own,
+            };
             let (val, source) =
-                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, p.by_ref);
+                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, borrow);
             if p.is_borrowed() && depth == 1 && val.parts().is_some() {
                 self.borrowed.push((val.clone(), k, None));
             }
             let held = match &val {
                 // What is behind the reference is a variable of its own.
                 Val::View(_) => val.clone(),
-                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true)),
+                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true), Vec::new()),
                 _ => val.clone(),
             };
             let var = self.declare(&p.ident, held.clone(), p.mutable);
@@ -262,7 +267,7 @@ impl Lower<'_> {
                     param: k,
                     read,
                     var: match held {
-                        Val::MutRef(inner) => inner,
+                        Val::MutRef(inner, _) => inner,
                         _ => var,
                     },
                     entry: val,
@@ -334,7 +339,7 @@ impl Lower<'_> {
         read: TokenStream,
         k: u32,
         frozen: bool,
-        by_ref: bool,
+        borrow: Borrow,
     ) -> (Val, Source) {
         match shape {
             Shape::Float(f) => {
@@ -345,7 +350,7 @@ impl Lower<'_> {
             Shape::Tuple(all) => {
                 let parts = all.iter().enumerate().map(|(i, s)| {
                     let i = syn::Index::from(i);
-                    self.param_value(name, s, quote!(#read.#i), k, frozen, by_ref)
+                    self.param_value(name, s, quote!(#read.#i), k, frozen, borrow)
                 });
                 let (vals, sources) = parts.unzip();
                 (Val::Tuple(vals), Source::Tuple(sources))
@@ -354,7 +359,7 @@ impl Lower<'_> {
                 let parts = of.fields.iter().map(|f| {
                     let member = &f.member;
                     let read = quote!(#read.#member);
-                    self.param_value(name, &f.shape, read, k, frozen, by_ref)
+                    self.param_value(name, &f.shape, read, k, frozen, borrow)
                 });
                 let (vals, sources) = parts.unzip();
                 (Val::Struct(of.clone(), vals), Source::Tuple(sources))
@@ -374,7 +379,7 @@ impl Lower<'_> {
                     Val::View(View {
                         place,
                         window: None,
-                        by_ref,
+                        borrow,
                     }),
                     Source::Array(array),
                 )
@@ -468,7 +473,7 @@ impl Lower<'_> {
         if view.place.path.is_empty()
             && view.window.is_none()
             && data.param.is_none()
-            && !view.by_ref
+            && !view.borrow.is_ref()
         {
             return view.place;
         }
@@ -585,6 +590,12 @@ impl Lower<'_> {
         self.vars[var.0].val.clone()
     }
 
+    /// What stands at a part of a variable.
+    fn read_along(&mut self, var: VarId, path: &[u32]) -> Val {
+        let val = self.read(var);
+        val.along(path).cloned().unwrap_or(Val::Poison)
+    }
+
     /// Gives a variable a value.
     fn write(&mut self, var: VarId, val: Val) {
         self.name_arrays(&val);
@@ -609,8 +620,8 @@ impl Lower<'_> {
         match val {
             Val::Num(id) => Ok(id),
             Val::Elem(place) => Ok(self.g.load(place)),
-            Val::MutRef(var) => {
-                let val = self.read(var);
+            Val::MutRef(var, path) => {
+                let val = self.read_along(var, &path);
                 self.num(val, at)
             }
             // A lower-case constant.

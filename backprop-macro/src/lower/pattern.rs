@@ -3,7 +3,8 @@
 use super::Lower;
 use super::value::{Val, View};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Opaque, OpaqueForm};
+use crate::graph::{Id, Opaque, OpaqueForm, Step};
+use crate::shape::Shape;
 use crate::types::Kind;
 use quote::{ToTokens, quote};
 
@@ -40,7 +41,7 @@ impl Lower<'_> {
                 self.learn_type(&val, &p.ty);
                 self.bind(&p.pat, val)
             }
-            syn::Pat::Tuple(p) => match val {
+            syn::Pat::Tuple(p) => match self.through(val) {
                 Val::Poison => Err(Rejected),
                 Val::Tuple(vals) => {
                     let pats: Vec<&syn::Pat> = p.elems.iter().collect();
@@ -65,7 +66,7 @@ impl Lower<'_> {
                 }
                 _ => self.reject(pat, &errors::PATTERN),
             },
-            syn::Pat::Slice(p) => match val {
+            syn::Pat::Slice(p) => match self.through(val) {
                 Val::View(view) => self.bind_slice(p, &view),
                 Val::Poison => Err(Rejected),
                 _ => self.reject(pat, &errors::PATTERN),
@@ -74,15 +75,15 @@ impl Lower<'_> {
                 if p.path.segments.last().is_some_and(|s| s.ident == "Some")
                     && p.elems.len() == 1 =>
             {
-                match val {
+                match self.through(val) {
                     Val::Opt(_, inner) => self.bind(&p.elems[0], *inner),
                     Val::Poison => Err(Rejected),
                     _ => self.reject(pat, &errors::PATTERN),
                 }
             }
-            syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match &val {
+            syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match self.through(val) {
                 Val::Poison => Err(Rejected),
-                Val::Struct(..) => self.bind_struct(pat, &val),
+                val @ Val::Struct(..) => self.bind_struct(pat, &val),
                 _ => self.reject(pat, &errors::PATTERN),
             },
             syn::Pat::Or(p) => {
@@ -94,6 +95,44 @@ impl Lower<'_> {
                 }
             }
             _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
+    /// What a pattern takes apart: behind `&mut` the parts are references too.
+    fn through(&mut self, val: Val) -> Val {
+        match val {
+            Val::MutRef(var, path) => {
+                let whole = self.read_along(var, &path);
+                let part = |l: &mut Self, k: usize| {
+                    let path = [&path[..], &[k as u32]].concat();
+                    l.mutably(var, path)
+                };
+                match &whole {
+                    Val::Tuple(all) | Val::Struct(_, all) => {
+                        let parts = (0..all.len()).map(|k| part(self, k)).collect();
+                        whole.rebuilt(parts)
+                    }
+                    Val::Opt(some, _) => Val::Opt(*some, Box::new(part(self, 0))),
+                    _ => whole,
+                }
+            }
+            Val::Elem(place) => {
+                let shape = self.g.shape_at(&place);
+                let Some(parts) = shape.parts() else {
+                    return Val::Elem(place);
+                };
+                let parts = (0..parts.len()).map(|k| {
+                    let mut part = place.clone();
+                    part.path.push(Step::Field(k as u32));
+                    self.reference_to(part)
+                });
+                let parts = parts.collect();
+                match shape {
+                    Shape::Struct(of) => Val::Struct(of, parts),
+                    _ => Val::Tuple(parts),
+                }
+            }
+            other => other,
         }
     }
 
@@ -112,11 +151,11 @@ impl Lower<'_> {
                 Some(at) if k > at => {
                     let back = self.g.usize_const(pats.len() - k);
                     let i = self.usize_op(quote!(-), len, back);
-                    self.element(view, i)
+                    self.item(view, i)
                 }
                 _ => {
                     let i = self.g.usize_const(k);
-                    self.element(view, i)
+                    self.item(view, i)
                 }
             };
             match sub {
@@ -132,6 +171,12 @@ impl Lower<'_> {
 
     /// The condition under which a pattern matches; `None` where it always does.
     pub(super) fn condition(&mut self, pat: &syn::Pat, val: &Val) -> Result<Option<Id>> {
+        if takes_apart(pat) && matches!(val, Val::MutRef(..) | Val::Elem(_)) {
+            let whole = self.through(val.clone());
+            if whole.parts().is_some() || matches!(whole, Val::Opt(..) | Val::View(_)) {
+                return self.condition(pat, &whole);
+            }
+        }
         match (pat, val) {
             (_, Val::Poison) => Err(Rejected),
             (syn::Pat::Wild(_) | syn::Pat::Rest(_), _) => Ok(None),
@@ -213,7 +258,7 @@ impl Lower<'_> {
             }
             (
                 syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Or(_) | syn::Pat::Path(_),
-                Val::Num(_) | Val::Elem(_) | Val::MutRef(_),
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(..),
             ) => self.matches(pat, val),
             (syn::Pat::Or(p), _) => {
                 let mut any = None;
@@ -334,6 +379,20 @@ fn is_rest(pat: &syn::Pat) -> bool {
         syn::Pat::Ident(i) => {
             matches!(&i.subpat, Some((_, sub)) if matches!(**sub, syn::Pat::Rest(_)))
         }
+        _ => false,
+    }
+}
+
+/// Whether a pattern looks into what it matches.
+fn takes_apart(pat: &syn::Pat) -> bool {
+    match pat {
+        syn::Pat::Tuple(_)
+        | syn::Pat::Struct(_)
+        | syn::Pat::TupleStruct(_)
+        | syn::Pat::Slice(_)
+        | syn::Pat::Path(_)
+        | syn::Pat::Or(_) => true,
+        syn::Pat::Ident(p) => p.ident == "None",
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Lower;
 use super::target::Destination;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Node, Stmt};
 use crate::shape::Shape;
@@ -21,6 +21,19 @@ impl Lower<'_> {
         args: &[&syn::Expr],
     ) -> Result<Val> {
         let one = |l: &mut Self| l.scalar(args[0]);
+        // What a method hands out is borrowed as its name says.
+        let view = match name {
+            "as_slice" | "as_ref" | "borrow" | "iter" | "first" | "last" | "get" | "split_at"
+            | "split_first" | "split_last" | "windows" | "chunks" | "chunks_exact" => View {
+                borrow: Borrow::Shared,
+                ..view
+            },
+            name if name.contains("_mut") => View {
+                borrow: Borrow::Mut,
+                ..view
+            },
+            _ => view,
+        };
         match (name, args.len()) {
             ("len", 0) => {
                 let len = self.view_len(&view);
@@ -39,10 +52,7 @@ impl Lower<'_> {
                 )))
             }
             ("as_slice" | "as_ref" | "borrow" | "as_mut_slice" | "as_mut", 0) => {
-                Ok(Val::View(View {
-                    by_ref: true,
-                    ..view
-                }))
+                Ok(Val::View(view))
             }
             ("clone" | "to_vec" | "to_owned" | "into_boxed_slice", 0) => {
                 let shape = self.view_shape(&view);
@@ -131,7 +141,7 @@ impl Lower<'_> {
                             let one = l.g.usize_const(1);
                             l.usize_op(quote!(-), len, one)
                         };
-                        Ok(l.element(&view, k))
+                        Ok(l.item(&view, k))
                     },
                     |_| Ok(Val::Uninit),
                 )?;
@@ -153,7 +163,7 @@ impl Lower<'_> {
                     let place = self.element_place(&view, at);
                     self.reference_to(place)
                 } else {
-                    self.branch(some, |l| Ok(l.element(&view, at)), |_| Ok(Val::Uninit))?
+                    self.branch(some, |l| Ok(l.item(&view, at)), |_| Ok(Val::Uninit))?
                 };
                 let rest = Val::View(self.subview(&view, lo, rest));
                 Ok(Val::Opt(some, Box::new(Val::Tuple(vec![item, rest]))))
@@ -189,7 +199,7 @@ impl Lower<'_> {
                 let len = self.view_len(&view);
                 let ty = self.g.bool_ty();
                 let some = self.g.opaque_binary(quote!(<), k, len, ty, true);
-                let val = self.branch(some, |l| Ok(l.element(&view, k)), |_| Ok(Val::Uninit))?;
+                let val = self.branch(some, |l| Ok(l.item(&view, k)), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
             ("split_at" | "split_at_mut", 1) => {
@@ -357,7 +367,7 @@ impl Lower<'_> {
                 let from = View {
                     place: p.clone(),
                     window: None,
-                    by_ref: false,
+                    borrow: Borrow::Own,
                 };
                 let held = self.copied(&from, "held");
                 self.g.copy(p, q.clone(), false);
@@ -369,7 +379,7 @@ impl Lower<'_> {
             let view = |place: &crate::graph::Place| View {
                 place: place.clone(),
                 window: None,
-                by_ref: false,
+                borrow: Borrow::Own,
             };
             self.keeps_length(&view(&p), &view(&q));
             self.g.swap(p, q);

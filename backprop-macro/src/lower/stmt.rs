@@ -165,7 +165,7 @@ impl Lower<'_> {
             && let Some(data) = self.g.arrays.get_mut(view.place.array.0 as usize)
             && view.place.path.is_empty()
             && data.param.is_none()
-            && !view.by_ref
+            && !view.borrow.is_ref()
         {
             data.name = name.trim_start_matches("r#").into();
         }
