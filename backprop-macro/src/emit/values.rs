@@ -164,6 +164,7 @@ impl Emit<'_> {
                     (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
                     (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
                     (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
+                    (OpaqueForm::Compare(test), [a, b]) => quote!((#a).total_cmp(&#b).#test()),
                     (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
                     _ => quote!(()),
                 }

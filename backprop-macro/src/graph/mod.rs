@@ -115,6 +115,8 @@ pub enum OpaqueForm {
     Index,
     /// `matches!(operand, pattern)`
     Matches(TokenStream),
+    /// `a.total_cmp(&b).test()`
+    Compare(TokenStream),
 }
 
 /// What a node computes.

@@ -331,6 +331,7 @@ impl Lower<'_> {
                 Val::Poison => Err(Rejected),
                 _ => self.errors_named(x, &errors::NOT_ANNOTATED, "Box::new"),
             },
+            ("iter", _, _) => self.iter_function(last, args, x),
             ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {
                 let ty = self.g.types.fresh(Kind::Unknown);
                 let array = self.g.declare(

@@ -423,6 +423,9 @@ impl Lower<'_> {
                     (Val::View(x), Val::View(y)) => x.place == y.place && x.window == y.window,
                     (Val::Elem(x), Val::Elem(y)) => x == y,
                     (Val::MutRef(x, p), Val::MutRef(y, q)) => (x, p) == (y, q),
+                    (Val::Iter(x), Val::Iter(y)) => std::rc::Rc::ptr_eq(x, y),
+                    (Val::Closure(x), Val::Closure(y)) => std::rc::Rc::ptr_eq(x, y),
+                    (Val::Path(x), Val::Path(y)) => x == y,
                     (Val::Range(x), Val::Range(y)) => {
                         (x.lo, x.hi, x.inclusive) == (y.lo, y.hi, y.inclusive)
                     }

@@ -78,6 +78,9 @@ impl Lower<'_> {
                 Ok(Val::Unit)
             }
             syn::Expr::While(x) => {
+                if let Some(looped) = self.as_for_loop(x)? {
+                    return self.for_(&looped);
+                }
                 let label = label_of(&x.label);
                 self.looped(
                     label,
@@ -355,6 +358,9 @@ impl Lower<'_> {
                 let no = self.g.bool_const(false);
                 return Ok(Val::Opt(no, Box::new(Val::Uninit)));
             }
+        }
+        if let Some(order) = self.order_constant(&x.path) {
+            return Ok(order);
         }
         if let Some(qself) = &x.qself
             && crate::shape::primitive(&qself.ty).is_none()

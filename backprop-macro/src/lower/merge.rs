@@ -3,6 +3,7 @@
 //! In: a condition and two sides. Out: an `if` whose yields are the new values of what either side changed. What must hold: values that
 //! are merged are made alike on both sides; what cannot be is rejected where the variable is named.
 
+use super::compare::Order;
 use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
@@ -119,6 +120,10 @@ impl Lower<'_> {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Num(x), Val::Num(y)) => Val::Num(self.merge_scalar(branch, cond, *x, *y)),
             (Val::Uninit, Val::Uninit) => Val::Uninit,
+            (Val::Order(x), Val::Order(y)) => Val::Order(Order {
+                less: self.merge_scalar(branch, cond, x.less, y.less),
+                greater: self.merge_scalar(branch, cond, x.greater, y.greater),
+            }),
             (Val::Unit, _) | (_, Val::Unit) => Val::Unit,
             (Val::Tuple(xs), Val::Tuple(ys)) | (Val::Struct(_, xs), Val::Struct(_, ys))
                 if xs.len() == ys.len() =>

@@ -9,13 +9,11 @@ use crate::types::Kind;
 use quote::quote;
 
 /// Methods of floats that take them apart, or leave the reals.
-const BITS: [&str; 10] = [
+const BITS: [&str; 8] = [
     "to_bits",
     "to_le_bytes",
     "to_be_bytes",
     "to_ne_bytes",
-    "total_cmp",
-    "partial_cmp",
     "to_int_unchecked",
     "next_up",
     "next_down",
@@ -129,6 +127,7 @@ impl Lower<'_> {
                 }
             },
             Val::Iter(iter) => self.iter_method(x, iter, name, &args),
+            Val::Order(order) => self.order_method(x, order, name, &args),
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
             Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => {
                 Ok(self.held_apart(recv, "clone"))
@@ -200,6 +199,9 @@ impl Lower<'_> {
             }
             return Ok(Val::Num(id));
         }
+        if let Some(order) = self.comparison(name, all) {
+            return Ok(order);
+        }
         let ty = self.g.bool_ty();
         match (name, all) {
             ("sin_cos", [a]) => {
@@ -241,6 +243,9 @@ impl Lower<'_> {
         name: &str,
         all: &[Id],
     ) -> Result<Val> {
+        if let Some(order) = self.comparison(name, all) {
+            return Ok(order);
+        }
         let ty = self.g.ty(all[0]);
         let known = matches!(
             self.g.types.kind(ty),

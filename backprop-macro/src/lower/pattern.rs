@@ -24,6 +24,10 @@ impl Lower<'_> {
                 }
                 let name = p.ident.to_string();
                 let val = self.by_value(val, name.trim_start_matches("r#"));
+                let val = match val {
+                    Val::Iter(iter) if p.mutability.is_some() => self.held_iter(iter)?,
+                    val => val,
+                };
                 self.declare(&p.ident, val, p.mutability.is_some());
                 Ok(())
             }
@@ -193,6 +197,16 @@ impl Lower<'_> {
                 if p.path.segments.last().is_some_and(|s| s.ident == "None") =>
             {
                 Ok(Some(self.g.not(*some)))
+            }
+            (syn::Pat::Path(p), Val::Order(order)) => match self.is_ordered(*order, &p.path) {
+                Some(cond) => Ok(Some(cond)),
+                None => self.reject(pat, &errors::PATTERN),
+            },
+            (syn::Pat::Ident(p), Val::Order(order)) if is_constant(&p.ident) => {
+                match self.is_ordered(*order, &p.ident.clone().into()) {
+                    Some(cond) => Ok(Some(cond)),
+                    None => self.reject(pat, &errors::PATTERN),
+                }
             }
             (syn::Pat::Ident(p), _) => match &p.subpat {
                 Some((_, sub)) => self.condition(sub, val),
@@ -395,6 +409,12 @@ fn takes_apart(pat: &syn::Pat) -> bool {
         syn::Pat::Ident(p) => p.ident == "None",
         _ => false,
     }
+}
+
+/// Whether a name in a pattern is that of a constant or a unit struct, not of a new variable.
+pub(super) fn is_constant(ident: &proc_macro2::Ident) -> bool {
+    let name = ident.to_string();
+    name.chars().next().is_some_and(char::is_uppercase)
 }
 
 fn binds_names(pat: &syn::Pat) -> bool {

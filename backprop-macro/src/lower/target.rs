@@ -239,6 +239,12 @@ impl Lower<'_> {
                 Ok(Val::Num(b))
             }
             (_, Val::Poison) => Ok(Val::Poison),
+            (_, Val::Iter(iter)) => {
+                if !self.frames.is_empty() || !self.journals.is_empty() {
+                    return self.reject(at, &errors::LOOP_VALUE);
+                }
+                self.held_iter(iter)
+            }
             (Val::MutRef(..) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
             (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
             // Part by part, so that each array keeps its place; what another part is about to overwrite is held apart.

@@ -1,6 +1,7 @@
 //! What an expression can stand for while lowering.
 
 use super::VarId;
+use super::compare::Order;
 use super::iter::Iter;
 use crate::definitions::Struct;
 use crate::graph::{Id, Place};
@@ -24,6 +25,7 @@ pub enum Val {
     Range(RangeVal),
     Iter(Rc<Iter>),
     Closure(Rc<Closure>),
+    Order(Order),
     /// `&mut x` of a variable that is no array, or of a part of it.
     MutRef(VarId, Vec<u32>),
     /// `Some(…)` where the condition holds.
@@ -122,6 +124,10 @@ impl Val {
             Val::Opt(some, val) => {
                 let some = f(*some);
                 Val::Opt(some, Box::new(val.map(f)))
+            }
+            Val::Order(Order { less, greater }) => {
+                let (less, greater) = (f(*less), f(*greater));
+                Val::Order(Order { less, greater })
             }
             other => other.clone(),
         }
