@@ -6,6 +6,7 @@ use crate::checkpoint::Schedule;
 use crate::errors::{self, Errors};
 use crate::exchange::exchange;
 use crate::explain;
+use crate::inner_items;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
@@ -72,6 +73,7 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
+    inner_items::check(&function, errors);
     if tensor::is_tensor(&function, source) {
         return tensor::expand(&function, &options, errors, source);
     }

@@ -1,4 +1,4 @@
-//! What the names of types stand for: generic floats, aliases and structs.
+//! What the names of types stand for: generic floats, aliases, structs and the variants of enums.
 //!
 //! In: the function's generics, and the items that `source` finds. Out: [`Definitions`], which `shape` asks about every path that
 //! is no primitive. What must hold: each definition that was used is listed, for rustc to check in the emitted code.
@@ -62,6 +62,13 @@ impl Struct {
     }
 }
 
+fn member(position: usize, field: &syn::Field) -> syn::Member {
+    match &field.ident {
+        Some(ident) => syn::Member::Named(ident.clone()),
+        None => syn::Member::Unnamed(position.into()),
+    }
+}
+
 fn same_member(a: &syn::Member, b: &syn::Member) -> bool {
     use syn::ext::IdentExt;
     match (a, b) {
@@ -85,6 +92,8 @@ pub struct Definitions {
     aliases: RefCell<BTreeMap<String, Option<Alias>>>,
     /// The structs that the emitted code has to name although the function's module does not: where, and their names.
     hidden: RefCell<Vec<(syn::Path, String)>>,
+    /// The names that refutable patterns bind: were one a constant, the pattern would compare with it.
+    bound: RefCell<Vec<Ident>>,
 }
 
 #[derive(Clone)]
@@ -104,6 +113,7 @@ impl Definitions {
             structs: RefCell::default(),
             aliases: RefCell::default(),
             hidden: RefCell::default(),
+            bound: RefCell::default(),
         }
     }
 
@@ -215,6 +225,28 @@ impl Definitions {
         found
     }
 
+    /// The fields of an enum's variant, and their types.
+    pub fn variant(&self, path: &syn::Path) -> Option<Vec<(syn::Member, syn::Type)>> {
+        let mut of = path.clone();
+        let name = of.segments.pop()?.ident;
+        of.segments.pop_punct();
+        if of.is_ident("Self") {
+            let syn::Type::Path(p) = peel(&self.implementor()?).clone() else {
+                return None;
+            };
+            of = p.path;
+        }
+        let (syn::Item::Enum(e), home) = self.item(&of)? else {
+            return None;
+        };
+        let variant = e.variants.iter().find(|v| v.ident == name)?;
+        let field = |(k, f): (usize, &syn::Field)| {
+            let ty = substituted(&e.generics, &of, &f.ty)?;
+            Some((member(k, f), self.at(home.clone(), || self.resolved(&ty))))
+        };
+        variant.fields.iter().enumerate().map(field).collect()
+    }
+
     /// Looks names up where an item stands.
     fn at<T>(&self, home: Home, read: impl FnOnce() -> T) -> T {
         self.homes.borrow_mut().push(home);
@@ -264,10 +296,7 @@ impl Definitions {
         for (k, f) in item.fields.iter().enumerate() {
             let ty = self.resolved(&substituted(&item.generics, path, &f.ty)?);
             fields.push(Field {
-                member: match &f.ident {
-                    Some(ident) => syn::Member::Named(ident.clone()),
-                    None => syn::Member::Unnamed(k.into()),
-                },
+                member: member(k, f),
                 shape: if constant_field(f) {
                     Shape::Constant(Box::new(ty.clone()))
                 } else {
@@ -285,6 +314,17 @@ impl Definitions {
         })
     }
 
+    /// Takes a name in a refutable pattern for a new variable, which rustc is made to check; `false` where it is known to be
+    /// that of a constant as well.
+    pub fn binds(&self, name: &Ident) -> bool {
+        let is_new = !self.source.declares_constant(&name.to_string());
+        let mut bound = self.bound.borrow_mut();
+        if is_new && !bound.contains(name) {
+            bound.push(name.clone());
+        }
+        is_new
+    }
+
     /// Whether a struct takes part in the function.
     pub fn uses_structs(&self) -> bool {
         self.structs.borrow().values().any(Option::is_some)
@@ -293,6 +333,12 @@ impl Definitions {
     /// Statements that do not compile where a definition is not the one that rustc finds.
     pub fn checks(&self) -> TokenStream {
         let mut out = TokenStream::new();
+        let (bound, x) = (self.bound.borrow(), local("x"));
+        if !bound.is_empty() {
+            out.extend(
+                quote!(let _ = |#x: ::core::convert::Infallible| -> () { #(let #bound = #x;)* };),
+            );
+        }
         for Alias { path, ty } in self.aliases.borrow().values().flatten() {
             let Some(path) = path else { continue };
             out.extend(quote!(let _ = |x: &#path| -> () { let _: &#ty = x; };));

@@ -45,6 +45,7 @@ messages! {
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
+    INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
     TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
     TOO_LARGE: "this function is too large", "its graph would have more than 200,000 nodes", "split it into annotated functions, or use loops";
@@ -73,7 +74,8 @@ messages! {
     NOT_ARRAY: "only arrays, slices and `Vec`s can be indexed here", "the macro does not know the elements of this value", "use an array";
     NOT_ITERABLE: "this cannot be iterated over here", "the macro models integer ranges, arrays, slices and `Vec`s", "use an index: `for i in 0..n`";
     ASSIGN: "this cannot be assigned to here", "the macro models variables, elements of arrays and fields of tuples", "assign to one of these";
-    PATTERN: "this pattern is not supported", "the macro models names, tuples, literals, ranges and `_`", "use these";
+    PATTERN: "this pattern is not supported", "the macro models names, tuples, slices, structs, literals, ranges, `_`, and numbers in the variants of constant enums", "use these, or an arm for each alternative";
+    PATTERN_NAME: "`{}` may be a new variable or a constant here", "there is a constant of this name, and which one a pattern means depends on where it is seen", "write the constant in capitals, or compare: `n if n == {}`";
     BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
     LENGTH: "the length of this array is not known to the macro", "no type that says it stands beside the call", "write it, `std::array::from_fn::<_, 3, _>(…)`, or give the variable a type: `let v: [f64; 3] = …;`";
     ROWS_INSIDE: "rows of unknown lengths are made inside a loop or branch", "the backward pass must know how long each is, and does not see them any more", "make the rows before the loop, or give them a fixed length: `[f64; 3]`";

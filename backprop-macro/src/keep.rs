@@ -7,7 +7,7 @@
 
 use crate::flow::Flow;
 use crate::graph::{
-    Argument, ArrayId, Count, Element, Graph, Id, Init, LoopId, Node, Place, RegionId, Stmt,
+    Argument, ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Stmt,
 };
 use crate::live::Live;
 use crate::order::Order;
@@ -31,6 +31,8 @@ struct Keep<'a> {
     order: &'a Order,
     /// The loop of which a region is the body.
     bodies: HashMap<RegionId, LoopId>,
+    /// The branch of which a region is a side, and whether it is the one for `true`.
+    sides: HashMap<RegionId, (IfId, bool)>,
     /// For each value stored to an array, where.
     stored: HashMap<Id, Vec<(RegionId, Place)>>,
     saved: Saved,
@@ -47,11 +49,17 @@ pub fn keep(p: &mut Gradient, order: &Order, primal_params: u32) -> Saved {
         .enumerate()
         .map(|(k, l)| (l.body, LoopId(k as u32)))
         .collect();
+    let mut sides = HashMap::new();
+    for (k, b) in p.graph.ifs.iter().enumerate() {
+        sides.insert(b.then, (IfId(k as u32), true));
+        sides.insert(b.otherwise, (IfId(k as u32), false));
+    }
     let mut k = Keep {
         p,
         live: &live,
         order,
         bodies,
+        sides,
         stored: HashMap::new(),
         saved: Saved::default(),
         primal_params,
@@ -94,6 +102,7 @@ impl Keep<'_> {
     fn pair(&mut self, pair: &Pair) {
         let mut uses = BTreeSet::new();
         self.uses(pair.back, &mut uses);
+        self.leaving(pair.back, &mut uses);
         let needed: Vec<Id> = uses
             .iter()
             .copied()
@@ -385,6 +394,22 @@ impl Keep<'_> {
     }
 
     // ---- uses ----
+
+    /// What a region hands to the next iteration, or to what follows the branch. It may be a primal value as it stands.
+    fn leaving(&self, region: RegionId, out: &mut BTreeSet<Id>) {
+        let g = &self.p.graph;
+        if let Some(l) = self.bodies.get(&region) {
+            let carried = &g.looped(*l).carried;
+            let live = carried.iter().filter(|c| self.live.carried(g, c));
+            live.for_each(|c| used(g, c.next, out));
+        }
+        if let Some((b, then)) = self.sides.get(&region) {
+            let slots = &g.branch(*b).slots;
+            for s in slots.iter().filter(|s| self.live.has(g, s.out)) {
+                used(g, if *then { s.then } else { s.otherwise }, out);
+            }
+        }
+    }
 
     /// The nodes that a region refers to, nested regions included.
     fn uses(&self, region: RegionId, out: &mut BTreeSet<Id>) {

@@ -28,6 +28,7 @@ mod forwards;
 mod fresh;
 mod gather;
 mod graph;
+mod inner_items;
 mod items;
 mod keep;
 mod live;

@@ -23,6 +23,11 @@ impl Import {
     pub fn names(&self, name: &str) -> bool {
         self.leaf.as_ref().is_none_or(|l| l.1 == name)
     }
+
+    /// The name that it brings in; `None` for `*`.
+    pub fn name(&self) -> Option<&str> {
+        self.leaf.as_ref().map(|l| l.1.as_str())
+    }
 }
 
 /// A way to an item: the modules as the path names them, `crate`, `self` and `super` included, and the item's own name.

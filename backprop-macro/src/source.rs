@@ -1,7 +1,7 @@
 //! What the source around a function says: which functions are annotated, and what type names stand for.
 //!
 //! In: the file of the function that is differentiated; where it imports a name, the file that defines it (`modules.rs`).
-//! Out: whether a called function is defined without `#[backprop]`; the `struct` or `type` item that a name refers to, and
+//! Out: whether a called function is defined without `#[backprop]`; the `struct`, `enum` or `type` item that a name refers to, and
 //! its [`Home`], where the names in it are looked up. An attribute macro cannot ask the compiler.
 //! What must hold: where a definition is used, the emitted code makes rustc check it (`items.rs`), so that a name found
 //! in the wrong place is an error and never a wrong gradient. Items are kept as text: tokens do not outlive one expansion.
@@ -19,7 +19,7 @@ struct Scope {
     parent: Option<usize>,
     /// A module does not see the names around it, unless it says `use super::*`.
     open: bool,
-    /// `struct` and `type` items, by name.
+    /// `struct`, `enum` and `type` items, by name.
     types: HashMap<String, String>,
     /// The functions in it, as [`flat`] text.
     functions: Vec<String>,
@@ -44,6 +44,8 @@ struct Known {
     methods: Vec<(String, String, String, usize)>,
     /// The functions that traits have here, which a method call may mean.
     of_traits: BTreeSet<String>,
+    /// The constants and statics anywhere in it.
+    constants: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     modules: BTreeSet<String>,
 }
@@ -120,7 +122,12 @@ impl Source {
             .is_some_and(|k| k.plain.contains(name) || k.annotated.contains(name))
     }
 
-    /// The `struct` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
+    /// Whether the file declares a constant of this name, anywhere.
+    pub fn declares_constant(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.constants.contains(name))
+    }
+
+    /// The `struct`, `enum` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
     pub fn type_item(&self, home: &Home, path: &syn::Path) -> Option<(syn::Item, Home)> {
         let known = known(&home.file);
         let name = path.segments.last()?.ident.to_string();
@@ -586,8 +593,17 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         }
         syn::visit::visit_item_trait(self, t);
     }
+    fn visit_item_const(&mut self, c: &'ast syn::ItemConst) {
+        self.known.constants.insert(c.ident.to_string());
+        syn::visit::visit_item_const(self, c);
+    }
+    fn visit_item_static(&mut self, s: &'ast syn::ItemStatic) {
+        self.known.constants.insert(s.ident.to_string());
+        syn::visit::visit_item_static(self, s);
+    }
     fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
         self.known.annotated.insert(e.ident.to_string());
+        self.type_item(&e.ident, e);
     }
     fn visit_item_struct(&mut self, s: &'ast syn::ItemStruct) {
         self.known.annotated.insert(s.ident.to_string());

@@ -294,3 +294,27 @@ fn let_chains() {
     check!(let_chains(1.5, &[1.0, 0.3], Some(7), true) = 21.0, { x: 14.0, v: [0.0, 0.0] });
     check!(let_chains(1.5, &[1.0, 0.3], Some(7), false) = -3.0, { x: -2.0, v: [0.0, 0.0] });
 }
+
+// What the inner branch hands out backwards is a value of the forward pass as it stands: `0.1 * s` is the slope of `hi`.
+#[test]
+fn primal_value_as_an_adjoint() {
+    #[backprop]
+    fn schmitt(sig: &[f64; 3], lo: f64, hi: f64) -> f64 {
+        let (mut on, mut e, mut last) = (false, 0.0, 0.0);
+        for &s in sig {
+            let was = on;
+            on = if on { s > lo } else { s > hi };
+            if on ^ was {
+                last = s;
+            }
+            if on {
+                e += (s - last) * (s - lo);
+            } else if !was {
+                e += 0.1 * s * hi;
+            }
+        }
+        e
+    }
+
+    check!(schmitt(&[0.1, 0.9, 0.5], 0.3, 0.8) = -0.072, { sig: [0.08, -0.2, -0.2], lo: 0.4, hi: 0.01 });
+}

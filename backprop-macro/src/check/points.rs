@@ -1,11 +1,14 @@
 //! Points: values of the parameters' shapes, sampled or as the user gave them, and how they are written for people.
 
-use super::syntax::Domain;
+use super::syntax::{Domain, Point};
+use super::{Check, Failure, stopped};
+use crate::errors;
 use crate::evaluate::{Constants, Scalar, Stop, Value};
 use crate::shape::Shape;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use std::fmt::Write;
+use syn::ext::IdentExt;
 
 /// The length of a slice that no `len(…)` names, and of the slices in it.
 const LENGTHS: [usize; 2] = [4, 3];
@@ -56,6 +59,63 @@ pub fn integers(domain: Option<Domain>) -> (i128, i128) {
             let high = (high.ceil() - 1.0).max(low);
             (low as i128, high as i128)
         }
+    }
+}
+
+impl Check<'_> {
+    pub(super) fn domain(&self, name: &syn::Ident) -> Option<Domain> {
+        let found = self
+            .options
+            .domains
+            .iter()
+            .find(|d| d.0.unraw() == name.unraw());
+        found.map(|d| d.1)
+    }
+
+    pub(super) fn lengths(&self, name: &syn::Ident) -> &[usize] {
+        let found = self
+            .options
+            .lengths
+            .iter()
+            .find(|d| d.0.unraw() == name.unraw());
+        found.map_or(&[], |d| &d.1)
+    }
+
+    pub(super) fn sampled(&self, random: &mut Random) -> Result<Vec<Value>, Failure> {
+        let sample = |p: &crate::signature::Param| {
+            let (domain, lengths) = (self.domain(&p.ident), self.lengths(&p.ident));
+            sample(&p.shape, domain, lengths, self.constants, random).map_err(stopped)
+        };
+        self.sig.params.iter().map(sample).collect()
+    }
+
+    /// The parameters at a point that the user wrote.
+    pub(super) fn given(&self, point: &Point) -> Result<Vec<Value>, Failure> {
+        let mut out = Vec::new();
+        for p in &self.sig.params {
+            let Some((_, e)) = point.values.iter().find(|v| v.0.unraw() == p.ident.unraw()) else {
+                let name = p.ident.unraw().to_string();
+                self.errors
+                    .reject_named(&point.at, &errors::CHECK_MISSING, &name);
+                return Err(Failure::Reported);
+            };
+            match written(e, &p.shape, self.constants) {
+                Ok(value) => out.push(value),
+                Err(at) => {
+                    self.errors.reject(at, &errors::CHECK_SHAPE);
+                    return Err(Failure::Reported);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    pub(super) fn show(&self, params: &[Value]) -> String {
+        let all = self.sig.params.iter().zip(params);
+        let parts: Vec<String> = all
+            .map(|(p, v)| format!("{} = {}", p.ident.unraw(), show(v)))
+            .collect();
+        parts.join(", ")
     }
 }
 

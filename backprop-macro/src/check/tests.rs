@@ -205,7 +205,7 @@ fn hessians(file: &Source, function: &syn::ItemFn, name: &str) -> usize {
         let (Some(hu), Some(hv)) = (product(&u), product(&v)) else {
             continue;
         };
-        let (a, b) = (super::dot(&hv, &u), super::dot(&hu, &v));
+        let (a, b) = (super::passes::dot(&hv, &u), super::passes::dot(&hu, &v));
         // The gradient along u, along v: its slope is u'Hv.
         let mut f = |step: f64| {
             let mut moved = params.clone();
@@ -218,7 +218,7 @@ fn hessians(file: &Source, function: &syn::ItemFn, name: &str) -> usize {
             let run = gradient
                 .run(&super::inputs(&moved, &Value::Unit, &[]))
                 .ok()?;
-            let (along, _) = super::dot(&run.gradients, &u);
+            let (along, _) = super::passes::dot(&run.gradients, &u);
             along.is_finite().then_some(along)
         };
         let mut verdict = Verdict::Unsure;

@@ -241,6 +241,7 @@ impl Constants {
                 }
             }
             (OpaqueForm::Index, _) => unknown("a table that is defined elsewhere"),
+            (OpaqueForm::Bound(_, name), _) => unknown(format!("what `{name}` is bound to")),
             (OpaqueForm::Field(f), _) => unknown(format!("the field `{f}`")),
             (form, _) => unknown(format!("{form:?}")),
         }

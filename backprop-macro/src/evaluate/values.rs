@@ -194,6 +194,6 @@ pub(super) fn read_opaque(
         | OpaqueForm::Field(t)
         | OpaqueForm::Compare(t)
         | OpaqueForm::Matches(t) => (t.to_string(), None),
-        OpaqueForm::Index => (String::new(), None),
+        OpaqueForm::Index | OpaqueForm::Bound(..) => (String::new(), None),
     }
 }

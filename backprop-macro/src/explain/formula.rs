@@ -316,6 +316,7 @@ fn opaque(form: &OpaqueForm, mut args: Vec<Formula>) -> Formula {
         (OpaqueForm::Cast(_), 1) => args.remove(0),
         (OpaqueForm::Field(f), 1) => Code(format!("{}.{}", args[0].text(), tokens(f))),
         (OpaqueForm::Index, 2) => Code(format!("{}[{}]", args[0].text(), args[1].text())),
+        (OpaqueForm::Bound(_, name), _) => self::name(&name.to_string()),
         (OpaqueForm::Tokens(t), _) => {
             let text = tokens(t);
             match text.trim_matches(['(', ')']).parse::<f64>() {

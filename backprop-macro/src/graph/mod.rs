@@ -117,6 +117,8 @@ pub enum OpaqueForm {
     Matches(TokenStream),
     /// `a.total_cmp(&b).test()`
     Compare(TokenStream),
+    /// What a name in a pattern is bound to where the operand matches; anything of its type where it does not.
+    Bound(TokenStream, proc_macro2::Ident),
 }
 
 /// What a node computes.

@@ -154,6 +154,16 @@ impl Graph {
         self.compute(Node::Opaque(index, args), ty)
     }
 
+    /// A call of a function on constants.
+    pub fn opaque_call(&mut self, func: TokenStream, args: &[Id], ty: Ty) -> Id {
+        let opaque = Opaque {
+            key: format!("call {func}"),
+            form: OpaqueForm::Call(func),
+            discrete: false,
+        };
+        self.opaque(opaque, args, ty)
+    }
+
     /// The number under which a piece of constant Rust is known.
     pub fn opaque_index(&mut self, opaque: Opaque) -> u32 {
         let key = format!("{} {}", opaque.key, opaque.discrete);

@@ -253,7 +253,7 @@ impl<'ast> Visit<'ast> for Mentions {
 /// Whether a pattern fits whatever comes.
 fn always_fits(pat: &syn::Pat) -> bool {
     match pat {
-        syn::Pat::Ident(p) => p.subpat.is_none() && !super::pattern::is_constant(&p.ident),
+        syn::Pat::Ident(p) => p.subpat.is_none() && !super::pattern::is_capitalized(&p.ident),
         syn::Pat::Wild(_) => true,
         syn::Pat::Reference(p) => always_fits(&p.pat),
         syn::Pat::Paren(p) => always_fits(&p.pat),

@@ -88,16 +88,14 @@ impl Lower<'_> {
             syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match self.through(val) {
                 Val::Poison => Err(Rejected),
                 val @ Val::Struct(..) => self.bind_struct(pat, &val),
+                val @ (Val::Num(_) | Val::Elem(_)) => self.bind_constant(pat, val),
                 _ => self.reject(pat, &errors::PATTERN),
             },
-            syn::Pat::Or(p) => {
-                let binds = p.cases.iter().any(binds_names);
-                if binds {
-                    self.reject(pat, &errors::PATTERN)
-                } else {
-                    Ok(())
-                }
-            }
+            syn::Pat::Or(p) => match &val {
+                _ if !p.cases.iter().any(binds_names) => Ok(()),
+                Val::Num(_) | Val::Elem(_) => self.bind_constant(pat, val),
+                _ => self.reject(pat, &errors::PATTERN),
+            },
             _ => self.reject(pat, &errors::PATTERN),
         }
     }
@@ -141,10 +139,24 @@ impl Lower<'_> {
     }
 
     fn bind_slice(&mut self, p: &syn::PatSlice, view: &View) -> Result<()> {
+        for (sub, val) in self.slice_parts(p, view) {
+            match sub {
+                syn::Pat::Rest(_) => {}
+                syn::Pat::Ident(i) if i.subpat.is_some() && is_rest(sub) => {
+                    self.declare(&i.ident, val, i.mutability.is_some());
+                }
+                _ => self.bind(sub, val)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What each part of a slice pattern stands for.
+    fn slice_parts<'p>(&mut self, p: &'p syn::PatSlice, view: &View) -> Vec<(&'p syn::Pat, Val)> {
         let pats: Vec<&syn::Pat> = p.elems.iter().collect();
         let rest = pats.iter().position(|p| is_rest(p));
         let len = self.view_len(view);
-        for (k, sub) in pats.iter().enumerate() {
+        let part = |(k, sub): (usize, &'p syn::Pat)| {
             let val = match rest {
                 Some(at) if k == at => {
                     let lo = self.g.usize_const(at);
@@ -162,15 +174,9 @@ impl Lower<'_> {
                     self.item(view, i)
                 }
             };
-            match sub {
-                syn::Pat::Rest(_) => {}
-                syn::Pat::Ident(i) if i.subpat.is_some() && is_rest(sub) => {
-                    self.declare(&i.ident, val, i.mutability.is_some());
-                }
-                _ => self.bind(sub, val)?,
-            }
-        }
-        Ok(())
+            (sub, val)
+        };
+        pats.iter().copied().enumerate().map(part).collect()
     }
 
     /// The condition under which a pattern matches; `None` where it always does.
@@ -202,7 +208,7 @@ impl Lower<'_> {
                 Some(cond) => Ok(Some(cond)),
                 None => self.reject(pat, &errors::PATTERN),
             },
-            (syn::Pat::Ident(p), Val::Order(order)) if is_constant(&p.ident) => {
+            (syn::Pat::Ident(p), Val::Order(order)) if is_capitalized(&p.ident) => {
                 match self.is_ordered(*order, &p.ident.clone().into()) {
                     Some(cond) => Ok(Some(cond)),
                     None => self.reject(pat, &errors::PATTERN),
@@ -211,15 +217,12 @@ impl Lower<'_> {
             (syn::Pat::Ident(p), _) => match &p.subpat {
                 Some((_, sub)) => self.condition(sub, val),
                 // A capitalised name is a constant or a unit struct, not a new variable.
-                None if p
-                    .ident
-                    .to_string()
-                    .chars()
-                    .next()
-                    .is_some_and(char::is_uppercase)
-                    && p.mutability.is_none() =>
-                {
+                None if is_capitalized(&p.ident) && p.mutability.is_none() => {
                     self.matches(pat, val)
+                }
+                None if !self.sig.names.binds(&p.ident) => {
+                    let name = p.ident.to_string();
+                    Err(self.errors.reject_named(pat, &errors::PATTERN_NAME, &name))
                 }
                 None => Ok(None),
             },
@@ -251,27 +254,46 @@ impl Lower<'_> {
             (syn::Pat::Slice(p), Val::View(view)) => {
                 let rest = p.elems.iter().any(is_rest);
                 let fixed = p.elems.len() - usize::from(rest);
-                let simple = p.elems.iter().all(|p| {
-                    is_rest(p)
-                        || matches!(p, syn::Pat::Ident(i) if i.subpat.is_none())
-                        || matches!(p, syn::Pat::Wild(_))
-                });
-                if !simple {
-                    return self.reject(pat, &errors::PATTERN);
-                }
                 let len = self.view_len(view);
                 let want = self.g.usize_const(fixed);
                 let ty = self.g.bool_ty();
-                Ok(Some(self.g.opaque_binary(
-                    if rest { quote!(>=) } else { quote!(==) },
-                    len,
-                    want,
-                    ty,
-                    true,
-                )))
+                let op = if rest { quote!(>=) } else { quote!(==) };
+                let fits = self.g.opaque_binary(op, len, want, ty, true);
+                let plain = |p: &syn::Pat| match p {
+                    syn::Pat::Wild(_) => true,
+                    syn::Pat::Ident(i) => i.subpat.is_none() && !is_capitalized(&i.ident),
+                    _ => false,
+                };
+                for sub in p.elems.iter().filter(|p| plain(p)) {
+                    self.condition(sub, &Val::Unit)?;
+                }
+                if p.elems.iter().all(|p| is_rest(p) || plain(p)) {
+                    return Ok(Some(fits));
+                }
+                // The elements are looked at where there are as many.
+                let all = self.branch(
+                    fits,
+                    |l| {
+                        let mut all = None;
+                        for (sub, val) in l.slice_parts(p, view) {
+                            if !is_rest(sub) && !plain(sub) {
+                                let one = l.condition(sub, &val)?;
+                                all = l.both(all, one);
+                            }
+                        }
+                        Ok(Val::Num(all.unwrap_or_else(|| l.g.bool_const(true))))
+                    },
+                    |l| Ok(Val::Num(l.g.bool_const(false))),
+                )?;
+                Ok(Some(self.num(all, pat)?))
             }
             (
-                syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Or(_) | syn::Pat::Path(_),
+                syn::Pat::Lit(_)
+                | syn::Pat::Range(_)
+                | syn::Pat::Or(_)
+                | syn::Pat::Path(_)
+                | syn::Pat::TupleStruct(_)
+                | syn::Pat::Struct(_),
                 Val::Num(_) | Val::Elem(_) | Val::MutRef(..),
             ) => self.matches(pat, val),
             (syn::Pat::Or(p), _) => {
@@ -293,9 +315,8 @@ impl Lower<'_> {
     }
 
     fn matches(&mut self, pat: &syn::Pat, val: &Val) -> Result<Option<Id>> {
-        if binds_names(pat) {
-            return self.reject(pat, &errors::PATTERN);
-        }
+        let mut names = Vec::new();
+        self.constant_names(pat, None, &mut names)?;
         let id = self.num(val.clone(), pat)?;
         let tokens = pat.to_token_stream();
         let ty = self.g.bool_ty();
@@ -305,6 +326,100 @@ impl Lower<'_> {
             discrete: true,
         };
         Ok(Some(self.g.opaque(opaque, &[id], ty)))
+    }
+
+    /// Binds the names in the pattern of a constant enum.
+    fn bind_constant(&mut self, pat: &syn::Pat, val: Val) -> Result<()> {
+        let mut names = Vec::new();
+        self.constant_names(pat, None, &mut names)?;
+        let of = self.num(val, pat)?;
+        let pattern = match pat {
+            syn::Pat::Or(p) => p.cases.to_token_stream(),
+            pat => pat.to_token_stream(),
+        };
+        for (p, kind) in names {
+            let opaque = Opaque {
+                key: format!("bound {} {pattern}", p.ident),
+                form: OpaqueForm::Bound(pattern.clone(), p.ident.clone()),
+                discrete: false,
+            };
+            let ty = self.g.types.fresh(kind);
+            let id = self.g.opaque(opaque, &[of], ty);
+            self.declare(&p.ident, Val::Num(id), p.mutability.is_some());
+        }
+        Ok(())
+    }
+
+    /// The names in the pattern of a constant, which is of this type, and what they are: numbers and `bool`s in the variants of enums.
+    fn constant_names<'p>(
+        &self,
+        pat: &'p syn::Pat,
+        ty: Option<&syn::Type>,
+        names: &mut Vec<(&'p syn::PatIdent, Kind)>,
+    ) -> Result<()> {
+        let fields = |path| match self.sig.names.variant(path) {
+            Some(fields) => Ok(fields),
+            None => self.reject(pat, &errors::PATTERN),
+        };
+        match pat {
+            syn::Pat::Ident(p) => {
+                if let Some((_, sub)) = &p.subpat {
+                    self.constant_names(sub, ty, names)?;
+                }
+                if p.subpat.is_none() && is_capitalized(&p.ident) {
+                    return Ok(());
+                }
+                let kind = ty.map(|ty| super::kind_of(ty, &self.sig.names));
+                match kind {
+                    Some(kind)
+                        if !matches!(kind, Kind::Other | Kind::Unknown) && p.by_ref.is_none() =>
+                    {
+                        names.push((p, kind));
+                        Ok(())
+                    }
+                    _ => self.reject(pat, &errors::PATTERN),
+                }
+            }
+            syn::Pat::Lit(_)
+            | syn::Pat::Range(_)
+            | syn::Pat::Path(_)
+            | syn::Pat::Wild(_)
+            | syn::Pat::Rest(_) => Ok(()),
+            syn::Pat::Paren(p) => self.constant_names(&p.pat, ty, names),
+            syn::Pat::TupleStruct(p) => {
+                let types = fields(&p.path)?;
+                let rest = p.elems.iter().position(is_rest);
+                for (k, sub) in p.elems.iter().enumerate() {
+                    let at = match rest {
+                        // Those behind `..` are counted from the end.
+                        Some(rest) if rest < k => (k + types.len()).checked_sub(p.elems.len()),
+                        _ => Some(k),
+                    };
+                    let ty = at.and_then(|at| types.get(at)).map(|f| &f.1);
+                    self.constant_names(sub, ty, names)?;
+                }
+                Ok(())
+            }
+            syn::Pat::Struct(p) => {
+                let types = fields(&p.path)?;
+                for sub in &p.fields {
+                    let ty = types.iter().find(|f| f.0 == sub.member).map(|f| &f.1);
+                    self.constant_names(&sub.pat, ty, names)?;
+                }
+                Ok(())
+            }
+            syn::Pat::Or(p) => {
+                for (k, case) in p.cases.iter().enumerate() {
+                    let mut again = Vec::new();
+                    self.constant_names(case, ty, &mut again)?;
+                    if k == 0 {
+                        names.extend(again);
+                    }
+                }
+                Ok(())
+            }
+            _ => self.reject(pat, &errors::PATTERN),
+        }
     }
 
     fn both(&mut self, a: Option<Id>, b: Option<Id>) -> Option<Id> {
@@ -411,20 +526,15 @@ fn takes_apart(pat: &syn::Pat) -> bool {
     }
 }
 
-/// Whether a name in a pattern is that of a constant or a unit struct, not of a new variable.
-pub(super) fn is_constant(ident: &proc_macro2::Ident) -> bool {
-    let name = ident.to_string();
-    name.chars().next().is_some_and(char::is_uppercase)
+/// How constants and unit structs are written.
+pub(super) fn is_capitalized(ident: &proc_macro2::Ident) -> bool {
+    let text = ident.to_string();
+    text.chars().next().is_some_and(char::is_uppercase)
 }
 
 fn binds_names(pat: &syn::Pat) -> bool {
     match pat {
-        syn::Pat::Ident(i) => !i
-            .ident
-            .to_string()
-            .chars()
-            .next()
-            .is_some_and(char::is_uppercase),
+        syn::Pat::Ident(i) => !is_capitalized(&i.ident),
         syn::Pat::Lit(_) | syn::Pat::Range(_) | syn::Pat::Path(_) | syn::Pat::Wild(_) => false,
         syn::Pat::Or(p) => p.cases.iter().any(binds_names),
         syn::Pat::Paren(p) => binds_names(&p.pat),

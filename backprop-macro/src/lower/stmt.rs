@@ -85,7 +85,12 @@ impl Lower<'_> {
                 match item {
                     syn::Item::Fn(_) => {}
                     syn::Item::Const(_) | syn::Item::Static(_) | syn::Item::Use(_) => {
-                        self.items.push(item.to_token_stream());
+                        // A closure or nested function is inlined wherever it is called.
+                        let tokens = item.to_token_stream();
+                        let text = tokens.to_string();
+                        if !self.items.iter().any(|i| i.to_string() == text) {
+                            self.items.push(tokens);
+                        }
                         self.local_constant(item);
                     }
                     _ => return self.reject(item, &errors::ITEM),

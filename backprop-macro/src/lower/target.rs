@@ -3,6 +3,7 @@
 //! In: an expression that names a place. Out: a [`Destination`], what it holds, and what it holds after something else was put there.
 //! What must hold: arrays that are parts of what is replaced stay apart from those that replace them.
 
+use super::call::strip;
 use super::place::views;
 use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
@@ -13,6 +14,25 @@ use crate::types::Kind;
 use quote::quote;
 
 impl Lower<'_> {
+    /// The place behind `&mut place`.
+    pub(super) fn behind(&mut self, e: &syn::Expr) -> Result<Destination> {
+        match strip(e) {
+            syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
+            other => match self.operand(other)? {
+                Val::MutRef(var, path) => Ok(Destination::Var(var, path)),
+                Val::Elem(place) => Ok(Destination::Place(place)),
+                Val::View(view) => Ok(Destination::View(view)),
+                _ => self.reject(e, &errors::REFERENCE),
+            },
+        }
+    }
+
+    /// What a place held before it is overwritten: arrays are copied out.
+    pub(super) fn taken(&mut self, to: &Destination, x: &syn::ExprCall) -> Result<Val> {
+        let val = self.fetch(to, &syn::Expr::Call(x.clone()))?;
+        Ok(self.held_apart(val, "old"))
+    }
+
     /// The place that an expression names, for writing.
     pub(super) fn target(&mut self, e: &syn::Expr) -> Result<Destination> {
         match e {

@@ -10,7 +10,7 @@
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
 //!   transpose   the linear operations' table             transpose.rs
-//!   emit        graph and steps → Rust                   emit.rs
+//!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
 //!   items       the generated functions                  items/
@@ -81,7 +81,7 @@ pub fn expand(
     let camel = camel_case(&namespace.unraw().to_string());
     sig.residuals = Ident::new(&format!("{camel}Residuals"), namespace.span());
     let (by_fields, descends) = by_parameters(function, &sig, Some(&flat), errors, source);
-    let outside = fields::outside(function, options, &flat, &sig, descends);
+    let outside = items::outside(function, options, &flat, &sig, descends);
     quote!(#by_fields #outside)
 }
 

@@ -16,8 +16,10 @@ use syn::ext::IdentExt;
 
 mod bodies;
 mod functions;
+mod parameters;
+mod structs;
 
-pub use functions::{reference, with_workspace};
+pub use structs::outside;
 
 pub struct Items<'a> {
     pub item: &'a syn::ItemFn,
@@ -65,10 +67,7 @@ pub fn items(
          `value_and_gradient_into`, `accumulate` and `descend_with`.",
         sig.ident
     );
-    let allow = quote!(#[allow(
-        unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
-        clippy::restriction
-    )]);
+    let allow = allowed();
     quote! {
         #[doc = #doc]
         #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
@@ -84,9 +83,62 @@ pub fn items(
     }
 }
 
-impl<'a> Items<'a> {
-    pub fn of(item: &'a syn::ItemFn, sig: &'a TensorSig) -> Items<'a> {
-        Items { item, sig }
+/// What generated code is free to do.
+fn allowed() -> TokenStream {
+    quote!(#[allow(
+        unused, non_snake_case, deprecated, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery,
+        clippy::restriction
+    )])
+}
+
+/// The documentation of a gradient, and what it derives.
+fn of_gradient(function: &Ident) -> (TokenStream, TokenStream) {
+    let doc = format!(
+        "The gradient of [`fn@{function}`]: one field for each differentiated parameter, shaped like it."
+    );
+    (
+        quote!(#[doc = #doc]),
+        quote! {
+            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+            #[allow(non_snake_case, clippy::all, clippy::pedantic)]
+        },
+    )
+}
+
+/// The workspace's type.
+struct Memory<'a> {
+    vis: &'a syn::Visibility,
+    name: &'a Ident,
+    namespace: &'a Ident,
+    /// Its generic parameters as they are declared, with the bounds of `impl`, and as arguments.
+    declared: TokenStream,
+    bounds: TokenStream,
+    args: TokenStream,
+}
+
+impl Memory<'_> {
+    /// The struct, whose fields have a name, a type and what they start as, beside the gradient of the last call.
+    fn item(&self, gradient: &Ident, fields: &[(Ident, TokenStream, TokenStream)]) -> TokenStream {
+        let (vis, name, declared) = (self.vis, self.name, &self.declared);
+        let (bounds, args) = (&self.bounds, &self.args);
+        let doc = format!(
+            "Memory for [`value_and_gradient_with`]({}::value_and_gradient_with): it is made in the first call, and again when a \
+             shape changes.\n\nIt starts as `{name}::default()`.",
+            self.namespace.unraw(),
+        );
+        let types = fields.iter().map(|(name, ty, _)| quote!(#name: #ty));
+        let starts = fields.iter().map(|(name, _, start)| quote!(#name: #start));
+        quote! {
+            #[doc = #doc]
+            #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
+            #vis struct #name #declared { #(#types,)* gradient: ::core::option::Option<#gradient #args> }
+
+            impl #bounds ::core::default::Default for #name #args {
+                fn default() -> Self {
+                    Self { #(#starts,)* gradient: ::core::option::Option::None }
+                }
+            }
+        }
     }
 }
 
@@ -141,39 +193,39 @@ impl Items<'_> {
             let doc = format!("The derivative with respect to `{}`.", ident.unraw());
             quote!(#[doc = #doc] #vis #ident: #ty)
         });
-        let doc_gradient = format!(
-            "The gradient of [`fn@{}`]: one field for each differentiated parameter, shaped like it.",
-            sig.ident
-        );
+        let (doc_gradient, derives) = of_gradient(&sig.ident);
         let doc_residuals = format!(
             "What the forward pass of [`fn@{}`] keeps for the backward pass.",
             sig.ident
         );
-        let doc_workspace = format!(
-            "Memory for [`value_and_gradient_with`]({}::value_and_gradient_with): it is made in the first call, and again when a \
-             shape changes.\n\nIt starts as `{}::default()`.",
-            sig.namespace.unraw(),
-            sig.workspace
-        );
         let none = Vec::new();
         let kept = bodies.map_or(&none, |b| &b.residuals);
         let kept = kept.iter().map(|(name, ty, _)| quote!(#name: #ty));
-        let slots: Vec<(Ident, TokenStream)> = bodies
-            .iter()
-            .flat_map(|b| &b.slots)
-            .map(|(name, rank)| (format_ident!("{}", name), sig.owned(&Kind::Tensor(*rank))))
-            .collect();
-        let (slot_names, slot_types): (Vec<&Ident>, Vec<&TokenStream>) =
-            slots.iter().map(|s| (&s.0, &s.1)).unzip();
-        let vectors: Vec<Ident> = bodies
-            .iter()
-            .flat_map(|b| &b.vectors)
-            .map(|&id| field(&tape_name(id)))
-            .collect();
-        let vector_types = bodies.iter().flat_map(|b| &b.vectors).map(|&id| {
-            let tape = tape_type(workspace, id);
-            quote!(::std::vec::Vec<#tape #args>)
+        let slots = bodies.iter().flat_map(|b| &b.slots).map(|(name, rank)| {
+            let ty = sig.owned(&Kind::Tensor(*rank));
+            (
+                format_ident!("{}", name),
+                ty,
+                quote!(::backprop::tensor::empty()),
+            )
         });
+        let vectors = bodies.iter().flat_map(|b| &b.vectors).map(|&id| {
+            let tape = tape_type(workspace, id);
+            (
+                field(&tape_name(id)),
+                quote!(::std::vec::Vec<#tape #args>),
+                quote!(::std::vec::Vec::new()),
+            )
+        });
+        let memory = Memory {
+            vis,
+            name: workspace,
+            namespace: &sig.namespace,
+            declared: args.clone(),
+            bounds,
+            args: args.clone(),
+        };
+        let memory = memory.item(gradient, &slots.chain(vectors).collect::<Vec<_>>());
         let tapes = bodies.map(|b| &b.tapes);
         let t = sig.elem.tokens();
         let life = match sig.float() {
@@ -181,9 +233,8 @@ impl Items<'_> {
             None => quote!(<'__bp>),
         };
         quote! {
-            #[doc = #doc_gradient]
-            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-            #[allow(non_snake_case, clippy::all, clippy::pedantic)]
+            #doc_gradient
+            #derives
             #vis struct #gradient #args { #(#fields),* }
 
             #[doc = #doc_residuals]
@@ -192,23 +243,7 @@ impl Items<'_> {
 
             #tapes
 
-            #[doc = #doc_workspace]
-            #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
-            #vis struct #workspace #args {
-                #(#slot_names: #slot_types,)*
-                #(#vectors: #vector_types,)*
-                gradient: ::core::option::Option<#gradient #args>,
-            }
-
-            impl #bounds ::core::default::Default for #workspace #args {
-                fn default() -> Self {
-                    Self {
-                        #(#slot_names: ::backprop::tensor::empty(),)*
-                        #(#vectors: ::std::vec::Vec::new(),)*
-                        gradient: ::core::option::Option::None,
-                    }
-                }
-            }
+            #memory
         }
     }
 

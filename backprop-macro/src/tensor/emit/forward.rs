@@ -1,0 +1,252 @@
+//! The forward pass: statements → lines.
+//!
+//! In: the statements of the function, of a branch or of a loop's body. Out: one or more [`Line`]s each. What is read for
+//! its shape alone has a line, too; a later pass over the lines leaves out what nobody mentions.
+
+use super::*;
+use crate::tensor::lower::const_name;
+
+impl Emit<'_> {
+    pub fn forward(&self) -> Vec<Line> {
+        self.lines(&self.g.stmts)
+    }
+
+    pub fn lines(&self, stmts: &[Stmt]) -> Vec<Line> {
+        let mut out = Vec::new();
+        for stmt in stmts {
+            match stmt {
+                Stmt::Value(v) if self.live.contains(v) || self.has_shape_only(*v) => {
+                    out.extend(self.value(*v))
+                }
+                Stmt::Value(_) => {}
+                Stmt::Loop(id) => out.push(self.run(*id)),
+                Stmt::Dim(d) => out.push(self.dim(*d)),
+                Stmt::Const(c) => {
+                    let (name, tokens) = (const_name(*c), &self.g.consts[c.0 as usize]);
+                    out.push(Line {
+                        names: vec![name.to_string()],
+                        tokens: quote!(let #name = #tokens;),
+                        again: Again::Pure,
+                    });
+                }
+                Stmt::Effect(tokens) => out.push(Line {
+                    names: Vec::new(),
+                    tokens: tokens.clone(),
+                    again: Again::Effect,
+                }),
+            }
+        }
+        out
+    }
+
+    fn dim(&self, d: Dim) -> Line {
+        let (op, rank) = &self.g.dims[d.0 as usize];
+        let n = |d: &Dim| dim_name(*d);
+        let mut again = Again::Effect;
+        let tokens = match op {
+            DimOp::Param(v) | DimOp::Of(v) => {
+                again = Again::Keep;
+                let t = tensor_name(*v);
+                quote!(#t.raw_dim())
+            }
+            DimOp::Broadcast(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::broadcast(&#a, &#b))
+            }
+            DimOp::Into(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::broadcast_into(&#a, &#b))
+            }
+            DimOp::Same(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::same(&#a, &#b))
+            }
+            DimOp::Product(a, b) => {
+                let f = format_ident!(
+                    "product_{}_{}",
+                    self.g.dim_rank(*a).unwrap_or(2),
+                    self.g.dim_rank(*b).unwrap_or(2)
+                );
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::#f(&#a, &#b))
+            }
+            DimOp::View(a, view) => {
+                let (a, form) = (n(a), &view.form);
+                quote!(::backprop::tensor::viewed(&#a, |v| v #form .raw_dim()))
+            }
+            DimOp::RemoveAxis(a, axis) => {
+                let a = n(a);
+                quote!(::backprop::tensor::remove_axis(&#a, #axis))
+            }
+            DimOp::Select(a, axis, indices) => {
+                let a = n(a);
+                quote!(::backprop::tensor::selected(&#a, #axis, (#indices).len()))
+            }
+            DimOp::Concatenate(all, axis) => {
+                let all = all.iter().map(n);
+                quote!(::backprop::tensor::concatenated(&[#(&#all),*], #axis))
+            }
+            DimOp::Given(shape, of) => {
+                let of = match of {
+                    Some(d) => {
+                        let d = n(d);
+                        quote!(::core::option::Option::Some(#d.size()))
+                    }
+                    None => quote!(::core::option::Option::None),
+                };
+                quote!(::backprop::tensor::given(#shape, #of))
+            }
+        };
+        let name = dim_name(d);
+        let ty = dimension(*rank);
+        self.hold(&name, Held::Dim(*rank));
+        Line {
+            names: vec![name.to_string()],
+            tokens: quote!(let #name: #ty = #tokens;),
+            again,
+        }
+    }
+
+    fn value(&self, v: V) -> Vec<Line> {
+        let value = self.g.value(v);
+        let line = |names: &[&Ident], tokens, again| Line {
+            names: names.iter().map(|n| n.to_string()).collect(),
+            tokens,
+            again,
+        };
+        match (&value.op, value.ty) {
+            (Op::Param(k), Ty::Tensor(..)) => {
+                let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
+                self.hold(&t, Held::Param(*k));
+                vec![line(&[&t], quote!(let #t = #ident.view();), Again::Keep)]
+            }
+            (Op::Param(k), Ty::Scalar) => {
+                let p = &self.sig.params[*k];
+                let (s, ident) = (scalar_name(v), &p.ident);
+                self.hold(&s, Held::Scalar);
+                let read = if p.by_ref {
+                    quote!(*#ident)
+                } else {
+                    quote!(#ident)
+                };
+                vec![line(&[&s], quote!(let #s = #read;), Again::Keep)]
+            }
+            (Op::Constant(tokens), Ty::Tensor(rank, _)) => {
+                let t = tensor_name(v);
+                let slot = self.slot(&t, rank);
+                self.hold(&t, Held::Slot(rank));
+                let show = self.show(&t);
+                vec![line(
+                    &[&t],
+                    quote!(let #t = ::backprop::tensor::hold(#slot, #tokens); #show),
+                    Again::Keep,
+                )]
+            }
+            (Op::Param(k), Ty::List(_)) => {
+                let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
+                self.hold(&t, Held::Param(*k));
+                vec![line(&[&t], quote!(let #t = &#ident[..];), Again::Keep)]
+            }
+            (Op::Item(list, k), _) => {
+                let (t, list) = (tensor_name(v), tensor_name(*list));
+                vec![line(&[&t], quote!(let #t = #list[#k].view();), Again::Pure)]
+            }
+            (Op::Inside { of, .. }, Ty::Tensor(..)) => vec![self.inside(v, *of)],
+            (Op::After { of, .. }, Ty::Tensor(..)) => vec![self.after(v, *of)],
+            (Op::Inside { .. } | Op::After { .. }, _) => Vec::new(),
+            (Op::Map { .. }, _) => self.map(v),
+            (
+                Op::Call {
+                    function,
+                    args,
+                    by_fields,
+                },
+                _,
+            ) => {
+                vec![self.call(v, function, args, *by_fields)]
+            }
+            (_, Ty::List(_)) => Vec::new(),
+            (Op::View(a, view), _) => {
+                let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
+                vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
+            }
+            (Op::Sum(a), _) if self.summed.contains_key(a) => Vec::new(),
+            (
+                Op::Lanes {
+                    of,
+                    axis,
+                    function,
+                    scalars,
+                },
+                ty,
+            ) => {
+                let of = self.operand(*of);
+                let scalars = scalars.iter().map(|s| scalar_name(*s));
+                let t = self.sig.elem.tokens();
+                let call = quote!(|__row: &[#t]| #function(__row, #(#scalars),*));
+                match (axis, ty) {
+                    (Some(axis), Ty::Tensor(rank, dim)) => {
+                        let (t, n) = (tensor_name(v), dim_name(dim));
+                        let slot = self.slot(&t, rank);
+                        self.hold(&t, Held::Slot(rank));
+                        let show = self.show(&t);
+                        vec![line(
+                            &[&t],
+                            quote! {
+                                let #t = ::backprop::tensor::fit(#slot, &#n);
+                                ::backprop::tensor::lanes(#of, #axis, #t.view_mut(), #call);
+                                #show
+                            },
+                            Again::Keep,
+                        )]
+                    }
+                    _ => {
+                        let s = scalar_name(v);
+                        self.hold(&s, Held::Scalar);
+                        vec![line(
+                            &[&s],
+                            quote!(let #s = ::backprop::tensor::all(#of, #call);),
+                            Again::Keep,
+                        )]
+                    }
+                }
+            }
+            (op, Ty::Scalar) => {
+                let s = scalar_name(v);
+                self.hold(&s, Held::Scalar);
+                let out = TokenStream::new();
+                let call = match op {
+                    Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
+                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                };
+                vec![line(&[&s], quote!(let #s = #call;), Again::Keep)]
+            }
+            (op, Ty::Tensor(rank, dim)) => {
+                let (t, n) = (tensor_name(v), dim_name(dim));
+                let slot = self.slot(&t, rank);
+                self.hold(&t, Held::Slot(rank));
+                let out = quote!(#t.view_mut());
+                let call = match op {
+                    Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
+                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                };
+                let show = self.show(&t);
+                vec![line(
+                    &[&t],
+                    quote! {
+                        let #t = ::backprop::tensor::fit(#slot, &#n);
+                        #call;
+                        #show
+                    },
+                    Again::Keep,
+                )]
+            }
+        }
+    }
+
+    /// A buffer that has been written becomes a view; where a call takes the array itself, that has a name too.
+    pub fn show(&self, t: &Ident) -> TokenStream {
+        let own = format_ident!("__own{}", t, span = Span::mixed_site());
+        quote!(let #own = &*#t; let #t = #own.view();)
+    }
+}

@@ -1,0 +1,313 @@
+//! Tensor graph and steps → Rust: the bodies of the generated functions.
+//!
+//! In: the program and its steps. Out: [`Line`]s, each with the names that it defines. What a pass needs is found by the
+//! names that it mentions: shapes, constants and views are computed again in a backward pass of its own, everything else
+//! that it mentions is kept. Tensors are buffers of a workspace, so that a second run with the same shapes allocates nothing.
+
+mod backward;
+mod forward;
+mod map;
+
+use crate::errors::Errors;
+use crate::source::Source;
+use crate::tensor::fuse::uses;
+use crate::tensor::graph::*;
+use crate::tensor::idioms::Lane;
+use crate::tensor::lower::{Program, Val};
+use crate::tensor::map::{self as element, MapCode};
+use crate::tensor::reverse::{Step, Upstream, base, reverse};
+use crate::tensor::signature::{Kind, TensorSig, dimension};
+use crate::tensor::tape::Tape;
+use crate::tensor::transpose::{self, Spelling};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What may be done with a line that a backward pass of its own needs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Again {
+    /// Computed again.
+    Pure,
+    /// Kept, as this type by this expression.
+    Keep,
+    /// Never dropped: a check of shapes, an assertion.
+    Effect,
+    /// Both: never dropped, never run again.
+    Loop,
+}
+
+/// One statement and the names that it defines.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub names: Vec<String>,
+    pub tokens: TokenStream,
+    pub again: Again,
+}
+
+impl Line {
+    pub fn none() -> Line {
+        Line {
+            names: Vec::new(),
+            tokens: TokenStream::new(),
+            again: Again::Pure,
+        }
+    }
+}
+
+/// What a name holds, for the residuals.
+#[derive(Clone, Debug)]
+pub enum Held {
+    /// A parameter's view.
+    Param(usize),
+    /// A buffer of the workspace.
+    Slot(Rank),
+    Scalar,
+    Dim(Rank),
+    /// What a loop's iterations keep.
+    Tape(usize),
+    /// Not kept: made again by these statements.
+    Again(TokenStream),
+}
+
+pub struct Emit<'a> {
+    pub g: &'a Graph,
+    pub sig: &'a TensorSig,
+    codes: BTreeMap<V, MapCode>,
+    /// Maps that are only summed, and the sum.
+    summed: BTreeMap<V, V>,
+    /// The buffers used, with their ranks.
+    pub slots: RefCell<BTreeMap<String, Rank>>,
+    pub held: RefCell<BTreeMap<String, Held>>,
+    /// What the loops keep; the fields that are in an iteration's struct; the loops whose structs are in the workspace.
+    pub tapes: RefCell<Vec<Tape>>,
+    pub homes: RefCell<BTreeMap<String, usize>>,
+    pub vectors: RefCell<BTreeSet<usize>>,
+    live: BTreeSet<V>,
+    /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
+    pub moved: RefCell<Option<BTreeSet<V>>>,
+}
+
+fn name(prefix: &str, v: u32) -> Ident {
+    format_ident!("__{}{}", prefix, v, span = Span::mixed_site())
+}
+pub fn tensor_name(v: V) -> Ident {
+    name("t", v.0)
+}
+pub fn scalar_name(v: V) -> Ident {
+    name("s", v.0)
+}
+pub fn dim_name(d: Dim) -> Ident {
+    name("n", d.0)
+}
+/// The adjoint of a value: a buffer, or a float.
+pub fn adjoint(v: V) -> Ident {
+    name("d", v.0)
+}
+fn residual(v: V, k: usize) -> Ident {
+    format_ident!("__r{}_{}", v.0, k, span = Span::mixed_site())
+}
+
+impl<'a> Emit<'a> {
+    pub fn new(
+        program: &'a Program,
+        sig: &'a TensorSig,
+        errors: &Errors,
+        source: &Source,
+    ) -> Option<Emit<'a>> {
+        let g = &program.graph;
+        let uses = uses(g, &program.result);
+        let mut e = Emit {
+            g,
+            sig,
+            codes: BTreeMap::new(),
+            summed: BTreeMap::new(),
+            slots: RefCell::default(),
+            held: RefCell::default(),
+            tapes: RefCell::new(vec![Tape::default(); g.loops.len()]),
+            homes: RefCell::default(),
+            vectors: RefCell::default(),
+            live: uses.keys().copied().collect(),
+            moved: RefCell::default(),
+        };
+        for (k, value) in g.values.iter().enumerate() {
+            let v = V(k as u32);
+            if !e.live.contains(&v) || matches!(&value.op, Op::Map { .. }) && e.fused_away(v) {
+                continue;
+            }
+            match &value.op {
+                Op::Map { .. } => {
+                    let vector = g.is_tensor(v);
+                    let code = element::code(g, v, sig, errors, source, vector)?;
+                    e.codes.insert(v, code);
+                }
+                Op::Sum(a)
+                    if uses.get(a) == Some(&1)
+                        && g.value(*a).region == value.region
+                        && matches!(g.value(*a).op, Op::Map { .. }) =>
+                {
+                    e.summed.insert(*a, v);
+                }
+                _ => {}
+            }
+        }
+        if errors.is_empty() {
+            e.plan(&reverse(g, &program.result, |_| true));
+            return Some(e);
+        }
+        None
+    }
+
+    /// What may be there for its shape alone.
+    fn has_shape_only(&self, v: V) -> bool {
+        matches!(
+            self.g.value(v).op,
+            Op::Param(_)
+                | Op::Item(..)
+                | Op::Inside { .. }
+                | Op::After { .. }
+                | Op::Constant(_)
+                | Op::Call { .. }
+        )
+    }
+
+    fn fused_away(&self, v: V) -> bool {
+        !self.live.contains(&v)
+    }
+
+    pub fn slot(&self, name: &Ident, rank: Rank) -> TokenStream {
+        let field = field(name);
+        if let Some(home) = self.home(&field) {
+            return quote!(&mut #home);
+        }
+        self.slots.borrow_mut().insert(field.to_string(), rank);
+        quote!(&mut __ws.#field)
+    }
+
+    pub fn hold(&self, name: &Ident, held: Held) {
+        self.held.borrow_mut().insert(name.to_string(), held);
+    }
+
+    fn operand(&self, v: V) -> TokenStream {
+        if self.g.is_tensor(v) {
+            let t = tensor_name(v);
+            quote!(#t.view())
+        } else {
+            scalar_name(v).to_token_stream()
+        }
+    }
+
+    fn dim_of(&self, v: V) -> TokenStream {
+        match self.g.dim(v) {
+            Some(d) => dim_name(d).to_token_stream(),
+            None => TokenStream::new(),
+        }
+    }
+
+    fn spelling<T>(&self, f: impl FnOnce(&Spelling) -> T) -> T {
+        let operand = |v: V| self.operand(v);
+        let dim = |v: V| self.dim_of(v);
+        let rank = |v: V| self.g.rank(v);
+        f(&Spelling {
+            operand: &operand,
+            dim: &dim,
+            rank: &rank,
+        })
+    }
+
+    /// How an idiom's row spells what it reads.
+    fn lane(&self, v: V, f: impl FnOnce(&Lane) -> TokenStream) -> TokenStream {
+        let Op::Idiom {
+            of, shift, axis, ..
+        } = &self.g.value(v).op
+        else {
+            return TokenStream::new();
+        };
+        f(&Lane {
+            of: self.operand(*of),
+            shift: shift.map(|m| (self.operand(m), self.g.is_tensor(m))),
+            axis,
+            zero: self.zero(),
+        })
+    }
+
+    pub fn zero(&self) -> TokenStream {
+        match self.sig.float() {
+            Some(t) => quote!(<#t as ::backprop::kernel::Real>::ZERO),
+            None => {
+                let t = self.sig.elem.tokens();
+                quote!((0.0 as #t))
+            }
+        }
+    }
+
+    fn one(&self) -> TokenStream {
+        match self.sig.float() {
+            Some(t) => quote!(<#t as ::backprop::kernel::Real>::ONE),
+            None => {
+                let t = self.sig.elem.tokens();
+                quote!((1.0 as #t))
+            }
+        }
+    }
+
+    /// The result, owned; `slots` where tensors may be taken out of the workspace.
+    pub fn result(&self, val: &Val, taken: &dyn Fn(&str) -> bool) -> TokenStream {
+        match val {
+            Val::Scalar(v) => scalar_name(*v).to_token_stream(),
+            Val::Tensor(v) => {
+                let t = tensor_name(*v);
+                let field = field(&t);
+                if self.slots.borrow().contains_key(&field.to_string()) && taken(&t.to_string()) {
+                    quote!(::backprop::tensor::take(&mut __ws.#field))
+                } else {
+                    quote!(#t.to_owned())
+                }
+            }
+            Val::Tuple(all) => {
+                let all = all.iter().map(|v| self.result(v, taken));
+                quote!((#(#all,)*))
+            }
+            _ => quote!(()),
+        }
+    }
+}
+
+/// The workspace's field of a name: without its underscores.
+pub fn field(name: &Ident) -> Ident {
+    format_ident!(
+        "{}",
+        name.to_string().trim_start_matches('_'),
+        span = Span::mixed_site()
+    )
+}
+
+/// The caller's buffer for a float's gradient, or the parameter that a step of gradient descent moves.
+pub fn scalar_buffer(k: usize) -> Ident {
+    format_ident!("__out{}", k, span = Span::mixed_site())
+}
+
+/// The identifiers in some tokens; who mentions the array behind a view mentions the view.
+pub fn mentioned(tokens: &TokenStream) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    crate::items::identifiers(tokens.clone(), &mut out);
+    let views = out.iter().filter_map(|n| n.strip_prefix("__own"));
+    let views: Vec<String> = views.map(str::to_string).collect();
+    out.extend(views);
+    out
+}
+
+/// The lines that are needed where some names are, in order.
+pub fn live(lines: &[Line], wanted: &mut BTreeSet<String>, effects: bool) -> Vec<Line> {
+    let mut out = Vec::new();
+    for line in lines.iter().rev() {
+        let needed = line.names.iter().any(|n| wanted.contains(n))
+            || effects && matches!(line.again, Again::Effect | Again::Loop);
+        if needed {
+            wanted.extend(mentioned(&line.tokens));
+            out.push(line.clone());
+        }
+    }
+    out.reverse();
+    out
+}
