@@ -97,6 +97,7 @@ messages! {
     DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     ITER_UNCOUNTED: "`{}` needs to know how many items come before", "a filter, or a closure that changes something, stands between", "collect into a `Vec` first, or write the loop out";
     SUM_TYPE: "`{}` of integers", "the macro takes the sum of an iterator to be a float unless its type is written", "write it: `.sum::<usize>()`";
+    INNER_CONST: "`{}` of a function inside a differentiated function", "it is written out where it is called, and the macro does not see what the constant is there", "take a slice, `&[f64]`, or annotate a function of its own outside";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors

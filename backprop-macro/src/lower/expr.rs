@@ -355,8 +355,7 @@ impl Lower<'_> {
                 };
             }
             if ident == "None" {
-                let no = self.g.bool_const(false);
-                return Ok(Val::Opt(no, Box::new(Val::Uninit)));
+                return Ok(self.none());
             }
         }
         if let Some(order) = self.order_constant(&x.path) {

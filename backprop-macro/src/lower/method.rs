@@ -118,9 +118,31 @@ impl Lower<'_> {
             }
             Val::View(view) => self.array_method(x, view, name, &args),
             Val::Range(range) => match (name, args.as_slice()) {
-                ("len", []) | ("contains", [_]) | ("is_empty", []) => {
-                    self.reject(&x.method, &errors::UNKNOWN_METHOD)
+                ("contains", [e]) => {
+                    let value = self.scalar(e)?;
+                    let mut inside = self.g.bool_const(true);
+                    let ty = self.g.bool_ty();
+                    let upper = if range.inclusive {
+                        quote!(<=)
+                    } else {
+                        quote!(<)
+                    };
+                    let bounds = [
+                        range.lo.map(|lo| (quote!(>=), lo)),
+                        range.hi.map(|hi| (upper, hi)),
+                    ];
+                    for (op, bound) in bounds.into_iter().flatten() {
+                        let (a, b) = (self.g.ty(value), self.g.ty(bound));
+                        self.g.types.unify(a, b);
+                        let fits = self.g.opaque_binary(op, value, bound, ty, true);
+                        inside = match self.g.opaque_text(inside) {
+                            Some(_) => fits,
+                            None => self.g.opaque_binary(quote!(&&), inside, fits, ty, true),
+                        };
+                    }
+                    Ok(Val::Num(inside))
                 }
+                ("len", []) | ("is_empty", []) => self.reject(&x.method, &errors::UNKNOWN_METHOD),
                 _ => {
                     let iter = self.range_iter(&range, x)?;
                     self.iter_method(x, iter, name, &args)
@@ -284,53 +306,6 @@ impl Lower<'_> {
             discrete: false,
         };
         Ok(self.pinned(|g| g.opaque(opaque, all, result)))
-    }
-
-    fn option_method(
-        &mut self,
-        x: &syn::ExprMethodCall,
-        some: Id,
-        inner: Val,
-        name: &str,
-        args: &[&syn::Expr],
-    ) -> Result<Val> {
-        match (name, args) {
-            ("is_some", []) => Ok(Val::Num(some)),
-            ("is_none", []) => Ok(Val::Num(self.g.not(some))),
-            ("unwrap", []) | ("expect", [_]) => {
-                self.effect(
-                    quote!(::core::assert!(
-                        __h0,
-                        "called `Option::unwrap()` on a `None` value"
-                    )),
-                    &[some],
-                );
-                match inner {
-                    Val::Uninit => self.reject(x, &errors::UNINIT),
-                    inner => Ok(inner),
-                }
-            }
-            ("unwrap_or", [e]) => {
-                let other = self.operand(e)?;
-                self.branch(some, |_| Ok(inner), |_| Ok(other))
-            }
-            ("unwrap_or_else", [e]) => {
-                let f = self.operand(e)?;
-                self.branch(some, |_| Ok(inner), |l| l.apply(&f, Vec::new(), x))
-            }
-            ("map", [e]) => {
-                let f = self.operand(e)?;
-                let val =
-                    self.branch(some, |l| l.apply(&f, vec![inner], x), |_| Ok(Val::Uninit))?;
-                Ok(Val::Opt(some, Box::new(val)))
-            }
-            ("as_ref", []) => Ok(Val::Opt(some, Box::new(inner))),
-            ("copied" | "cloned", []) => {
-                let inner = self.deref(inner);
-                Ok(Val::Opt(some, Box::new(inner)))
-            }
-            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
-        }
     }
 
     pub(super) fn range_of(&self, range: &RangeVal) -> Option<(Id, Id, bool)> {

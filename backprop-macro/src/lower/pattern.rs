@@ -1,7 +1,7 @@
 //! Patterns: binding names, and the condition under which a refutable pattern matches.
 
 use super::Lower;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Opaque, OpaqueForm, Step};
 use crate::shape::Shape;
@@ -17,7 +17,18 @@ impl Lower<'_> {
                     self.bind(sub, val.clone())?;
                 }
                 if p.by_ref.is_some() {
-                    return self.reject(pat, &errors::REFERENCE);
+                    if p.mutability.is_some() {
+                        return self.reject(pat, &errors::REFERENCE);
+                    }
+                    let val = match val {
+                        Val::View(view) => Val::View(View {
+                            borrow: Borrow::Shared,
+                            ..view
+                        }),
+                        val => val,
+                    };
+                    self.declare(&p.ident, val, false);
+                    return Ok(());
                 }
                 if p.ident == "None" {
                     return Ok(());
@@ -26,6 +37,7 @@ impl Lower<'_> {
                 let val = self.by_value(val, name.trim_start_matches("r#"));
                 let val = match val {
                     Val::Iter(iter) if p.mutability.is_some() => self.held_iter(iter)?,
+                    val if p.mutability.is_some() => self.with_room(val),
                     val => val,
                 };
                 self.declare(&p.ident, val, p.mutability.is_some());
@@ -450,6 +462,25 @@ impl Lower<'_> {
             syn::Pat::Guard(p) => (&*p.pat, Some(&*p.guard)),
             pat => (pat, None),
         };
+        // What the alternatives bind stands in different places: each is an arm.
+        if let syn::Pat::Or(p) = pat
+            && !matches!(val, Val::Num(_) | Val::Elem(_))
+            && binds_names(pat)
+        {
+            let alone = |case: &syn::Pat| {
+                let pat: syn::Pat = match guard {
+                    Some(guard) => syn::parse_quote!(#case if #guard),
+                    None => case.clone(),
+                };
+                syn::Arm {
+                    pat,
+                    ..(*arm).clone()
+                }
+            };
+            let split: Vec<syn::Arm> = p.cases.iter().map(alone).collect();
+            let arms: Vec<&syn::Arm> = split.iter().chain(rest.iter().copied()).collect();
+            return self.arms(&arms, val);
+        }
         let cond = self.condition(pat, val)?;
         if rest.is_empty() {
             return self.scoped(|l| {
@@ -539,6 +570,10 @@ fn binds_names(pat: &syn::Pat) -> bool {
         syn::Pat::Or(p) => p.cases.iter().any(binds_names),
         syn::Pat::Paren(p) => binds_names(&p.pat),
         syn::Pat::Reference(p) => binds_names(&p.pat),
+        syn::Pat::Tuple(p) => p.elems.iter().any(binds_names),
+        syn::Pat::TupleStruct(p) => p.elems.iter().any(binds_names),
+        syn::Pat::Slice(p) => p.elems.iter().any(binds_names),
+        syn::Pat::Rest(_) => false,
         _ => true,
     }
 }

@@ -7,7 +7,7 @@ use super::Lower;
 use super::target::Destination;
 use super::value::{Borrow, Val, View};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Node, Stmt};
+use crate::graph::Id;
 use crate::shape::Shape;
 use crate::types::Kind;
 use quote::quote;
@@ -214,46 +214,50 @@ impl Lower<'_> {
                 let b = self.subview(&view, at, rest);
                 Ok(Val::Tuple(vec![Val::View(a), Val::View(b)]))
             }
-            ("push", 1) => {
-                let value = one(self)?;
-                let array = self.whole_vec(&view, x)?;
-                if let Shape::Vec(elem) = &self.g.array(array).shape
-                    && let Shape::Scalar(t) = **elem
-                {
-                    let ty = self.g.ty(value);
-                    self.g.types.unify(t, ty);
-                }
-                self.g.push_element(array, value);
-                Ok(Val::Unit)
-            }
-            ("pop", 0) => {
-                let array = self.whole_vec(&view, x)?;
+            ("is_sorted", 0) => {
                 let len = self.view_len(&view);
-                let zero = self.g.usize_const(0);
-                let ty = self.g.bool_ty();
-                let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
-                let val = self.branch(
-                    some,
-                    |l| {
-                        let ty = match l.g.array(array).shape.element() {
-                            Some(Shape::Scalar(t)) => *t,
-                            Some(Shape::Float(f)) => {
-                                let f = f.clone();
-                                l.g.types.fresh(Kind::Float(f))
-                            }
-                            _ => l.g.types.fresh(Kind::Unknown),
-                        };
-                        let k = l.g.nodes.len() as u32;
-                        let here = l.g.here();
-                        let id = l.g.bound(Node::Popped(array, k), ty, Some(here));
-                        l.g.array_mut(array).version += 1;
-                        l.g.array_mut(array).mutated = true;
-                        l.g.push(Stmt::Pop(array, Some(id)));
-                        Ok(Val::Num(id))
-                    },
-                    |_| Ok(Val::Uninit),
-                )?;
-                Ok(Val::Opt(some, Box::new(val)))
+                let one = self.g.usize_const(1);
+                let pairs = self.saturating_sub(len, one);
+                let yes = self.g.bool_const(true);
+                let sorted = self.new_var("sorted".into(), Val::Num(yes), true);
+                self.positions(pairs, false, |l, k| {
+                    let next = l.usize_op(quote!(+), k, one);
+                    let (a, b) = (l.element(&view, k), l.element(&view, next));
+                    let (a, b) = (l.num(a, x)?, l.num(b, x)?);
+                    let ty = l.g.bool_ty();
+                    let rises = l.g.opaque_binary(quote!(<=), a, b, ty, true);
+                    let before = l.read(sorted);
+                    let before = l.num(before, x)?;
+                    let both = l.g.opaque_binary(quote!(&&), before, rises, ty, true);
+                    l.write(sorted, Val::Num(both));
+                    Ok(())
+                })?;
+                Ok(self.read(sorted))
+            }
+            ("contains", 1) => {
+                let wanted = one(self)?;
+                let len = self.view_len(&view);
+                let no = self.g.bool_const(false);
+                let found = self.new_var("found".into(), Val::Num(no), true);
+                self.positions(len, false, |l, k| {
+                    let item = l.element(&view, k);
+                    let item = l.num(item, x)?;
+                    let (a, b) = (l.g.ty(item), l.g.ty(wanted));
+                    l.g.types.unify(a, b);
+                    let ty = l.g.bool_ty();
+                    let same = l.g.opaque_binary(quote!(==), item, wanted, ty, true);
+                    let before = l.read(found);
+                    let before = l.num(before, x)?;
+                    let either = l.g.opaque_binary(quote!(||), before, same, ty, true);
+                    l.write(found, Val::Num(either));
+                    Ok(())
+                })?;
+                Ok(self.read(found))
+            }
+            ("concat", 0) => {
+                let rows = super::iter::Iter::clone(&*self.iter_of(Val::View(view), &x.receiver)?);
+                let items = std::rc::Rc::new(rows.with(super::iter::Stage::Flatten));
+                self.collect(x, &items)
             }
             ("map", 1) => {
                 let f = self.operand(args[0])?;
@@ -301,11 +305,15 @@ impl Lower<'_> {
                 let iter = self.array_iter(x, &view, name, args)?;
                 Ok(Val::Iter(std::rc::Rc::new(iter)))
             }
-            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            _ => self.list_method(x, view, name, args),
         }
     }
 
-    fn whole_vec(&self, view: &View, x: &syn::ExprMethodCall) -> Result<crate::graph::ArrayId> {
+    pub(super) fn whole_vec(
+        &self,
+        view: &View,
+        x: &syn::ExprMethodCall,
+    ) -> Result<crate::graph::ArrayId> {
         let shape = self.view_shape(view);
         let scalar =
             matches!(shape, Shape::Vec(ref e) if matches!(**e, Shape::Scalar(_) | Shape::Float(_)));

@@ -24,6 +24,9 @@ impl Lower<'_> {
     pub(super) fn nested_functions(&mut self, stmts: &[syn::Stmt]) {
         for stmt in stmts {
             if let syn::Stmt::Item(syn::Item::Fn(f)) = stmt {
+                if let Some(n) = f.sig.generics.const_params().next() {
+                    self.errors.reject(n, &errors::INNER_CONST);
+                }
                 let inputs = f.sig.inputs.iter().filter_map(|i| match i {
                     syn::FnArg::Typed(p) => Some(syn::Pat::Type(p.clone())),
                     syn::FnArg::Receiver(_) => None,
