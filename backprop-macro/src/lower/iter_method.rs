@@ -6,6 +6,7 @@
 use super::Lower;
 use super::effects;
 use super::iter::{At, Iter, Source, Stage};
+use super::target::is_place;
 use super::value::{Borrow, Val, View};
 use crate::errors::{self, Result};
 use crate::graph::Id;
@@ -21,7 +22,12 @@ impl Lower<'_> {
         name: &str,
         args: &[&syn::Expr],
     ) -> Result<Val> {
-        let iter = match super::cursor::ADVANCING.contains(&name) {
+        let advances = super::cursor::ADVANCING.contains(&name);
+        // What would be moved on is not known to be an iterator that goes on.
+        if advances && iter.cursor.is_none() && is_place(super::call::strip(&x.receiver)) {
+            return self.reject(&x.method, &errors::ITER_PLACE);
+        }
+        let iter = match advances {
             true => self.by_reference(&iter),
             false => iter,
         };

@@ -109,6 +109,34 @@ impl Lower<'_> {
         }
     }
 
+    /// What one `Vec` holds, put into another that may be longer or shorter.
+    pub(super) fn refill(&mut self, to: &View, from: &View) -> Result<()> {
+        let (a, b) = (self.view_len(to), self.view_len(from));
+        let grows = self.grows(to) && to.place.array != from.place.array;
+        if a == b || !grows {
+            self.keeps_length(to, from);
+            return self.copy_view(to, from);
+        }
+        let same = self.compared(quote!(==), a, b);
+        let list = to.place.array;
+        self.branch(
+            same,
+            |l| l.copy_view(to, from).map(|()| Val::Unit),
+            |l| {
+                l.positions(a, false, |l, _| {
+                    l.popped(list);
+                    Ok(())
+                })?;
+                l.positions(b, false, |l, k| {
+                    let item = l.element(from, k);
+                    l.push_item(list, item, &quote!())
+                })?;
+                Ok(Val::Unit)
+            },
+        )?;
+        Ok(())
+    }
+
     /// Takes off the last element, which is known to be there.
     fn popped(&mut self, list: ArrayId) -> Id {
         let ty = match self.g.array(list).shape.element() {

@@ -183,6 +183,20 @@ impl Lower<'_> {
         if matches!(name, "clone" | "to_owned") && args.is_empty() {
             return Ok(Val::Num(a));
         }
+        if let ("then" | "then_some", [e]) = (name, args) {
+            let ty = self.g.ty(a);
+            self.g.types.learn(ty, Kind::Bool);
+            let given = self.operand(e)?;
+            let val = self.branch(
+                a,
+                |l| match name {
+                    "then" => l.apply(&given, Vec::new(), x),
+                    _ => Ok(given),
+                },
+                |_| Ok(Val::Uninit),
+            )?;
+            return Ok(Val::Opt(a, Box::new(val)));
+        }
         if self.g.is_float(a) {
             let mut all = vec![a];
             for e in args {

@@ -24,10 +24,12 @@ impl Lower<'_> {
         // What a method hands out is borrowed as its name says.
         let view = match name {
             "as_slice" | "as_ref" | "borrow" | "iter" | "first" | "last" | "get" | "split_at"
-            | "split_first" | "split_last" | "windows" | "chunks" | "chunks_exact" => View {
-                borrow: Borrow::Shared,
-                ..view
-            },
+            | "split_first" | "split_last" | "windows" | "chunks" | "chunks_exact" | "rchunks" => {
+                View {
+                    borrow: Borrow::Shared,
+                    ..view
+                }
+            }
             name if name.contains("_mut") => View {
                 borrow: Borrow::Mut,
                 ..view
@@ -299,7 +301,7 @@ impl Lower<'_> {
             }
             (
                 "iter" | "iter_mut" | "into_iter" | "windows" | "chunks" | "chunks_exact"
-                | "chunks_mut" | "chunks_exact_mut",
+                | "chunks_mut" | "chunks_exact_mut" | "rchunks" | "rchunks_mut",
                 _,
             ) => {
                 let iter = self.array_iter(x, &view, name, args)?;
@@ -314,14 +316,19 @@ impl Lower<'_> {
         view: &View,
         x: &syn::ExprMethodCall,
     ) -> Result<crate::graph::ArrayId> {
+        if self.grows(view) {
+            return Ok(view.place.array);
+        }
+        self.reject(&x.method, &errors::UNKNOWN_METHOD)
+    }
+
+    /// Whether elements can be appended: a local `Vec` of scalars.
+    pub(super) fn grows(&self, view: &View) -> bool {
         let shape = self.view_shape(view);
         let scalar =
             matches!(shape, Shape::Vec(ref e) if matches!(**e, Shape::Scalar(_) | Shape::Float(_)));
         let local = self.g.array(view.place.array).param.is_none();
-        if scalar && local && view.place.path.is_empty() && view.window.is_none() {
-            return Ok(view.place.array);
-        }
-        self.reject(&x.method, &errors::UNKNOWN_METHOD)
+        scalar && local && view.place.path.is_empty() && view.window.is_none()
     }
 
     /// As [`Lower::element_place`], with the bounds of a window checked.

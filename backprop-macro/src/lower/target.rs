@@ -233,8 +233,7 @@ impl Lower<'_> {
                     || !self.journals.is_empty()
                 {
                     // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
-                    self.keeps_length(to, &from);
-                    self.copy_view(to, &from)?;
+                    self.refill(to, &from)?;
                     return Ok(old);
                 }
                 Ok(Val::View(from))
