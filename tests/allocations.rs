@@ -243,7 +243,7 @@ fn a_carried_array_that_the_gradient_does_not_need_is_not_kept() {
 #[cfg(feature = "runtime")]
 mod tensors {
     use super::*;
-    use ndarray::{Array1, Array2};
+    use ndarray::{Array1, Array2, Axis};
 
     #[backprop(wrt(w1, b, w2))]
     fn loss(
@@ -273,6 +273,56 @@ mod tensors {
         let first = loss::value_and_gradient_with(&mut workspace, &w1, &b, &w2, &x, &y).0;
         let (again, heap) =
             heap_of(|| loss::value_and_gradient_with(&mut workspace, &w1, &b, &w2, &x, &y).0);
+        assert_eq!((again, heap), (first, NOTHING));
+    }
+
+    #[backprop(wrt(wx, wh, b))]
+    fn recurrent(
+        wx: &Array2<f64>,
+        wh: &Array2<f64>,
+        b: &Array1<f64>,
+        x: &Array2<f64>,
+        y: &Array1<f64>,
+    ) -> f64 {
+        let mut h = Array1::<f64>::zeros(wh.nrows());
+        for i in 0..x.nrows() {
+            h = (wx.dot(&x.row(i)) + wh.dot(&h) + b).mapv(f64::tanh);
+        }
+        (&h - y).mapv(|e| e * e).sum()
+    }
+
+    #[backprop(wrt(w, g))]
+    fn classifier(w: &Array2<f64>, g: &Array1<f64>, x: &Array2<f64>, t: &Array2<f64>) -> f64 {
+        let mean = x.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+        let x = (x - &mean) * g;
+        let z = x.dot(w);
+        let m = z.fold_axis(Axis(1), f64::NEG_INFINITY, |&m, &v| m.max(v));
+        let z = &z - &m.insert_axis(Axis(1));
+        let s = z.mapv(f64::exp).sum_axis(Axis(1)).mapv(f64::ln);
+        -(t * &(&z - &s.insert_axis(Axis(1)))).sum()
+    }
+
+    #[test]
+    fn steps_over_rows_and_along_axes_allocate_nothing() {
+        let numbers =
+            |n, m| Array2::from_shape_fn((n, m), |(i, j)| ((3 * i + 7 * j) % 5) as f64 / 4.0 - 0.5);
+        let (wx, wh, x) = (numbers(6, 3), numbers(6, 6), numbers(9, 3));
+        let (b, y) = (Array1::from_elem(6, 0.1), Array1::zeros(6));
+        let mut workspace = RecurrentWorkspace::default();
+        let first = recurrent::value_and_gradient_with(&mut workspace, &wx, &wh, &b, &x, &y).0;
+        let (again, heap) =
+            heap_of(|| recurrent::value_and_gradient_with(&mut workspace, &wx, &wh, &b, &x, &y).0);
+        assert_eq!(again, first);
+        // Where the loop starts from is the caller's own array of zeros.
+        let start = 6 * size_of::<f64>();
+        assert!(heap.allocations <= 1 && heap.bytes <= start, "{heap:?}");
+
+        let (w, g, x) = (numbers(12, 40), Array1::from_elem(12, 1.5), numbers(7, 12));
+        let t = numbers(7, 40);
+        let mut workspace = ClassifierWorkspace::default();
+        let first = classifier::value_and_gradient_with(&mut workspace, &w, &g, &x, &t).0;
+        let (again, heap) =
+            heap_of(|| classifier::value_and_gradient_with(&mut workspace, &w, &g, &x, &t).0);
         assert_eq!((again, heap), (first, NOTHING));
     }
 }

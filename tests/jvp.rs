@@ -147,6 +147,211 @@ fn a_tangent_of_another_length_panics() {
     stateful::jvp(&[1.0, 2.0], [[0.0; 2]; 2], 1, &[1.0], &[[0.0; 2]; 2]);
 }
 
+/// Calls of annotated functions, `&mut` parameters and struct results.
+mod through {
+    use super::*;
+
+    #[backprop(jvp)]
+    fn soft(x: f64, beta: &f64) -> f64 {
+        (x * beta).exp().ln_1p() / beta
+    }
+
+    #[backprop(jvp, wrt(v, scale))]
+    fn scaled(v: &[f64], k: usize, scale: f64, shift: f64) -> Vec<f64> {
+        v.iter()
+            .map(|x| (x * scale).sin() + shift + k as f64)
+            .collect()
+    }
+
+    #[backprop(jvp)]
+    fn rotate(p: (f64, [f64; 2]), turns: usize) -> (f64, [f64; 2]) {
+        (
+            p.0 * p.1[0],
+            [p.1[1] * p.0, p.1[0] - turns as f64 * p.1[1] * p.1[1]],
+        )
+    }
+
+    #[backprop(jvp)]
+    fn step(state: &mut [f64], velocity: &mut f64, dt: f64) {
+        for x in state.iter_mut() {
+            *x += dt * *velocity * x.cos();
+        }
+        *velocity -= dt * state[0] * state[1];
+    }
+
+    #[backprop(jvp)]
+    fn grown(v: &mut [f64], x: f64) -> f64 {
+        v[0] *= x;
+        v[1] = v[0] * v[0];
+        v[1] + x
+    }
+
+    #[backprop(jvp)]
+    fn middle(a: Point, b: Point) -> Point {
+        Point {
+            x: 0.5 * (a.x + b.x * b.y),
+            tag: a.tag + b.tag,
+            y: a.y * b.y,
+        }
+    }
+
+    #[backprop(jvp)]
+    fn bend(p: &Point, by: f64) -> f64 {
+        p.x * by.sin() + p.y * p.y * by
+    }
+
+    #[backprop(jvp)]
+    fn powers(x: f64, n: usize) -> f64 {
+        if n == 0 { 1.0 } else { x * powers(x, n - 1) }
+    }
+
+    #[backprop(jvp)]
+    fn all(x: f64, v: &[f64; 3], p: Point, q: &Point) -> f64 {
+        let mut state = [x, v[0], v[1]];
+        let mut velocity = v[2];
+        for k in 0..3 {
+            step(&mut state, &mut velocity, 0.1 * (k as f64 + 1.0));
+            if velocity > 0.5 {
+                state[1] = soft(state[1], &v[2]);
+            }
+        }
+        let tail: Vec<f64> = scaled(&state, 2, velocity, 3.0);
+        let (a, b): (f64, [f64; 2]) = rotate((tail[0], [tail[1], x]), 2);
+        let m: Point = middle(
+            p,
+            Point {
+                x: b[0],
+                tag: 1,
+                y: b[1],
+            },
+        );
+        a + bend(&m, x) + bend(q, velocity) + powers(x, 3) + soft(1.5, &x)
+    }
+
+    #[backprop(jvp)]
+    fn points(p: Point, w: f64) -> (Point, f64) {
+        let q: Point = middle(
+            p,
+            Point {
+                x: w,
+                tag: 3,
+                y: w * w,
+            },
+        );
+        (q, q.x * q.y)
+    }
+
+    impl Spring {
+        #[backprop(jvp)]
+        fn twice(&self, x: f64) -> f64 {
+            self.energy(x) * self.energy(2.0 * x)
+        }
+    }
+
+    const H: f64 = 1e-5;
+
+    fn slope(f: impl Fn(f64) -> f64) -> f64 {
+        (f(-2.0 * H) - 8.0 * f(-H) + 8.0 * f(H) - f(2.0 * H)) / (12.0 * H)
+    }
+
+    fn moved(p: Point, d: &PointGradient, s: f64) -> Point {
+        Point {
+            x: p.x + s * d.x,
+            tag: p.tag,
+            y: p.y + s * d.y,
+        }
+    }
+
+    #[test]
+    fn calls() {
+        let (x, v) = (0.7, [0.4, -0.3, 1.2]);
+        let p = Point {
+            x: 0.2,
+            tag: 2,
+            y: 1.5,
+        };
+        let q = Point {
+            x: -0.6,
+            tag: 0,
+            y: 0.8,
+        };
+        let (dx, dv) = (0.9, [0.3, -1.1, 0.6]);
+        let (dp, dq) = (
+            PointGradient { x: 1.0, y: -0.5 },
+            PointGradient { x: 0.25, y: 2.0 },
+        );
+        let (value, tangent) = all::jvp(x, &v, p, &q, dx, &dv, dp.clone(), dq.clone());
+        assert_eq!(value, all(x, &v, p, &q));
+        let g = all::gradient(x, &v, p, &q);
+        let want = g.x * dx
+            + g.v.iter().zip(&dv).map(|(g, d)| g * d).sum::<f64>()
+            + g.p.x * dp.x
+            + g.p.y * dp.y
+            + g.q.x * dq.x
+            + g.q.y * dq.y;
+        assert_relative_eq!(tangent, want, max_relative = 1e-13);
+        let by_differences = slope(|s| {
+            let mut v = v;
+            v.iter_mut().zip(&dv).for_each(|(x, d)| *x += s * d);
+            all(x + s * dx, &v, moved(p, &dp, s), &moved(q, &dq, s))
+        });
+        assert_relative_eq!(tangent, by_differences, max_relative = 1e-8);
+
+        let s = Spring { k: 3.0 };
+        let (value, tangent) = s.twice_jvp(0.5, 2.0);
+        assert_eq!(value, s.twice(0.5));
+        assert_relative_eq!(tangent, 2.0 * s.twice_gradient(0.5).0, max_relative = 1e-14);
+    }
+
+    #[test]
+    fn places_that_change() {
+        let (start, v, dt) = ([0.3, 0.9, -0.4], 0.7, 0.2);
+        let (dstart, dv, ddt) = ([1.0, -0.5, 2.0], 0.3, -1.5);
+        let at = |s: f64| {
+            let mut state = start;
+            state.iter_mut().zip(&dstart).for_each(|(x, d)| *x += s * d);
+            let mut v = v + s * dv;
+            step(&mut state, &mut v, dt + s * ddt);
+            (state, v)
+        };
+        let (mut state, mut velocity, mut tangents, mut t) = (start, v, dstart, dv);
+        step::jvp(&mut state, &mut velocity, dt, &mut tangents, &mut t, ddt);
+        assert_eq!((state, velocity), at(0.0));
+        for k in 0..3 {
+            assert_relative_eq!(tangents[k], slope(|s| at(s).0[k]), max_relative = 1e-8);
+        }
+        assert_relative_eq!(t, slope(|s| at(s).1), max_relative = 1e-8);
+
+        let (mut v, mut dv) = (vec![2.0, 5.0], [1.0, 7.0]);
+        let (value, tangent) = grown::jvp(&mut v, 3.0, &mut dv, 0.5);
+        assert_eq!((value, &v[..]), (39.0, &[6.0, 36.0][..]));
+        // v0' = 3·1 + 2·0.5, v1' = 2·6·4, and the value's is v1' + 0.5.
+        assert_eq!((tangent, dv), (48.5, [4.0, 48.0]));
+    }
+
+    #[test]
+    fn results_that_are_structs() {
+        let (p, w) = (
+            Point {
+                x: 0.2,
+                tag: 2,
+                y: 1.5,
+            },
+            0.7,
+        );
+        let (dp, dw) = (PointGradient { x: 1.0, y: -0.5 }, 2.0);
+        let ((q, s), (dq, ds)) = points::jvp(p, w, dp.clone(), dw);
+        let at = |t: f64| points(moved(p, &dp, t), w + t * dw);
+        assert_eq!(
+            (q.x, q.tag, q.y, s),
+            (at(0.0).0.x, 5, at(0.0).0.y, at(0.0).1)
+        );
+        assert_relative_eq!(dq.x, slope(|t| at(t).0.x), max_relative = 1e-8);
+        assert_relative_eq!(dq.y, slope(|t| at(t).0.y), max_relative = 1e-8);
+        assert_relative_eq!(ds, slope(|t| at(t).1), max_relative = 1e-8);
+    }
+}
+
 /// `hvp`: columns of the Hessian, against differences of the gradient.
 mod second {
     use super::*;

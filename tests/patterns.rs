@@ -88,6 +88,25 @@ fn inner_constants(x: f64) -> f64 {
     scaled(a) + scaled(2.0 * x) + TURN * x
 }
 
+#[backprop]
+fn imported_by_name(x: f64, y: f64) -> f64 {
+    use std::array::from_fn;
+    use std::mem::{replace, swap, take as grab};
+    let (mut a, mut b) = (x, y * y);
+    swap(&mut a, &mut b);
+    let old = replace(&mut b, a * x);
+    let c: [f64; 3] = from_fn(|i| b * i as f64);
+    old * grab(&mut a) + a + c[2]
+}
+
+#[test]
+fn standard_functions_by_name() {
+    // x y² + 2 x y²
+    let (y, g) = imported_by_name::value_and_gradient(2.0, 3.0);
+    assert_eq!(y, imported_by_name(2.0, 3.0));
+    assert_eq!((g.x, g.y), (27.0, 36.0));
+}
+
 #[test]
 fn constant_enums() {
     let mixed = [Kind::Mixed(2, 3, 0.5), Kind::Mixed(5, 3, 0.5)];

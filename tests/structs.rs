@@ -390,3 +390,36 @@ fn aliases_of_types() {
     assert_eq!((g.x, g.g), (0.5, [[2.0_f32; 2]; 2]));
     near(g.v[2], -0.3 * 2.0_f64.cos());
 }
+
+/// A type of the user's that is called like one of the standard library's.
+mod named_like_another {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Differentiable)]
+    pub struct Cell {
+        pub charge: f64,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Differentiable)]
+    pub struct Battery {
+        pub cells: [Cell; 2],
+        pub first: Cell,
+    }
+
+    #[backprop]
+    pub fn energy(b: &Battery) -> f64 {
+        b.cells[0].charge * b.cells[1].charge + b.first.charge * b.first.charge
+    }
+
+    #[test]
+    fn it_is_the_users() {
+        let cell = |charge| Cell { charge };
+        let b = Battery {
+            cells: [cell(2.0), cell(3.0)],
+            first: cell(5.0),
+        };
+        let g = energy::gradient(&b).b;
+        let charges = (g.cells[0].charge, g.cells[1].charge, g.first.charge);
+        assert_eq!(charges, (3.0, 2.0, 10.0));
+    }
+}

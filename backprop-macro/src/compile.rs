@@ -6,10 +6,10 @@ use crate::checkpoint::Schedule;
 use crate::errors::{self, Errors};
 use crate::exchange::exchange;
 use crate::explain;
-use crate::inner_items;
 use crate::items::{self, Programs};
 use crate::keep;
 use crate::lower;
+use crate::meaning;
 use crate::options::Options;
 use crate::order::Order;
 use crate::reverse::{Mode, reverse, scheduled};
@@ -73,7 +73,7 @@ fn expand(
         }
     }
     reject_cfg(&function, errors);
-    inner_items::check(&function, errors);
+    meaning::check(&function, source, errors);
     if tensor::is_tensor(&function, source) {
         return tensor::expand(&function, &options, errors, source);
     }

@@ -368,7 +368,7 @@ pub fn constant_field(field: &syn::Field) -> bool {
     })
 }
 
-fn derives(attrs: &[syn::Attribute], name: &str) -> bool {
+pub fn derives(attrs: &[syn::Attribute], name: &str) -> bool {
     attrs
         .iter()
         .filter(|a| a.path().is_ident("derive"))

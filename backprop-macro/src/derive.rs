@@ -8,21 +8,22 @@ use crate::definitions::{Definitions, constant_field};
 use crate::errors::{self, Errors};
 use crate::shape::Shape;
 use crate::signature::{float_generics, local};
+use crate::source::Source;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 /// The gradient of a struct, or what is wrong with it.
-pub fn derive(item: TokenStream) -> TokenStream {
+pub fn derive(item: TokenStream, source: &Source) -> TokenStream {
     let errors = Errors::default();
     let out = match syn::parse2::<syn::DeriveInput>(item) {
-        Ok(input) => expand(&input, &errors),
+        Ok(input) => expand(&input, source, &errors),
         Err(e) => e.to_compile_error(),
     };
     let errors = errors.into_tokens();
     quote!(#out #errors)
 }
 
-fn expand(input: &syn::DeriveInput, errors: &Errors) -> TokenStream {
+fn expand(input: &syn::DeriveInput, source: &Source, errors: &Errors) -> TokenStream {
     let syn::Data::Struct(data) = &input.data else {
         errors.reject(&input.ident, &errors::DERIVE_STRUCT);
         return TokenStream::new();
@@ -37,7 +38,7 @@ fn expand(input: &syn::DeriveInput, errors: &Errors) -> TokenStream {
             Some(ident) => syn::Member::Named(ident.clone()),
             None => syn::Member::from(k),
         };
-        if is_foreign(&f.ty, &names) {
+        if is_foreign(&f.ty, &names, source) {
             errors.reject(&f.ty, &errors::DERIVE_FIELD);
         } else if let Some(part) = gradient(&f.ty, &names) {
             fields.push((member, &f.vis, part));
@@ -117,8 +118,8 @@ fn expand(input: &syn::DeriveInput, errors: &Errors) -> TokenStream {
     }
 }
 
-/// Types of the standard library that hold others, and will never be `Differentiable`.
-fn is_foreign(ty: &syn::Type, names: &Definitions) -> bool {
+/// Types of the standard library that hold others, and will never be `Differentiable`, where the file has none of that name.
+fn is_foreign(ty: &syn::Type, names: &Definitions, source: &Source) -> bool {
     const FOREIGN: [&str; 13] = [
         "Option",
         "Box",
@@ -136,13 +137,20 @@ fn is_foreign(ty: &syn::Type, names: &Definitions) -> bool {
     ];
     match crate::shape::peel(ty) {
         syn::Type::Path(p) => {
+            let segments = &p.path.segments;
+            let alone = segments.len() == 1;
+            // The user's own, here or in a module.
+            let own = |name: &str| match alone {
+                true => source.defines_type(name),
+                false => !segments
+                    .first()
+                    .is_some_and(|s| ["std", "core", "alloc"].iter().any(|r| s.ident == r)),
+            };
             matches!(Shape::parse(ty, names), Shape::Unknown)
-                && p.path
-                    .segments
-                    .last()
-                    .is_some_and(|s| FOREIGN.iter().any(|f| s.ident == f))
+                && (segments.last())
+                    .is_some_and(|s| FOREIGN.iter().any(|f| s.ident == f && !own(f)))
         }
-        syn::Type::Reference(r) => is_foreign(&r.elem, names),
+        syn::Type::Reference(r) => is_foreign(&r.elem, names, source),
         syn::Type::Array(_) | syn::Type::Slice(_) | syn::Type::Tuple(_) => false,
         _ => true,
     }

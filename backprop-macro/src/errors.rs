@@ -3,7 +3,7 @@
 //! In: the tokens at fault and a row of the table. Out: errors with the smallest span, accumulated so that one does not
 //! hide another. A message says what was found, why it has no gradient or is not supported, and what to write instead.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::cell::RefCell;
 
@@ -24,7 +24,11 @@ macro_rules! messages {
 messages! {
     // options
     UNKNOWN_OPTION: "unknown option `{}`", "`#[backprop]` does not know it", "the options are `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `checkpoint`, `cost(…)`, `custom(…)` and `allow(…)`";
-    BAD_OPTION: "malformed option `{}`", "its value is not of the expected form", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `checkpoint = n`, `cost(…)`, `custom(…)` or `allow(…)`";
+    BAD_OPTIONS: "malformed options `{}`", "they are a list with commas in between", "write `wrt(a, b)`, `as = name`, `associated`, `stable`, `graph`, `source`, `trace`, `jvp`, `hvp`, `jacobian`, `hessian`, `check(…)`, `checkpoint = n`, `cost(…)`, `custom(…)` or `allow(…)`";
+    BAD_NAMES: "malformed option `{}`", "it takes a list of names", "write `{}(a, b)`";
+    BAD_NAME: "malformed option `{}`", "it takes a name", "write `{} = name`";
+    BAD_FLAG: "malformed option `{}`", "it takes no value", "write `{}` alone";
+    BAD_CHECK_OPTION: "malformed option `{}`", "it takes no value, or a list", "write `{}` alone, or `{}(domain(x > 0.0), at(x = 1.0), value = 2.0)`";
     REPEATED_OPTION: "option `{}` is given twice", "only one of them could hold", "remove one";
     UNKNOWN_WRT: "`{}` is not a parameter", "`wrt` names the parameters to differentiate with respect to", "use the name of a parameter";
     WRT_CONSTANT: "`{}` has no gradient", "it holds no floats", "remove it from `wrt`";
@@ -33,6 +37,7 @@ messages! {
     NOT_A_FUNCTION: "this is not a function with a body", "there is nothing to differentiate", "put `#[backprop]` on a `fn` with a body";
     NO_BODY: "this function has no body", "there is nothing to differentiate", "put `#[backprop]` on the implementation";
     TWICE: "`#[backprop]` is applied twice", "the names that it generates would clash", "remove one of the two";
+    CLASH: "the name `{}` is taken here", "a struct has it, or the gradient of one, and this function's would have it too", "choose another with `#[backprop(as = other)]`, which names what is generated";
     ASYNC: "`async` functions have no gradient", "their value is a future", "differentiate a plain function and call it from the `async` one";
     UNSAFE_FN: "`unsafe` functions are not differentiated", "what they touch cannot be known", "wrap the unsafe part in a function of its own with a rule of its own";
     EXTERN_FN: "`extern` and variadic functions are not differentiated", "their callers expect a C signature", "differentiate a plain function";
@@ -45,6 +50,8 @@ messages! {
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
+    OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has a module, type or import of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
+    OWN_FLOAT: "`{}` is bound by a trait of this file", "the macro differentiates what `Float` of `num_traits` or of `backprop` does", "use one of these, or give the trait another name";
     INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
     TOO_DEEP: "this is nested too deeply", "the macro follows the nesting with the compiler's stack", "split the function";
@@ -70,7 +77,8 @@ messages! {
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";
     UNINIT: "`{}` is used before it is given a value", "on some path nothing was assigned to it", "give it a value when declaring it";
     ACTIVE_OPAQUE: "the type of this expression is not known, and it depends on a parameter", "its gradient could be lost", "write the type of its variables: `let v: f64 = …`";
-    NOT_SCALAR: "this must be a scalar here", "the macro found an array, a tuple or nothing", "use its elements";
+    NOT_SCALAR: "this is {}, where a scalar is needed", "the operation is one of numbers", "compute it element by element";
+    CAST: "a cast to `{}` is not followed", "the macro must see whether it is a float, and casts to floats, integers and `bool`", "write the type of number";
     NOT_ARRAY: "only arrays, slices and `Vec`s can be indexed here", "the macro does not know the elements of this value", "use an array";
     NOT_ITERABLE: "this cannot be iterated over here", "the macro models integer ranges, arrays, slices and `Vec`s", "use an index: `for i in 0..n`";
     ASSIGN: "this cannot be assigned to here", "the macro models variables, elements of arrays and fields of tuples", "assign to one of these";
@@ -93,6 +101,7 @@ messages! {
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
     REFERENCE: "references to parts cannot be kept here", "the macro must know which place is changed", "use the place itself";
+    NONE: "what a `None` holds later in this loop is not known when it starts", "without a type it is taken for a scalar", "write the type where the variable is declared: `let mut last: Option<[f64; 3]> = None;`";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
     ITER_UNCOUNTED: "`{}` needs to know how many items come before", "a filter, or a closure that changes something, stands between", "collect into a `Vec` first, or write the loop out";
@@ -103,6 +112,7 @@ messages! {
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors
     TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
+    TENSOR_CHECK: "`{}` is not supported for functions of tensors", "what they are made of is known while running only", "compare the gradient with differences in a test: `backprop::assert_gradient!(f(&x))`";
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
@@ -114,16 +124,20 @@ messages! {
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
     TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`), the elements of a vector, a list of tensors, or `zip`, `enumerate` and `rev` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
-    TENSOR_NESTED: "more than eight branches stand in one another here", "what follows an early `return` is a branch too, and expansion would take long", "put the inner ones into an annotated function of their own, or compute the condition as a number in `if`s that do not nest";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
+    TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
     TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp
-    JVP: "the tangent of this function is not supported: {}", "forward mode would need what the function does not have", "leave the option out, or write the function without it";
+    JVP: "the tangent of this function is not supported: {}", "its derivative would be lost", "name that parameter in `wrt` too, or leave the option out";
+    HVP: "second derivatives of this function are not supported: {}", "they are the tangent of the backward pass, and of that none is generated there", "write out what is called or changed, or take differences of `gradient`";
+    HVP_RESULT: "`{}` needs a scalar result", "each part of a result would have a Hessian of its own", "return one float, or use `jacobian`";
+    JVP_CALL: "`{}` has no `jvp`", "the tangent goes through the `jvp` of each function that is called", "put `#[backprop(jvp)]` on it too";
+    JVP_STRUCTS: "`{}` is passed an array of structs made here", "the tangents of such an array are tuples, and the `jvp` of the function called takes structs", "pass a parameter as it came, or arrays of the fields";
     NO_JACOBIAN: "the Jacobian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "return an array, a tuple or a `Vec`, or call `backward` once for each part of the result";
     NO_HESSIAN: "the Hessian of this function has no type: {}", "its fields are floats, and could not hold a gradient each", "take an array, a tuple or a `Vec`, name other parameters with `wrt(…)`, or use `hvp`";
     // checkpoint
@@ -173,7 +187,7 @@ pub type Result<T> = std::result::Result<T, Rejected>;
 impl Errors {
     /// Records an error at the tokens, and gives back what stops the caller.
     pub fn reject(&self, at: impl ToTokens, message: &Message) -> Rejected {
-        let text = short(&at.to_token_stream().to_string());
+        let text = short(&plain(&at.to_token_stream()));
         self.reject_named(at, message, &text)
     }
 
@@ -228,6 +242,103 @@ fn render(message: &Message, name: &str) -> String {
         fill(message.why),
         fill(message.instead)
     )
+}
+
+/// Tokens as a person writes them: `Vec::<f64>::new()`, not `Vec :: < f64 > :: new ()`.
+pub fn plain(tokens: &TokenStream) -> String {
+    let mut out = String::new();
+    spell(tokens, &mut out);
+    out
+}
+
+fn spell(tokens: &TokenStream, out: &mut String) {
+    // No space may stand before the next token; an operand has just ended; it could take `<…>`; how many of these are open.
+    let (mut glue, mut operand, mut generic, mut open) = (true, false, false, 0usize);
+    let mut sign = String::new();
+    for tree in tokens.clone() {
+        match &tree {
+            TokenTree::Punct(p) => {
+                sign.push(p.as_char());
+                // A lifetime is one word; other signs are complete where nothing is joined to them.
+                if p.spacing() == Spacing::Joint {
+                    continue;
+                }
+                let starts = sign == "<" && generic;
+                let ends = open > 0 && sign.chars().all(|c| c == '>');
+                let tight = starts
+                    || ends
+                    || matches!(sign.as_str(), "::" | "." | ".." | "..=" | "?" | "#");
+                let before =
+                    tight || matches!(sign.as_str(), "," | ";" | ":") || sign == "!" && operand;
+                let prefix = !operand && matches!(sign.as_str(), "-" | "&" | "*" | "!" | "&&");
+                if !glue && !before {
+                    out.push(' ');
+                }
+                out.push_str(&sign);
+                if starts {
+                    open += 1;
+                } else if ends {
+                    open = open.saturating_sub(sign.len());
+                }
+                operand = ends || sign == "?" || sign == "!" && operand;
+                glue = prefix || tight && !ends && sign != "?";
+                generic = sign == "::";
+                sign.clear();
+            }
+            TokenTree::Group(g) => {
+                let (before, after) = match g.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => ("{ ", " }"),
+                    Delimiter::None => ("", ""),
+                };
+                let called = operand && g.delimiter() != Delimiter::Brace;
+                if !glue && !called {
+                    out.push(' ');
+                }
+                out.push_str(before);
+                spell(&g.stream(), out);
+                out.push_str(after);
+                (glue, operand, generic) = (false, true, false);
+            }
+            word => {
+                if !glue {
+                    out.push(' ');
+                }
+                let text = word.to_string();
+                out.push_str(&std::mem::take(&mut sign));
+                out.push_str(&text);
+                let keyword = [
+                    "mut", "as", "in", "if", "else", "match", "return", "let", "dyn", "impl",
+                    "break",
+                ];
+                (glue, operand) = (false, !keyword.contains(&text.as_str()));
+                generic = text.starts_with(char::is_uppercase);
+            }
+        }
+    }
+    out.push_str(&sign);
+}
+
+#[test]
+fn tokens_are_spelt_as_people_write_them() {
+    for text in [
+        "std::collections::HashMap::<u32, Vec<f64>>::new()",
+        "&mut [f64; 3]",
+        "-1",
+        "3.0..1.0",
+        "a - b * -c",
+        "Spring { l: 1.0 }",
+        "if x > 0.0 && !done { x[i] } else { y.0 }",
+        "break 'outer",
+        "async { x }",
+        "vec![1, 2]",
+        "x as f32",
+        "f(&x)?",
+        "|a| a < b",
+    ] {
+        assert_eq!(plain(&text.parse().unwrap()), text);
+    }
 }
 
 fn short(text: &str) -> String {

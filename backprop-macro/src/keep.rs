@@ -205,7 +205,11 @@ impl Keep<'_> {
                 reload.insert(id, place);
             }
             let operands = operands.map(|all| {
+                let mut spelt = BTreeSet::new();
                 all.into_iter()
+                    .for_each(|o| used(&self.p.graph, o, &mut spelt));
+                spelt
+                    .into_iter()
                     .filter(|&o| {
                         self.p.graph.data(o).region == Some(pair.primal)
                             && !self.is_free_index(o, pair)
@@ -389,6 +393,8 @@ impl Keep<'_> {
         let g = &self.p.graph;
         match g.types.kind(g.ty(id)) {
             Kind::Bool => 1,
+            // A field needs a type that can be named.
+            Kind::Other => 64,
             _ => 8,
         }
     }

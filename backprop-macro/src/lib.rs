@@ -28,13 +28,15 @@ mod forwards;
 mod fresh;
 mod gather;
 mod graph;
-mod inner_items;
 mod items;
 mod keep;
 mod live;
 mod lower;
+mod meaning;
 mod meet;
 mod modules;
+#[cfg(test)]
+mod mutated;
 mod options;
 mod order;
 mod park;
@@ -205,5 +207,6 @@ pub fn backprop(
 /// type must be `Differentiable` itself, or be marked with `#[backprop(constant)]`.
 #[proc_macro_derive(Differentiable, attributes(backprop))]
 pub fn differentiable(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    derive::derive(item.into()).into()
+    let source = source::Source::new(proc_macro::Span::call_site().local_file());
+    derive::derive(item.into(), &source).into()
 }

@@ -24,6 +24,26 @@ impl Import {
         self.leaf.as_ref().is_none_or(|l| l.1 == name)
     }
 
+    /// Whether it gives this name to what is not of the standard library.
+    pub fn renames_to(&self, name: &str) -> bool {
+        let same =
+            |(leaf, here): &(String, String)| here == name && !(self.is_standard() && leaf == name);
+        self.leaf.as_ref().is_some_and(same)
+    }
+
+    /// The whole path of what it brings in from the standard library under this name.
+    pub fn standard(&self, name: &str) -> Option<Vec<String>> {
+        let (leaf, here) = self.leaf.as_ref()?;
+        let mut path = self.path.clone();
+        path.push(leaf.clone());
+        (here == name && self.is_standard()).then_some(path)
+    }
+
+    fn is_standard(&self) -> bool {
+        let root = self.path.first().map(String::as_str);
+        matches!(root, Some("std" | "core" | "alloc"))
+    }
+
     /// The name that it brings in; `None` for `*`.
     pub fn name(&self) -> Option<&str> {
         self.leaf.as_ref().map(|l| l.1.as_str())

@@ -9,6 +9,7 @@ use crate::cost::CostOptions;
 use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Token, parenthesized};
 
@@ -127,7 +128,7 @@ impl Options {
             tokens.clone(),
         );
         let Ok(list) = list else {
-            errors.reject(&tokens, &errors::BAD_OPTION);
+            errors.reject(&tokens, &errors::BAD_OPTIONS);
             return options;
         };
         let mut seen: Vec<String> = Vec::new();
@@ -179,22 +180,21 @@ impl Options {
                 ("custom", _) => {
                     errors.reject_named(&key, &errors::BAD_CUSTOM, &name);
                 }
-                (
-                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
-                    | "hvp" | "jacobian" | "hessian" | "check" | "allow",
-                    Value::Other(at),
-                ) if !at.is_empty() => {
-                    errors.reject_named(at, &errors::BAD_OPTION, &name);
-                }
-                (
-                    "wrt" | "as" | "associated" | "trace" | "stable" | "graph" | "source" | "jvp"
-                    | "hvp" | "jacobian" | "hessian" | "check" | "allow",
-                    _,
-                ) => {
-                    errors.reject_named(&key, &errors::BAD_OPTION, &name);
-                }
-                _ => {
-                    errors.reject_named(&key, &errors::UNKNOWN_OPTION, &name);
+                (_, value) => {
+                    let message = match name.as_str() {
+                        "wrt" | "allow" => &errors::BAD_NAMES,
+                        "as" => &errors::BAD_NAME,
+                        "check" => &errors::BAD_CHECK_OPTION,
+                        "associated" | "trace" | "stable" | "graph" | "source" | "jvp" | "hvp"
+                        | "jacobian" | "hessian" => &errors::BAD_FLAG,
+                        _ => &errors::UNKNOWN_OPTION,
+                    };
+                    // At the value, where that is what is wrong.
+                    let at = match value {
+                        Value::Other(at) if !at.is_empty() => at,
+                        _ => key.to_token_stream(),
+                    };
+                    errors.reject_named(at, message, &name);
                 }
             }
         }

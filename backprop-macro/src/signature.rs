@@ -148,9 +148,6 @@ impl Signature {
                 shape
             }
         };
-        if !errors.is_empty() {
-            return None;
-        }
         let namespace = options
             .namespace
             .clone()
@@ -158,6 +155,14 @@ impl Signature {
         let camel = camel_case(&namespace.unraw().to_string());
         let span = namespace.span();
         let associated = receiver.is_some() || options.associated;
+        for name in ["Gradient", "Residuals"].map(|end| format!("{camel}{end}")) {
+            if !associated && source.taken(function, &name) {
+                errors.reject_named(&namespace, &errors::CLASH, &name);
+            }
+        }
+        if !errors.is_empty() {
+            return None;
+        }
         Some(Signature {
             ident: sig.ident.clone(),
             gradient: Ident::new(&format!("{camel}Gradient"), span),

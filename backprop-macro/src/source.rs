@@ -6,6 +6,7 @@
 //! What must hold: where a definition is used, the emitted code makes rustc check it (`items.rs`), so that a name found
 //! in the wrong place is an error and never a wrong gradient. Items are kept as text: tokens do not outlive one expansion.
 
+use crate::definitions::derives;
 use crate::modules::{self, Import, Route};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -46,6 +47,8 @@ struct Known {
     of_traits: BTreeSet<String>,
     /// The constants and statics anywhere in it.
     constants: BTreeSet<String>,
+    macros: BTreeSet<String>,
+    traits: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     modules: BTreeSet<String>,
 }
@@ -116,6 +119,28 @@ impl Source {
         !plain.is_empty() && self.callee(function, path).is_none()
     }
 
+    /// Whether a type of this name is defined beside a function, or made by the derive of another there.
+    pub fn taken(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(home), Some(known)) = (self.home(function), self.known()) else {
+            return false;
+        };
+        let of = name.strip_suffix("Gradient").unwrap_or("");
+        let taken = |scope: &usize| {
+            let types = &known.scopes[*scope].types;
+            let derived = |text: &String| {
+                syn::parse_str::<syn::ItemStruct>(text)
+                    .is_ok_and(|s| derives(&s.attrs, "Differentiable"))
+            };
+            types.contains_key(name) || types.get(of).is_some_and(derived)
+        };
+        !home.scopes.is_empty() && home.scopes.iter().all(taken)
+    }
+
+    /// Whether the file defines a type of this name, anywhere.
+    pub fn defines_type(&self, name: &str) -> bool {
+        (self.known()).is_some_and(|k| k.scopes.iter().any(|s| s.types.contains_key(name)))
+    }
+
     /// Whether the file defines a function of this name, anywhere.
     pub fn defines(&self, name: &str) -> bool {
         self.known()
@@ -125,6 +150,53 @@ impl Source {
     /// Whether the file declares a constant of this name, anywhere.
     pub fn declares_constant(&self, name: &str) -> bool {
         self.known().is_some_and(|k| k.constants.contains(name))
+    }
+
+    /// Whether the file defines a macro of this name, anywhere.
+    pub fn declares_macro(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.macros.contains(name))
+    }
+
+    /// Whether the file defines a trait of this name, anywhere.
+    pub fn declares_trait(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.traits.contains(name))
+    }
+
+    /// Whether a name of the standard library is, where a function stands, that of a module or type of the file's own, or of
+    /// another import.
+    pub fn redefines(&self, function: &syn::ItemFn, name: &str) -> bool {
+        let (Some(known), Some(home)) = (self.known(), self.home(function)) else {
+            return false;
+        };
+        let seen: BTreeSet<usize> = match home.scopes.as_slice() {
+            // Made by a macro: it may stand anywhere.
+            [] => (0..known.scopes.len()).collect(),
+            all => all.iter().flat_map(|k| known.up(*k)).collect(),
+        };
+        let is_module = |s: &Scope| {
+            s.module.as_deref() == Some(name) && s.parent.is_some_and(|p| seen.contains(&p))
+        };
+        let with_body = |s: &Scope| s.module.as_deref() == Some(name);
+        let elsewhere = known.modules.contains(name) && !known.scopes.iter().any(with_body);
+        elsewhere
+            || known.scopes.iter().any(is_module)
+            || seen.iter().map(|k| &known.scopes[*k]).any(|s| {
+                let mut imports = s.imports.iter();
+                s.types.contains_key(name) || imports.any(|i| i.renames_to(name))
+            })
+    }
+
+    /// What a name means that the file imports from the standard library, and nothing else has.
+    pub fn standard(&self, name: &str) -> Option<Vec<String>> {
+        let known = self.known()?;
+        if known.plain.contains(name) || known.annotated.contains(name) {
+            return None;
+        }
+        let imports = known.scopes.iter().flat_map(|s| &s.imports);
+        let mut all = imports.filter(|i| i.name() == Some(name));
+        let path = all.next()?.standard(name)?;
+        all.all(|i| i.standard(name).as_ref() == Some(&path))
+            .then_some(path)
     }
 
     /// The `struct`, `enum` or `type` item that a path means somewhere. `None` if the files do not say, or if it could be one of several.
@@ -585,7 +657,12 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         let imports = modules::imports(&u.tree);
         self.here().imports.extend(imports);
     }
+    fn visit_item_macro(&mut self, m: &'ast syn::ItemMacro) {
+        let name = m.ident.as_ref().map(ToString::to_string);
+        self.known.macros.extend(name);
+    }
     fn visit_item_trait(&mut self, t: &'ast syn::ItemTrait) {
+        self.known.traits.insert(t.ident.to_string());
         for item in &t.items {
             if let syn::TraitItem::Fn(f) = item {
                 self.known.of_traits.insert(f.sig.ident.to_string());

@@ -199,3 +199,129 @@ fn arrays_of_ndarray_are_floats_too() {
     a.visit(&mut |v| seen.push(*v));
     assert_eq!(seen, [1.0, 2.0, 3.0, 4.0]);
 }
+
+/// Functions of two parameters with their gradients, from plain to difficult.
+type Case = (
+    &'static str,
+    [f64; 2],
+    fn(&[f64]) -> f64,
+    fn(&[f64]) -> [f64; 2],
+);
+
+/// Noise as a table or an iterative solver makes it: the same at the same point.
+fn noise(x: &[f64]) -> f64 {
+    let bits = x[0].to_bits() ^ x[1].to_bits().rotate_left(17);
+    let mixed = bits.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((mixed >> 11) as f64 / (1_u64 << 53) as f64) - 0.5
+}
+
+const CASES: [Case; 12] = [
+    (
+        "plain",
+        [0.7, -1.2],
+        |x| x[0].sin() * x[1].exp(),
+        |x| [x[0].cos() * x[1].exp(), x[0].sin() * x[1].exp()],
+    ),
+    (
+        "tiny values",
+        [0.7, -1.2],
+        |x| 1e-150 * x[0] * x[1] * x[1],
+        |x| [1e-150 * x[1] * x[1], 2e-150 * x[0] * x[1]],
+    ),
+    (
+        "huge values",
+        [0.7, -1.2],
+        |x| 1e150 * x[0] * x[1] * x[1],
+        |x| [1e150 * x[1] * x[1], 2e150 * x[0] * x[1]],
+    ),
+    (
+        "tiny parameters",
+        [3e-150, 2e-150],
+        |x| x[0] / x[1],
+        |x| [1.0 / x[1], -x[0] / x[1] / x[1]],
+    ),
+    (
+        "huge parameters",
+        [3e150, 2e150],
+        |x| (x[0] / 1e150).powi(2) + x[1] / 1e149,
+        |x| [2.0 * (x[0] / 1e150) / 1e150, 1e-149],
+    ),
+    (
+        "picofarads",
+        [2e-12, 5.0],
+        |x| 0.5 * x[0] * x[1] * x[1],
+        |x| [0.5 * x[1] * x[1], x[0] * x[1]],
+    ),
+    (
+        "an offset",
+        [0.3, 0.4],
+        |x| 1e6 + x[0] * x[1],
+        |x| [x[1], x[0]],
+    ),
+    (
+        "noisy",
+        [0.7, -1.2],
+        |x| x[0] * x[1] + 1e-11 * noise(x),
+        |x| [x[1], x[0]],
+    ),
+    (
+        "single precision",
+        [0.7, -1.2],
+        |x| f64::from(x[0] as f32 * x[1] as f32),
+        |x| [x[1], x[0]],
+    ),
+    (
+        "beside kinks",
+        [0.01, 0.499],
+        |x| x[0].abs() * 3.0 + (x[1].round() + 1.0) * x[1],
+        |x| [3.0, x[1].round() + 1.0],
+    ),
+    (
+        "a root next to its end",
+        [1e-3, 1.0],
+        |x| x[0].sqrt() * x[1],
+        |x| [0.5 * x[1] / x[0].sqrt(), x[0].sqrt()],
+    ),
+    (
+        "fast",
+        [0.7, -1.2],
+        |x| (200.0 * x[0]).sin() + x[1],
+        |x| [200.0 * (200.0 * x[0]).cos(), 1.0],
+    ),
+];
+
+#[test]
+fn right_gradients_pass_at_every_scale() {
+    for (name, at, value, slopes) in CASES {
+        let report = check::gradient(&at, value, slopes);
+        assert!(report.is_ok(), "{name}: {}", report.unwrap_err());
+    }
+}
+
+#[test]
+fn wrong_ones_do_not() {
+    // What is this coarse hides small errors, not large ones.
+    let coarse = |name| matches!(name, "noisy" | "single precision");
+    for (name, at, value, slopes) in CASES {
+        for k in 0..2 {
+            for (what, factor) in [
+                ("sign", -1.0),
+                ("missing", 0.0),
+                ("doubled", 2.0),
+                ("last", 1.0 + 1e-5),
+            ] {
+                let small = what == "last";
+                if small && (coarse(name) || name.starts_with("tiny") || name == "picofarads") {
+                    continue;
+                }
+                let wrong = |x: &[f64]| {
+                    let mut g = slopes(x);
+                    g[k] *= factor;
+                    g
+                };
+                let found = check::gradient(&at, value, wrong);
+                assert!(found.is_err(), "{name}, {what} of {k} passes: {found:?}");
+            }
+        }
+    }
+}

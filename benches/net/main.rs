@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench net                       # ours alone
+//! cargo bench --bench net --features rayon      # and the macro's products on two threads, where the table has two
 //! cargo bench --bench net -- --peers            # with the peers, in a virtual environment that it builds with pip
 //! cargo bench --bench net -- --peers lecture f64 1    # one case, one format, one thread
 //! ```
@@ -103,7 +104,7 @@ fn main() {
                 let budget = match (timed, quick) {
                     (false, _) => Duration::ZERO,
                     (true, true) => Duration::from_millis(300),
-                    (true, false) => Duration::from_secs(3),
+                    (true, false) => Duration::from_secs(2),
                 };
                 let (rows, same) = compare(contenders, case, scalar, budget);
                 agree &= same;

@@ -4,63 +4,6 @@ use crate::agree::{close, numbers, slope};
 use backprop::backprop;
 use ndarray::{Array1, Array2, Axis, ShapeBuilder, concatenate, s, stack};
 
-/// The value and the gradients with respect to the matrix, the vector and the float.
-type Found = (f64, Array2<f64>, Array1<f64>, f64);
-
-type Pass = fn(&Array2<f64>, &Array1<f64>, f64) -> Found;
-
-macro_rules! functions {
-    ($(fn $name:ident($z:ident, $v:ident, $k:ident) $body:block)*) => {
-        $(
-            #[backprop]
-            fn $name($z: &Array2<f64>, $v: &Array1<f64>, $k: f64) -> f64 $body
-        )*
-
-        #[test]
-        fn against_differences() {
-            $({
-                let fused: Pass = |z, v, k| {
-                    let (y, g) = $name::value_and_gradient(z, v, k);
-                    (y, g.z, g.v, g.k)
-                };
-                let apart: Pass = |z, v, k| {
-                    let (y, saved) = $name::forward(z, v, k);
-                    let g = $name::backward(&saved, 2.0);
-                    (y, g.z * 0.5, g.v * 0.5, g.k * 0.5)
-                };
-                let added: Pass = |z, v, k| {
-                    let (mut a, mut b, mut c) = (Array2::from_elem(z.dim(), 3.0), Array1::from_elem(v.dim(), 5.0), 7.0);
-                    let y = $name::accumulate(z, v, k, -1.0, &mut a, &mut b, &mut c);
-                    (y, 3.0 - a, 5.0 - b, 7.0 - c)
-                };
-                compare(stringify!($name), $name, [fused, apart, added]);
-            })*
-        }
-    };
-}
-
-fn compare(name: &str, f: fn(&Array2<f64>, &Array1<f64>, f64) -> f64, passes: [Pass; 3]) {
-    let (z, v, k) = (numbers((4, 4), 1), numbers(4, 2), 1.3);
-    let mut columns = Array2::zeros((4, 4).f());
-    columns.assign(&z);
-    for z in [z, columns] {
-        for pass in passes {
-            let (y, dz, dv, dk) = pass(&z, &v, k);
-            close(y, f(&z, &v, k), 1e-13, name);
-            crate::agree::slopes(&dz, &z, |z| f(z, &v, k), name);
-            for (i, &found) in dv.indexed_iter() {
-                let expected = slope(|h| {
-                    let mut v = v.clone();
-                    v[i] += h;
-                    f(&z, &v, k)
-                });
-                close(found, expected, 1e-8, name);
-            }
-            close(dk, slope(|h| f(&z, &v, k + h)), 1e-8, name);
-        }
-    }
-}
-
 functions! {
     fn copied_and_changed(z, v, k) {
         let mut b = z.clone();

@@ -13,12 +13,12 @@ mod differences;
 mod driver;
 mod expected;
 mod passes;
-mod points;
+pub mod points;
 mod slopes;
 mod syntax;
 mod test;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use syntax::{CheckOptions, number};
 
@@ -77,7 +77,7 @@ pub fn check(
         plain(&programs.primal),
         crate::forward::forward(&programs.primal, activity, sig),
     );
-    match check.run(&primal, tangent.as_ref()) {
+    match check.run(&primal, &tangent) {
         Ok(remark) => Some(Checked {
             remark,
             test: receiver_item(options, sig),
@@ -223,7 +223,7 @@ struct Check<'a> {
 /// The programs, ready to run.
 struct Runs<'a> {
     primal: Evaluator<'a>,
-    tangent: Option<Evaluator<'a>>,
+    tangent: Evaluator<'a>,
     /// The backward passes by the names of the functions that they become; the first one's gradient is compared with
     /// differences, all with tangents.
     backward: Vec<(&'static str, bool, Evaluator<'a>)>,
@@ -250,7 +250,7 @@ impl Check<'_> {
         })
     }
 
-    fn run(&self, primal: &Gradient, tangent: Option<&Gradient>) -> Result<String, Failure> {
+    fn run(&self, primal: &Gradient, tangent: &Gradient) -> Result<String, Failure> {
         let p = self.programs;
         let new =
             |program, saved| Evaluator::new(&p.primal, program, self.sig, saved, self.constants);
@@ -263,7 +263,7 @@ impl Check<'_> {
         }
         let runs = Runs {
             primal: new(primal, None),
-            tangent: tangent.map(|t| new(t, None)),
+            tangent: new(tangent, None),
             backward,
         };
         let mut random = Random::new(self.options.seed);

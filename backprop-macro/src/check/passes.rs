@@ -51,10 +51,8 @@ impl Check<'_> {
             })
             .collect();
         let forward = |params: &[Value]| -> Result<Option<Vec<f64>>, Failure> {
-            let Some(tangent) = &runs.tangent else {
-                return Ok(None);
-            };
-            let run = tangent
+            let run = runs
+                .tangent
                 .run(&inputs(params, &Value::Unit, &tangents))
                 .map_err(stopped)?;
             let Value::Tuple(parts) = run.result else {

@@ -52,11 +52,16 @@ pub fn interval(domain: Option<Domain>) -> (f64, f64) {
 pub fn integers(domain: Option<Domain>) -> (i128, i128) {
     match domain {
         None => (1, 3),
-        Some(_) => {
+        Some(Domain { closed, .. }) => {
             let (low, high) = interval(domain);
             let low = low.ceil();
             // `0..n` holds no `n`.
-            let high = (high.ceil() - 1.0).max(low);
+            let high = if closed {
+                high.floor()
+            } else {
+                high.ceil() - 1.0
+            }
+            .max(low);
             (low as i128, high as i128)
         }
     }

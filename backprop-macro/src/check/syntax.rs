@@ -18,6 +18,8 @@ use syn::{Token, parenthesized};
 pub struct Domain {
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// The upper end belongs to it, which only integers can tell.
+    pub closed: bool,
 }
 
 /// A point that the user gives, with what is expected there.
@@ -47,7 +49,7 @@ pub struct CheckOptions {
 enum Constraint {
     Below(f64),
     Above(f64),
-    Between(f64, f64),
+    Between(f64, f64, bool),
 }
 
 impl CheckOptions {
@@ -74,8 +76,18 @@ impl CheckOptions {
         };
         let mut pending: Option<Point> = None;
         let mut domains: BTreeMap<String, (Ident, Domain)> = BTreeMap::new();
+        let mut seen: Vec<String> = Vec::new();
         for entry in list {
             let name = entry.key.to_string();
+            match name.as_str() {
+                // What is expected belongs to the point before it.
+                "at" => seen.retain(|s| !matches!(s.as_str(), "value" | "gradient" | "tolerance")),
+                _ if seen.contains(&name) => {
+                    errors.reject_named(&entry.key, &errors::REPEATED_OPTION, &name);
+                    continue;
+                }
+                _ => seen.push(name.clone()),
+            }
             match (name.as_str(), entry.value) {
                 ("domain", Setting::Group(tokens)) => domain(tokens, &mut domains, errors),
                 ("len", Setting::Group(tokens)) => {
@@ -191,7 +203,16 @@ fn named(tokens: TokenStream, errors: &Errors) -> Vec<(Ident, syn::Expr)> {
     };
     let list = |input: ParseStream| input.parse_terminated(one, Token![,]);
     match list.parse2(tokens.clone()) {
-        Ok(list) => list.into_iter().collect(),
+        Ok(list) => {
+            let all: Vec<(Ident, syn::Expr)> = list.into_iter().collect();
+            for (k, (name, _)) in all.iter().enumerate() {
+                if all[..k].iter().any(|other| other.0.unraw() == name.unraw()) {
+                    let text = name.to_string();
+                    errors.reject_named(name, &errors::REPEATED_OPTION, &text);
+                }
+            }
+            all
+        }
         Err(_) => {
             errors.reject(&tokens, &errors::BAD_CHECK);
             Vec::new()
@@ -210,7 +231,10 @@ fn domain(tokens: TokenStream, domains: &mut BTreeMap<String, (Ident, Domain)>, 
             let between = match &range {
                 syn::Expr::Range(r) => match (&r.start, &r.end) {
                     (Some(lo), Some(hi)) => match (number(lo), number(hi)) {
-                        (Some(lo), Some(hi)) if lo <= hi => Some(Constraint::Between(lo, hi)),
+                        (Some(lo), Some(hi)) if lo <= hi => {
+                            let closed = matches!(r.limits, syn::RangeLimits::Closed(_));
+                            Some(Constraint::Between(lo, hi, closed))
+                        }
                         _ => None,
                     },
                     (Some(lo), None) => number(lo).map(Constraint::Above),
@@ -251,15 +275,17 @@ fn domain(tokens: TokenStream, domains: &mut BTreeMap<String, (Ident, Domain)>, 
             Domain {
                 low: None,
                 high: None,
+                closed: false,
             },
         ));
         match constraint {
             Some(Constraint::Above(x)) => entry.1.low = Some(x),
             Some(Constraint::Below(x)) => entry.1.high = Some(x),
-            Some(Constraint::Between(lo, hi)) => {
+            Some(Constraint::Between(lo, hi, closed)) => {
                 entry.1 = Domain {
                     low: Some(lo),
                     high: Some(hi),
+                    closed,
                 };
             }
             None => {

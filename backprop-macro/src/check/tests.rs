@@ -1,6 +1,7 @@
 //! Tests of the check itself: it accepts every function of the test suite, and what is broken does not pass.
 
 mod checkpoints;
+mod verdicts;
 
 use super::points::{self, Random};
 use super::{CheckOptions, Verdict, check};
@@ -53,7 +54,7 @@ fn source(text: &str) -> syn::ItemFn {
 
 /// Every annotated function of a file, with its attribute's arguments.
 #[derive(Default)]
-struct Annotated(Vec<(syn::ItemFn, String)>);
+pub struct Annotated(pub Vec<(syn::ItemFn, String)>);
 
 impl<'ast> Visit<'ast> for Annotated {
     fn visit_item_fn(&mut self, f: &'ast syn::ItemFn) {
@@ -73,22 +74,26 @@ impl<'ast> Visit<'ast> for Annotated {
     }
 }
 
-#[test]
-fn every_function_of_the_test_suite_passes() {
+/// The files of the test suite, in order.
+pub fn suite() -> Vec<std::path::PathBuf> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
     for folder in ["tests", "tests/gradients", "benches/gradients"] {
         let folder = std::fs::read_dir(root.join(folder)).unwrap();
         files.extend(folder.map(|e| e.unwrap().path()));
     }
+    files.retain(|p| p.extension().is_some_and(|e| e == "rs"));
     files.sort();
+    files
+}
+
+#[test]
+fn every_function_of_the_test_suite_passes() {
+    let files = suite();
     let (mut passed, mut deferred, mut undefined) = (0, Vec::new(), Vec::new());
     let mut wrong = Vec::new();
     let only = std::env::var("ONLY").ok();
-    for path in files
-        .iter()
-        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
-    {
+    for path in &files {
         let text = std::fs::read_to_string(path).unwrap();
         let Ok(file) = syn::parse_file(&text) else {
             continue;

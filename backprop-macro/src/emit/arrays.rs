@@ -148,7 +148,7 @@ impl Emit<'_> {
     }
 
     /// `to = from`, element by element.
-    fn set_all(
+    pub(super) fn set_all(
         &self,
         (shape, to): (&Shape, TokenStream),
         (other, from): (&Shape, TokenStream),

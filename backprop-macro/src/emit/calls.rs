@@ -9,7 +9,7 @@ use crate::shape::Shape;
 use crate::signature::local;
 use crate::types::Kind;
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 impl Emit<'_> {
     /// Whether a call's residuals are used where its pullback stands.
@@ -125,6 +125,7 @@ impl Emit<'_> {
             Form::Leaf(k) => leaf(*k, false),
             Form::Tokens(t) => t.clone(),
             Form::Whole(id, _) => self.value(*id),
+            Form::Tangent(of, parts) => self.tangent(of, parts, leaf),
             Form::Parts(shape, all) => {
                 let refs: Vec<bool> = match shape {
                     Shape::Struct(s) => {
@@ -144,6 +145,71 @@ impl Emit<'_> {
                 });
                 let all: Vec<TokenStream> = all.collect();
                 super::arrays::construct(shape, parts.iter().map(|p| &p.0).zip(all))
+            }
+        }
+    }
+
+    /// The tangent of a tuple or a struct: zeros laid out like its value, and then its parts.
+    fn tangent(
+        &self,
+        of: &Form,
+        parts: &Form,
+        leaf: &dyn Fn(usize, bool) -> TokenStream,
+    ) -> TokenStream {
+        match (of, parts) {
+            (Form::Parts(Shape::Struct(s), all), Form::Parts(..)) => {
+                let (path, value, t) = (&s.path, self.build(of, leaf), local("tangent"));
+                let mut set = TokenStream::new();
+                self.set_parts(all, parts, quote!(#t), leaf, &mut set);
+                quote!({
+                    let mut #t = <#path as ::backprop::Differentiable>::zero_gradient(&#value);
+                    #set
+                    #t
+                })
+            }
+            (Form::Whole(id, of), _) => match (&**of, parts) {
+                (Form::Parts(Shape::Struct(s), all), Form::Parts(..)) => {
+                    let (path, value, t) = (&s.path, self.value(*id), local("tangent"));
+                    let mut set = TokenStream::new();
+                    self.set_parts(all, parts, quote!(#t), leaf, &mut set);
+                    quote!({
+                        let mut #t = <#path as ::backprop::Differentiable>::zero_gradient(#value);
+                        #set
+                        #t
+                    })
+                }
+                _ => self.tangent(of, parts, leaf),
+            },
+            (Form::Parts(_, of), Form::Parts(_, all)) => {
+                let all = of.iter().zip(all).map(|(f, t)| self.tangent(f, t, leaf));
+                quote!((#(#all,)*))
+            }
+            // A slice in a tuple has a `Vec` as gradient.
+            (_, Form::Leaf(k)) => leaf(*k, false),
+            _ => quote!(()),
+        }
+    }
+
+    /// Sets the parts of a struct's tangent.
+    fn set_parts(
+        &self,
+        of: &[Form],
+        parts: &Form,
+        to: TokenStream,
+        leaf: &dyn Fn(usize, bool) -> TokenStream,
+        out: &mut TokenStream,
+    ) {
+        let Form::Parts(shape, all) = parts else {
+            return;
+        };
+        let members = shape.parts().unwrap_or_default();
+        for (((m, _), f), t) in members.iter().zip(of).zip(all) {
+            match t {
+                Form::Tokens(_) => {}
+                t => {
+                    let value = self.tangent(f, t, leaf);
+                    out.extend(quote!(#to.#m = #value;));
+                }
             }
         }
     }
@@ -216,7 +282,7 @@ impl Emit<'_> {
                         quote!(&mut #name)
                     }
                 },
-                (form @ Form::Parts(..), Pass::Mut(_)) => {
+                (form @ (Form::Parts(..) | Form::Tangent(..)), Pass::Mut(_)) => {
                     let (name, value) = (self.temporary(c, k), self.build(form, &owned));
                     before.extend(quote!(let mut #name = #value;));
                     quote!(&mut #name)
@@ -229,7 +295,9 @@ impl Emit<'_> {
                 }
                 (Form::Tokens(t), _) => t.clone(),
                 (Form::Whole(id, _), _) => self.value(*id),
-                (form, Pass::Value) => self.build(form, &owned),
+                (form @ Form::Tangent(..), Pass::Ref) | (form, Pass::Value) => {
+                    self.build(form, &owned)
+                }
             };
             args.push(arg);
         }
@@ -244,7 +312,7 @@ impl Emit<'_> {
         let (before, args) = self.arguments(c, false);
         let direct = self.is_direct(c);
         let function = match direct {
-            true => self.derivative(call, "forward"),
+            true => call.callee.derivative("forward"),
             false => quote!(#path),
         };
         let value = local(&format!("call{}", c.0));
@@ -331,24 +399,7 @@ impl Emit<'_> {
                 all.map(|((m, _), f)| self.unpack(call, f, quote!(#value.#m)))
                     .collect()
             }
-            Form::Tokens(_) | Form::Whole(..) => TokenStream::new(),
-        }
-    }
-
-    /// One of the functions that the callee's annotation made.
-    pub(super) fn derivative(&self, call: &Call, name: &str) -> TokenStream {
-        match &call.callee {
-            Callee::Function { namespace } => {
-                let name = format_ident!("{}", name);
-                quote!(#namespace::#name)
-            }
-            Callee::Associated { of, prefix } => {
-                let name = match name {
-                    "__pullback" => format_ident!("__{}_pullback", prefix),
-                    name => format_ident!("{}_{}", prefix, name),
-                };
-                quote!(<#of>::#name)
-            }
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => TokenStream::new(),
         }
     }
 }

@@ -385,6 +385,24 @@ impl<'a> Emit<'a> {
 
     // ---- results ----
 
+    /// Statements that set something shaped like the gradient of a result, where it has floats.
+    pub fn set_output(&self, out: &Output, shape: &Shape, to: TokenStream) -> TokenStream {
+        match out {
+            _ if !shape.has_floats() => TokenStream::new(),
+            Output::Scalar(id) => {
+                let value = self.whole_value(*id);
+                quote!(#to = #value;)
+            }
+            Output::Array(p) => self.set_all((shape, to), (&self.g().shape_at(p), self.whole(p))),
+            Output::Tuple(all) => {
+                let parts = shape.parts().unwrap_or_default();
+                let all = all.iter().zip(&parts);
+                all.map(|(o, (m, s))| self.set_output(o, s, quote!(#to.#m)))
+                    .collect()
+            }
+        }
+    }
+
     pub fn output(&self, out: &Output, shape: &Shape) -> TokenStream {
         match out {
             Output::Scalar(id) => self.whole_value(*id),

@@ -17,7 +17,8 @@ impl Emit<'_> {
             (None, Node::Load(p, _)) => {
                 let index = p
                     .indices()
-                    .map(|i| self.g().integer(i).map(|k| k.to_string()));
+                    .map(|i| self.g().integer(i).filter(|k| *k >= 0))
+                    .map(|k| k.map(|k| k.to_string()));
                 let index = index
                     .collect::<Option<Vec<_>>>()
                     .unwrap_or_default()

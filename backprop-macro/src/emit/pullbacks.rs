@@ -14,7 +14,7 @@ impl Emit<'_> {
         let saved = local(&format!("call{}_saved", c.0));
         let mut out = TokenStream::new();
         if !self.direct.contains(&c) {
-            let forward = self.derivative(call, "forward");
+            let forward = call.callee.derivative("forward");
             let (before, args) = self.arguments(c, true);
             let value = local(&format!("call{}", c.0));
             let start = self.start_upstream(c, quote!(#value), true);
@@ -28,7 +28,7 @@ impl Emit<'_> {
         let (set, upstream) = self.upstream(c);
         out.extend(set);
         let grads = local(&format!("call{}_gradients", c.0));
-        let pull = self.derivative(call, "__pullback");
+        let pull = call.callee.derivative("__pullback");
         let receiver = match (&call.callee, call.passed.first()) {
             (Callee::Associated { .. }, Some(p)) if matches!(p.form, Form::Tokens(_)) => {
                 let Form::Tokens(t) = &p.form else {
@@ -67,7 +67,7 @@ impl Emit<'_> {
                     self.gradients(call, f, quote!(#part.#m), out);
                 }
             }
-            Form::Tokens(_) => {}
+            Form::Tokens(_) | Form::Tangent(..) => {}
             Form::Whole(_, parts) => self.gradients(call, parts, part, out),
         }
     }
@@ -95,7 +95,7 @@ impl Emit<'_> {
                 Returned::Array(a) => self.g().array(a).shape.has_floats(),
             },
             Form::Parts(_, all) => all.iter().any(|f| self.has_floats(call, f)),
-            Form::Tokens(_) | Form::Whole(..) => false,
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => false,
         }
     }
 
@@ -118,7 +118,7 @@ impl Emit<'_> {
             },
             Form::Parts(Shape::Struct(_), _) => self.has_floats(call, form),
             Form::Parts(_, all) => all.iter().any(|f| self.starts_from_value(call, f)),
-            Form::Tokens(_) | Form::Whole(..) => false,
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => false,
         }
     }
 
@@ -174,7 +174,7 @@ impl Emit<'_> {
                 let all = all.map(|((m, _), f)| self.seed_zeros(call, f, quote!(#value.#m)));
                 quote!((#(#all,)*))
             }
-            Form::Tokens(_) | Form::Whole(..) => quote!(()),
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => quote!(()),
         }
     }
 
@@ -249,7 +249,7 @@ impl Emit<'_> {
                 let all = all.iter().map(|f| self.spell_seed(call, f));
                 quote!((#(#all,)*))
             }
-            Form::Tokens(_) | Form::Whole(..) => quote!(()),
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => quote!(()),
         }
     }
 
@@ -265,7 +265,7 @@ impl Emit<'_> {
                     self.set_seed(call, f, quote!(#to.#m), out);
                 }
             }
-            Form::Tokens(_) | Form::Whole(..) => {}
+            Form::Tokens(_) | Form::Whole(..) | Form::Tangent(..) => {}
         }
     }
 }

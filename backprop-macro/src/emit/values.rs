@@ -164,7 +164,6 @@ impl Emit<'_> {
                     (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
                     (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
                     (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
-                    (OpaqueForm::Compare(test), [a, b]) => quote!((#a).total_cmp(&#b).#test()),
                     (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
                     (OpaqueForm::Bound(pat, name), [a]) => {
                         quote!(match &#a { #pat => *#name, _ => ::core::default::Default::default() })

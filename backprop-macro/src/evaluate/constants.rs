@@ -226,14 +226,6 @@ impl Constants {
                     _ => unknown(format!("the call of `{text}`")),
                 }
             }
-            (OpaqueForm::Compare(_), &[Scalar::Float(a), Scalar::Float(b)]) => {
-                let order = a.total_cmp(&b);
-                Ok(Scalar::Bool(if text == "is_lt" {
-                    order.is_lt()
-                } else {
-                    order.is_gt()
-                }))
-            }
             (OpaqueForm::Matches(pat), &[a]) => {
                 match syn::Pat::parse_multi_with_leading_vert.parse2(pat.clone()) {
                     Ok(pat) => Ok(Scalar::Bool(self.matches(&pat, a)?)),

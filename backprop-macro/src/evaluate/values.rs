@@ -192,7 +192,6 @@ pub(super) fn read_opaque(
         | OpaqueForm::Call(t)
         | OpaqueForm::Cast(t)
         | OpaqueForm::Field(t)
-        | OpaqueForm::Compare(t)
         | OpaqueForm::Matches(t) => (t.to_string(), None),
         OpaqueForm::Index | OpaqueForm::Bound(..) => (String::new(), None),
     }

@@ -15,6 +15,7 @@ use crate::rules::Op;
 use crate::shape::Shape;
 use crate::types::{FloatTy, Ty, Types};
 use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -115,8 +116,6 @@ pub enum OpaqueForm {
     Index,
     /// `matches!(operand, pattern)`
     Matches(TokenStream),
-    /// `a.total_cmp(&b).test()`
-    Compare(TokenStream),
     /// What a name in a pattern is bound to where the operand matches; anything of its type where it does not.
     Bound(TokenStream, proc_macro2::Ident),
 }
@@ -400,6 +399,8 @@ pub enum Form {
     Tokens(TokenStream),
     /// A parameter that is passed on as a whole: the reference, and what it refers to.
     Whole(Id, Box<Form>),
+    /// The tangent of a tuple or a struct, shaped like its gradient: what it is the tangent of, and its parts.
+    Tangent(Box<Form>, Box<Form>),
 }
 
 impl Form {
@@ -409,7 +410,7 @@ impl Form {
             Form::Leaf(k) => out.push(*k),
             Form::Parts(_, all) => all.iter().for_each(|f| f.leaves(out)),
             Form::Tokens(_) => {}
-            Form::Whole(_, parts) => parts.leaves(out),
+            Form::Whole(_, parts) | Form::Tangent(_, parts) => parts.leaves(out),
         }
     }
 }
@@ -448,6 +449,25 @@ pub enum Callee {
     Associated { of: TokenStream, prefix: String },
 }
 
+impl Callee {
+    /// One of the functions that the callee's annotation made.
+    pub fn derivative(&self, name: &str) -> TokenStream {
+        match self {
+            Callee::Function { namespace } => {
+                let name = format_ident!("{}", name);
+                quote!(#namespace::#name)
+            }
+            Callee::Associated { of, prefix } => {
+                let name = match name {
+                    "__pullback" => format_ident!("__{}_pullback", prefix),
+                    name => format_ident!("{}_{}", prefix, name),
+                };
+                quote!(<#of>::#name)
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Call {
     pub path: TokenStream,
@@ -471,6 +491,8 @@ pub struct Call {
     pub shadows: Vec<Option<Place>>,
     /// Arrays among the arguments are stored to later: what a call keeps must not borrow them. Set by `reverse`.
     pub changed: Vec<ArrayId>,
+    /// Whether the function called has a `jvp`, where its attribute is known.
+    pub has_jvp: Option<bool>,
     pub span: Span,
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Known {
     /// The name of its derivatives, and whether it is another than the function's.
     pub namespace: Ident,
     pub(super) named_apart: bool,
+    /// Whether it has a `jvp`.
+    pub(super) has_jvp: bool,
     /// Where its types are named; `None` for the function that is differentiated itself.
     pub(super) home: Option<Home>,
 }
@@ -99,6 +101,7 @@ impl Known {
                 .map(|c| c.ident.clone())
                 .collect(),
             named_apart: options.namespace.is_some(),
+            has_jvp: options.jvp.is_some(),
             namespace: options.namespace.unwrap_or_else(|| item.sig.ident.clone()),
             home: Some(home),
         })
@@ -177,6 +180,8 @@ impl Lower<'_> {
                     .map(|c| c.ident.clone())
                     .collect(),
                 named_apart: sig.namespace != sig.ident,
+                // Only asked where it is made.
+                has_jvp: true,
                 namespace: sig.namespace.clone(),
                 home: None,
             });
@@ -433,6 +438,7 @@ impl Lower<'_> {
             gradients: vec![None; n],
             shadows: vec![None; n],
             changed: Vec::new(),
+            has_jvp: known.map(|k| k.has_jvp),
             span: span.map_or_else(Span::call_site, |t| t.span()),
         });
         self.g.push(Stmt::Call(making.id));

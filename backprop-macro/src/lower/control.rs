@@ -59,7 +59,9 @@ impl Lower<'_> {
             let before = self.vars[var.0].val.clone();
             let name = self.vars[var.0].name.clone();
             let body = self.frame_regions[level];
-            let phi = before.map(&mut |id| {
+            // What a `None` may hold later is taken for a scalar, unless its type is written.
+            let assumed = self.held_later(before.clone());
+            let phi = assumed.map(&mut |id| {
                 let ty = self.g.ty(id);
                 // The loop is not made yet: `carry` says later which it is.
                 let phi =
@@ -70,6 +72,36 @@ impl Lower<'_> {
             });
             self.frames[level].synced.push((var, before, phi.clone()));
             self.vars[var.0].val = phi;
+        }
+    }
+
+    /// The same, with a scalar for what is not known of a `None`.
+    fn held_later(&mut self, val: Val) -> Val {
+        match val {
+            Val::Opt(some, inner) if matches!(*inner, Val::Uninit) => {
+                let ty = self.g.types.fresh(Kind::Unknown);
+                Val::Opt(some, Box::new(Val::Num(self.undef_of(ty))))
+            }
+            Val::Opt(some, inner) => Val::Opt(some, Box::new(self.held_later(*inner))),
+            Val::Tuple(ref all) | Val::Struct(_, ref all) => {
+                let parts = all.iter().map(|v| self.held_later(v.clone()));
+                val.rebuilt(parts.collect())
+            }
+            val => val,
+        }
+    }
+
+    /// What a `None` taken for a scalar holds before the loop and at the end of an iteration.
+    fn none_as(&mut self, phi: Id, now: &Val) -> Option<(Val, Val)> {
+        let init = Val::Num(self.undef(phi));
+        match now {
+            Val::Uninit => Some((init.clone(), init)),
+            Val::Num(next) => {
+                let (a, b) = (self.g.ty(phi), self.g.ty(*next));
+                self.g.types.unify(a, b);
+                Some((init, now.clone()))
+            }
+            _ => None,
         }
     }
 
@@ -398,7 +430,18 @@ impl Lower<'_> {
             (Val::Opt(s, x), Val::Opt(t, p), Val::Opt(u, n)) => {
                 let some =
                     self.close_phi(looped, region, &Val::Num(*s), &Val::Num(*t), &Val::Num(*u));
-                let val = self.close_phi(looped, region, x, p, n);
+                let (init, next) = match (&**x, &**p) {
+                    (Val::Uninit, Val::Num(phi)) => match self.none_as(*phi, n) {
+                        Some(both) => both,
+                        None => {
+                            let span = self.g.looped(looped).span;
+                            self.errors.reject_at(span, &errors::NONE, "");
+                            return Some(Val::Poison);
+                        }
+                    },
+                    _ => ((**x).clone(), (**n).clone()),
+                };
+                let val = self.close_phi(looped, region, &init, p, &next);
                 if some.is_none() && val.is_none() {
                     return None;
                 }
@@ -410,6 +453,14 @@ impl Lower<'_> {
                     some,
                     Box::new(val.unwrap_or_else(|| (**x).clone())),
                 ))
+            }
+            (Val::Order(l, e), Val::Order(m, f), Val::Order(n, g)) => {
+                let pair = |a: &Id, b: &Id| Val::Tuple(vec![Val::Num(*a), Val::Num(*b)]);
+                let (before, phi, now) = (pair(l, e), pair(m, f), pair(n, g));
+                match self.close_phi(looped, region, &before, &phi, &now)?.parts() {
+                    Some([Val::Num(less), Val::Num(equal)]) => Some(Val::Order(*less, *equal)),
+                    _ => None,
+                }
             }
             (Val::Uninit, _, Val::Uninit) => None,
             (Val::Uninit, _, now) => Some(now.map(&mut |next| {

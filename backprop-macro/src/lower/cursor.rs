@@ -172,7 +172,7 @@ impl Lower<'_> {
         }
         let (front, back) = self.left(cursor)?;
         let (cursor, at, stages) = (cursor.clone(), at.clone(), iter.stages.clone());
-        let some = self.compared(quote!(<), front, back);
+        let some = self.related(quote!(<), front, back);
         let one = self.g.usize_const(1);
         let val = self.branch(
             some,

@@ -273,7 +273,10 @@ impl Lower<'_> {
                 return Ok(k);
             }
         }
-        self.reject(e, &errors::LABEL)
+        match label {
+            Some(l) => self.reject(l, &errors::LABEL),
+            None => self.reject(e, &errors::LABEL),
+        }
     }
 
     fn labelled_block(&mut self, x: &syn::ExprBlock) -> Result<Val> {
@@ -358,7 +361,7 @@ impl Lower<'_> {
                 return Ok(self.none());
             }
         }
-        if let Some(order) = self.order_constant(&x.path) {
+        if let Some(order) = self.order_const(&x.path) {
             return Ok(order);
         }
         if let Some(qself) = &x.qself
@@ -449,19 +452,12 @@ impl Lower<'_> {
             (syn::Member::Unnamed(k), Val::Tuple(all)) => {
                 match all.into_iter().nth(k.index as usize) {
                     Some(val) => Ok(self.owned(val, None)),
-                    None => self.reject(x, &errors::NOT_SCALAR),
+                    None => self.reject(&x.member, &errors::NO_FIELD),
                 }
             }
             // A field of a constant is a constant.
             (member, Val::Num(id)) if !self.g.is_float(id) => {
-                let ty = self.g.types.fresh(Kind::Unknown);
-                let tokens = member.to_token_stream();
-                let opaque = Opaque {
-                    key: format!("field {tokens}"),
-                    form: OpaqueForm::Field(tokens),
-                    discrete: false,
-                };
-                Ok(Val::Num(self.g.opaque(opaque, &[id], ty)))
+                Ok(self.constant_field(id, member.to_token_stream()))
             }
             (_, Val::Poison) => Err(Rejected),
             (_, Val::Num(_)) | (_, Val::View(_)) | (_, Val::Tuple(_)) => {
@@ -484,6 +480,16 @@ impl Lower<'_> {
             }
             _ => self.reject(&x.member, &errors::STRUCT),
         }
+    }
+
+    pub(super) fn constant_field(&mut self, of: Id, member: TokenStream) -> Val {
+        let ty = self.g.types.fresh(Kind::Unknown);
+        let opaque = Opaque {
+            key: format!("field {member}"),
+            form: OpaqueForm::Field(member),
+            discrete: false,
+        };
+        Val::Num(self.g.opaque(opaque, &[of], ty))
     }
 
     fn reference(&mut self, x: &syn::ExprReference) -> Result<Val> {

@@ -298,7 +298,7 @@ impl Lower<'_> {
             if let Stage::Take(n) = stage {
                 let taken = self.read(var);
                 let taken = self.num(taken, quote!())?;
-                let done = self.compared(quote!(>=), taken, *n);
+                let done = self.related(quote!(>=), taken, *n);
                 let ty = self.g.bool_ty();
                 enough = Some(match enough {
                     None => done,
@@ -404,14 +404,14 @@ impl Lower<'_> {
             }
             Stage::Skip(n) => {
                 let k = self.counted(&mut run)?;
-                let passes = self.compared(quote!(>=), k, *n);
+                let passes = self.related(quote!(>=), k, *n);
                 self.branch(passes, |l| go_on(l, item, run), |_| Ok(Val::Unit))?;
             }
             Stage::StepBy(by) => {
                 let k = self.counted(&mut run)?;
                 let rest = self.usize_op(quote!(%), k, *by);
                 let zero = self.g.usize_const(0);
-                let passes = self.compared(quote!(==), rest, zero);
+                let passes = self.related(quote!(==), rest, zero);
                 self.branch(passes, |l| go_on(l, item, run), |_| Ok(Val::Unit))?;
             }
             Stage::Take(n) => {
@@ -419,13 +419,13 @@ impl Lower<'_> {
                 if !run.flattened {
                     go_on(self, item, run)?;
                 } else {
-                    let more = self.compared(quote!(<), k, *n);
+                    let more = self.related(quote!(<), k, *n);
                     self.branch(more, |l| go_on(l, item, run), |l| l.end_at(end))?;
                 }
             }
             Stage::Zip(len, other) => {
                 let k = self.counted(&mut run)?;
-                let more = self.compared(quote!(<), k, *len);
+                let more = self.related(quote!(<), k, *len);
                 let other = other.clone();
                 self.branch(
                     more,
@@ -465,7 +465,7 @@ impl Lower<'_> {
         Ok(id)
     }
 
-    pub(super) fn compared(&mut self, op: proc_macro2::TokenStream, a: Id, b: Id) -> Id {
+    pub(super) fn related(&mut self, op: proc_macro2::TokenStream, a: Id, b: Id) -> Id {
         for id in [a, b] {
             let ty = self.g.ty(id);
             self.g.types.learn(ty, Kind::Int("usize".into()));

@@ -3,8 +3,8 @@
 //! In: an iterator and a method call. Out: the value that the loop leaves. What must hold: as many items are asked for as Rust asks for.
 
 use super::Lower;
-use super::compare::is_scalars;
 use super::iter::{Iter, Stage};
+use super::selection::is_scalars;
 use super::value::Val;
 use crate::errors::{self, Result};
 use crate::graph::{Id, Init};
@@ -147,7 +147,7 @@ impl Lower<'_> {
                 let n = self.count_of(e)?;
                 match self.positioned(&iter)? {
                     Some((len, at, true)) => {
-                        let some = self.compared(quote!(<), n, len);
+                        let some = self.related(quote!(<), n, len);
                         let val = self.branch(some, |l| at(l, n), |_| Ok(Val::Uninit))?;
                         Ok(Val::Opt(some, Box::new(val)))
                     }
@@ -157,7 +157,7 @@ impl Lower<'_> {
             ("last", []) => match self.positioned(&iter)? {
                 Some((len, at, true)) if !self.is_endless(len) => {
                     let zero = self.g.usize_const(0);
-                    let some = self.compared(quote!(>), len, zero);
+                    let some = self.related(quote!(>), len, zero);
                     let val = self.branch(
                         some,
                         |l| {
@@ -333,7 +333,7 @@ impl Lower<'_> {
             return self.reject(&x.method, &errors::ITER_UNCOUNTED);
         };
         let (zero, one) = (self.g.usize_const(0), self.g.usize_const(1));
-        let some = self.compared(quote!(>), len, zero);
+        let some = self.related(quote!(>), len, zero);
         let rest = self.saturating_sub(len, one);
         let val = self.branch(
             some,

@@ -195,7 +195,7 @@ impl Lower<'_> {
                     _ => self.usize_op(quote!(+), n, m),
                 };
                 let at: At = Rc::new(move |l, k| {
-                    let first = l.compared(quote!(<), k, n);
+                    let first = l.related(quote!(<), k, n);
                     let (a, b) = (a.clone(), b.clone());
                     l.branch(
                         first,

@@ -34,7 +34,7 @@ pub fn spell(call: &mut syn::ExprCall, len: &TokenStream) -> bool {
     true
 }
 
-/// Whether this is `array::from_fn(…)`, without a length.
+/// Whether this is `array::from_fn(…)`, or `from_fn(…)`, without a length.
 pub fn takes_a_length(call: &syn::ExprCall) -> bool {
     let syn::Expr::Path(p) = &*call.func else {
         return false;
@@ -43,7 +43,8 @@ pub fn takes_a_length(call: &syn::ExprCall) -> bool {
     names
         .next()
         .is_some_and(|s| s.ident == "from_fn" && s.arguments.is_none())
-        && names.next().is_some_and(|s| s.ident == "array")
+        // Imported by itself it may be another one: `standard` looks where it comes from.
+        && names.next().is_none_or(|s| s.ident == "array")
 }
 
 struct Lengths<'a> {

@@ -31,7 +31,7 @@ impl Lower<'_> {
             ("pop", []) => {
                 let list = self.whole_vec(&view, x)?;
                 let len = self.view_len(&view);
-                let some = self.compared(quote!(>), len, zero);
+                let some = self.related(quote!(>), len, zero);
                 let val =
                     self.branch(some, |l| Ok(Val::Num(l.popped(list))), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
@@ -117,7 +117,7 @@ impl Lower<'_> {
             self.keeps_length(to, from);
             return self.copy_view(to, from);
         }
-        let same = self.compared(quote!(==), a, b);
+        let same = self.related(quote!(==), a, b);
         let list = to.place.array;
         self.branch(
             same,

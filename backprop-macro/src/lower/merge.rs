@@ -3,7 +3,6 @@
 //! In: a condition and two sides. Out: an `if` whose yields are the new values of what either side changed. What must hold: values that
 //! are merged are made alike on both sides; what cannot be is rejected where the variable is named.
 
-use super::compare::Order;
 use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
@@ -120,10 +119,6 @@ impl Lower<'_> {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Num(x), Val::Num(y)) => Val::Num(self.merge_scalar(branch, cond, *x, *y)),
             (Val::Uninit, Val::Uninit) => Val::Uninit,
-            (Val::Order(x), Val::Order(y)) => Val::Order(Order {
-                less: self.merge_scalar(branch, cond, x.less, y.less),
-                greater: self.merge_scalar(branch, cond, x.greater, y.greater),
-            }),
             (Val::Unit, _) | (_, Val::Unit) => Val::Unit,
             (Val::Tuple(xs), Val::Tuple(ys)) | (Val::Struct(_, xs), Val::Struct(_, ys))
                 if xs.len() == ys.len() =>
@@ -138,6 +133,10 @@ impl Lower<'_> {
             (Val::Opt(s, x), Val::Opt(t, y)) => {
                 let some = self.merge_scalar(branch, cond, *s, *t);
                 Val::Opt(some, Box::new(self.merge(branch, cond, x, y)?))
+            }
+            (Val::Order(l, e), Val::Order(m, f)) => {
+                let less = self.merge_scalar(branch, cond, *l, *m);
+                Val::Order(less, self.merge_scalar(branch, cond, *e, *f))
             }
             (Val::View(x), Val::View(y)) if x.place == y.place && x.window == y.window => a.clone(),
             (Val::Elem(x), Val::Elem(y)) if x == y => a.clone(),
@@ -285,6 +284,10 @@ impl Lower<'_> {
     /// A value that is never read, of the type of another.
     pub(super) fn undef(&mut self, like: Id) -> Id {
         let ty = self.g.ty(like);
+        self.undef_of(ty)
+    }
+
+    pub(super) fn undef_of(&mut self, ty: crate::types::Ty) -> Id {
         let k = self.g.nodes.len() as u32;
         self.g.bound(Node::Undef(k), ty, None)
     }

@@ -3,7 +3,7 @@
 use super::Lower;
 use super::value::{RangeVal, Val};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Opaque, OpaqueForm};
+use crate::graph::Id;
 use crate::rules::Op;
 use crate::types::Kind;
 use quote::quote;
@@ -18,64 +18,6 @@ const BITS: [&str; 8] = [
     "next_up",
     "next_down",
     "to_string",
-];
-
-/// Integer methods whose result has the receiver's type.
-const SAME: [&str; 27] = [
-    "wrapping_add",
-    "wrapping_sub",
-    "wrapping_mul",
-    "wrapping_neg",
-    "wrapping_div",
-    "wrapping_rem",
-    "wrapping_shl",
-    "wrapping_shr",
-    "wrapping_pow",
-    "saturating_add",
-    "saturating_sub",
-    "saturating_mul",
-    "saturating_pow",
-    "pow",
-    "rem_euclid",
-    "div_euclid",
-    "abs",
-    "min",
-    "max",
-    "clamp",
-    "signum",
-    "rotate_left",
-    "rotate_right",
-    "isqrt",
-    "div_ceil",
-    "next_power_of_two",
-    "swap_bytes",
-];
-/// Of those, the ones whose operands are of another type.
-const U32_OPERAND: [&str; 7] = [
-    "pow",
-    "wrapping_pow",
-    "saturating_pow",
-    "wrapping_shl",
-    "wrapping_shr",
-    "rotate_left",
-    "rotate_right",
-];
-const TO_U32: [&str; 8] = [
-    "count_ones",
-    "count_zeros",
-    "leading_zeros",
-    "trailing_zeros",
-    "ilog2",
-    "ilog10",
-    "leading_ones",
-    "trailing_ones",
-];
-const TO_BOOL: [&str; 5] = [
-    "is_power_of_two",
-    "is_positive",
-    "is_negative",
-    "is_multiple_of",
-    "is_empty",
 ];
 
 impl Lower<'_> {
@@ -149,7 +91,7 @@ impl Lower<'_> {
                 }
             },
             Val::Iter(iter) => self.iter_method(x, iter, name, &args),
-            Val::Order(order) => self.order_method(x, order, name, &args),
+            Val::Order(less, equal) => self.order_method(x, (less, equal), name, &args),
             Val::Opt(some, inner) => self.option_method(x, some, *inner, name, &args),
             Val::Tuple(_) | Val::Struct(..) if matches!(name, "clone" | "to_owned") => {
                 Ok(self.held_apart(recv, "clone"))
@@ -183,30 +125,29 @@ impl Lower<'_> {
         if matches!(name, "clone" | "to_owned") && args.is_empty() {
             return Ok(Val::Num(a));
         }
-        if let ("then" | "then_some", [e]) = (name, args) {
-            let ty = self.g.ty(a);
-            self.g.types.learn(ty, Kind::Bool);
-            let given = self.operand(e)?;
-            let val = self.branch(
-                a,
-                |l| match name {
-                    "then" => l.apply(&given, Vec::new(), x),
-                    _ => Ok(given),
-                },
-                |_| Ok(Val::Uninit),
-            )?;
+        if name == "then"
+            && self.g.types.is_bool(self.g.ty(a))
+            && let [e] = args
+        {
+            let f = self.operand(e)?;
+            let val = self.branch(a, |l| l.apply(&f, Vec::new(), x), |_| Ok(Val::Uninit))?;
             return Ok(Val::Opt(a, Box::new(val)));
         }
-        if self.g.is_float(a) {
-            let mut all = vec![a];
-            for e in args {
-                all.push(self.scalar(e)?);
-            }
-            return self.float_method(&x.method, name, &all);
+        if name == "then_some"
+            && let [e] = args
+        {
+            let val = self.operand(e)?;
+            return Ok(Val::Opt(a, Box::new(self.by_value(val, "some"))));
         }
         let mut all = vec![a];
         for e in args {
             all.push(self.scalar(e)?);
+        }
+        if let Some(order) = self.compared(name, &all) {
+            return Ok(order);
+        }
+        if self.g.is_float(a) {
+            return self.float_method(&x.method, name, &all);
         }
         let ty = self.g.ty(a);
         // An operand that is a float makes the receiver one: `K.max(x)` with a constant from elsewhere.
@@ -234,9 +175,6 @@ impl Lower<'_> {
                 self.g.nodes[id.0 as usize].pinned = true;
             }
             return Ok(Val::Num(id));
-        }
-        if let Some(order) = self.comparison(name, all) {
-            return Ok(order);
         }
         let ty = self.g.bool_ty();
         match (name, all) {
@@ -270,56 +208,6 @@ impl Lower<'_> {
             _ if BITS.contains(&name) => self.reject(at, &errors::BITS),
             _ => self.reject(at, &errors::UNKNOWN_METHOD),
         }
-    }
-
-    /// A method of an integer, `bool` or constant from elsewhere.
-    pub(super) fn constant_method(
-        &mut self,
-        at: &proc_macro2::Ident,
-        name: &str,
-        all: &[Id],
-    ) -> Result<Val> {
-        if let Some(order) = self.comparison(name, all) {
-            return Ok(order);
-        }
-        let ty = self.g.ty(all[0]);
-        let known = matches!(
-            self.g.types.kind(ty),
-            Kind::Int(_) | Kind::AnyInt | Kind::Bool
-        );
-        let result = if SAME.contains(&name)
-            && (known
-                || !U32_OPERAND.contains(&name) && name != "abs" && name != "signum"
-                || all.len() > 1)
-        {
-            for &b in &all[1..] {
-                let t = self.g.ty(b);
-                if U32_OPERAND.contains(&name) {
-                    self.g.types.learn(t, Kind::Int("u32".into()));
-                } else {
-                    self.g.types.unify(ty, t);
-                }
-            }
-            ty
-        } else if TO_U32.contains(&name) {
-            self.g.types.fresh(Kind::Int("u32".into()))
-        } else if TO_BOOL.contains(&name) {
-            self.g.bool_ty()
-        } else if matches!(name, "len" | "count" | "capacity") {
-            self.g.usize_ty()
-        } else if matches!(self.g.types.kind(ty), Kind::Unknown | Kind::Other)
-            && (Op::from_method(name, all.len()).is_some() || name == "unwrap")
-        {
-            self.g.types.fresh(Kind::Unknown)
-        } else {
-            return self.reject(at, &errors::UNKNOWN_METHOD);
-        };
-        let opaque = Opaque {
-            key: format!("method {name}"),
-            form: OpaqueForm::Method(quote!(#at)),
-            discrete: false,
-        };
-        Ok(self.pinned(|g| g.opaque(opaque, all, result)))
     }
 
     pub(super) fn range_of(&self, range: &RangeVal) -> Option<(Id, Id, bool)> {

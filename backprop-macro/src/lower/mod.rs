@@ -10,11 +10,11 @@ mod assign;
 mod call;
 mod callee;
 mod closure;
-mod compare;
 mod control;
 mod cursor;
 mod effects;
 mod expr;
+mod integer;
 mod iter;
 mod iter_consume;
 mod iter_method;
@@ -27,11 +27,13 @@ mod method;
 mod names;
 mod operator;
 mod optional;
+mod ordering;
 mod parameters;
 mod pattern;
 mod place;
 mod results;
 mod returned;
+mod selection;
 mod slices;
 mod standard;
 mod stmt;
@@ -283,7 +285,7 @@ impl Lower<'_> {
             }
             Val::Uninit if self.dead => Err(Rejected),
             Val::Poison => Err(Rejected),
-            _ => self.reject(at, &errors::NOT_SCALAR),
+            other => self.errors_named(at, &errors::NOT_SCALAR, other.kind()),
         }
     }
 

@@ -108,7 +108,15 @@ impl Lower<'_> {
             _ => {}
         }
         // Both are tried, so that one error does not hide another.
-        let (a, b) = (self.scalar(&x.left), self.scalar(&x.right));
+        let (a, b) = (self.operand(&x.left), self.operand(&x.right));
+        let (a, b) = (a?, b?);
+        if let B::Eq(_) | B::Ne(_) = &x.op
+            && let Some(same) = self.same_order(&a, &b)
+        {
+            let differ = matches!(x.op, B::Ne(_));
+            return Ok(Val::Num(if differ { self.g.not(same) } else { same }));
+        }
+        let (a, b) = (self.num(a, &x.left), self.num(b, &x.right));
         self.arithmetic(&x.op, a?, b?, x)
     }
 
@@ -219,7 +227,7 @@ impl Lower<'_> {
                 )))
             }
             // `as _`, or a type alias, which may stand for a float or for an integer.
-            _ => self.reject(&x.ty, &errors::PARAM_TYPE),
+            _ => self.reject(&x.ty, &errors::CAST),
         }
     }
 }

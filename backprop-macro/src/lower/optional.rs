@@ -6,7 +6,7 @@ use super::Lower;
 use super::target::Destination;
 use super::value::Val;
 use crate::errors::{self, Result};
-use crate::graph::{Id, Node};
+use crate::graph::Id;
 use crate::types::Kind;
 use quote::quote;
 
@@ -14,19 +14,6 @@ impl Lower<'_> {
     pub(super) fn none(&mut self) -> Val {
         let no = self.g.bool_const(false);
         Val::Opt(no, Box::new(Val::Uninit))
-    }
-
-    /// A `None` that is to be changed holds a number of its type, which nobody reads.
-    pub(super) fn with_room(&mut self, val: Val) -> Val {
-        match val {
-            Val::Opt(some, inner) if matches!(*inner, Val::Uninit) => {
-                let ty = self.g.types.fresh(Kind::Unknown);
-                let k = self.g.nodes.len() as u32;
-                let room = self.g.bound(Node::Undef(k), ty, None);
-                Val::Opt(some, Box::new(Val::Num(room)))
-            }
-            other => other,
-        }
     }
 
     pub(super) fn option_method(

@@ -33,11 +33,15 @@ impl Lower<'_> {
                 if p.ident == "None" {
                     return Ok(());
                 }
+                if let Val::Order(..) = val
+                    && matches!(&*p.ident.to_string(), "Less" | "Equal" | "Greater")
+                {
+                    return Ok(());
+                }
                 let name = p.ident.to_string();
                 let val = self.by_value(val, name.trim_start_matches("r#"));
                 let val = match val {
                     Val::Iter(iter) if p.mutability.is_some() => self.held_iter(iter)?,
-                    val if p.mutability.is_some() => self.with_room(val),
                     val => val,
                 };
                 self.declare(&p.ident, val, p.mutability.is_some());
@@ -77,6 +81,13 @@ impl Lower<'_> {
                         for (p, v) in pats[at + 1..].iter().rev().zip(vals.iter().rev()) {
                             self.bind(p, v.clone())?;
                         }
+                    }
+                    Ok(())
+                }
+                Val::Num(id) if !self.g.is_float(id) => {
+                    let vals = self.constant_parts(id, p);
+                    for (p, v) in p.elems.iter().filter(|p| !is_rest(p)).zip(vals) {
+                        self.bind(p, v)?;
                     }
                     Ok(())
                 }
@@ -150,6 +161,14 @@ impl Lower<'_> {
         }
     }
 
+    /// The parts of a constant tuple, such as an entry of a table, that a pattern names: those before a `..`.
+    fn constant_parts(&mut self, tuple: Id, pat: &syn::PatTuple) -> Vec<Val> {
+        let named = pat.elems.iter().take_while(|p| !is_rest(p)).count();
+        (0..named)
+            .map(|k| self.constant_field(tuple, syn::Index::from(k).to_token_stream()))
+            .collect()
+    }
+
     fn bind_slice(&mut self, p: &syn::PatSlice, view: &View) -> Result<()> {
         for (sub, val) in self.slice_parts(p, view) {
             match sub {
@@ -216,13 +235,13 @@ impl Lower<'_> {
             {
                 Ok(Some(self.g.not(*some)))
             }
-            (syn::Pat::Path(p), Val::Order(order)) => match self.is_ordered(*order, &p.path) {
-                Some(cond) => Ok(Some(cond)),
-                None => self.reject(pat, &errors::PATTERN),
-            },
-            (syn::Pat::Ident(p), Val::Order(order)) if is_capitalized(&p.ident) => {
-                match self.is_ordered(*order, &p.ident.clone().into()) {
-                    Some(cond) => Ok(Some(cond)),
+            (syn::Pat::Ident(p), Val::Order(less, equal)) if p.subpat.is_none() => {
+                Ok(self.is_outcome((*less, *equal), &p.ident.to_string()))
+            }
+            (syn::Pat::Path(p), Val::Order(less, equal)) => {
+                let name = p.path.segments.last().map(|s| s.ident.to_string());
+                match self.is_outcome((*less, *equal), &name.unwrap_or_default()) {
+                    Some(id) => Ok(Some(id)),
                     None => self.reject(pat, &errors::PATTERN),
                 }
             }
@@ -244,6 +263,15 @@ impl Lower<'_> {
             {
                 let sub = self.condition(&p.elems[0], inner)?;
                 Ok(Some(self.both(Some(*some), sub).unwrap_or(*some)))
+            }
+            (syn::Pat::Tuple(p), Val::Num(id)) if !self.g.is_float(*id) => {
+                let vals = self.constant_parts(*id, p);
+                let mut all = None;
+                for (p, v) in p.elems.iter().filter(|p| !is_rest(p)).zip(&vals) {
+                    let one = self.condition(p, v)?;
+                    all = self.both(all, one);
+                }
+                Ok(all)
             }
             (syn::Pat::Tuple(p), Val::Tuple(vals))
                 if p.elems.len() == vals.len() && !p.elems.iter().any(is_rest) =>

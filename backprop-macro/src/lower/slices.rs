@@ -105,6 +105,29 @@ impl Lower<'_> {
                 Val::Poison => Err(Rejected),
                 _ => self.reject(args[0], &errors::NOT_ARRAY),
             },
+            ("copy_within", 2) => {
+                let Val::Range(range) = self.operand(args[0])? else {
+                    return self.reject(args[0], &errors::EXPRESSION);
+                };
+                let from = self.slice(&view, &range);
+                let (count, len) = (self.view_len(&from), self.view_len(&view));
+                let to = self.scalar(args[1])?;
+                let room = self.saturating_sub(len, to);
+                let ty = self.g.bool_ty();
+                let fits = self.g.opaque_binary(quote!(<=), count, room, ty, false);
+                self.effect(
+                    quote!(::core::assert!(
+                        __h0,
+                        "copy_within: the destination is out of bounds"
+                    )),
+                    &[fits],
+                );
+                // Source and destination may overlap.
+                let held = self.copied(&from, "moved");
+                let to = self.subview(&view, to, count);
+                self.copy_view(&to, &held)?;
+                Ok(Val::Unit)
+            }
             ("swap_with_slice", 1) => match self.operand(args[0])? {
                 Val::View(other) => {
                     let (a, b) = (self.view_len(&view), self.view_len(&other));

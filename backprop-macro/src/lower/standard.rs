@@ -88,7 +88,6 @@ impl Lower<'_> {
             .iter()
             .map(|s| s.ident.to_string())
             .collect();
-        let last = names.last().map_or("", String::as_str);
         if let Some((ty, method)) = self.float_path(p) {
             let name = method.to_string();
             if let (FloatTy::Generic(_), true) = (&ty, args.is_empty()) {
@@ -124,7 +123,21 @@ impl Lower<'_> {
             }
             return self.float_method(&method, &name, &ids).map(Some);
         }
-        let module = names.iter().rev().nth(1).map_or("", String::as_str);
+        // From the root, or imported: `std::mem::swap`, `mem::swap`, `swap`.
+        let names = match names.as_slice() {
+            [name] => self.source.standard(name).unwrap_or(names),
+            _ => names,
+        };
+        let last = names.last().map_or("", String::as_str);
+        let within = match names.split_first() {
+            Some((root, within)) if ["std", "core", "alloc"].contains(&root.as_str()) => within,
+            _ => names.as_slice(),
+        };
+        let module = match within {
+            [module, _] => module.as_str(),
+            [_] => "",
+            _ => return Ok(None),
+        };
         match (module, last, args) {
             ("", "Some", [e]) => {
                 let val = self.operand(e)?;

@@ -6,8 +6,10 @@
 use super::Lower;
 use super::value::{Closure, Val};
 use crate::errors::{self, Rejected, Result};
+use crate::graph::Init;
 use crate::shape::Shape;
 use crate::types::Kind;
+use proc_macro2::Span;
 use quote::{ToTokens, quote};
 use std::rc::Rc;
 use syn::spanned::Spanned;
@@ -166,6 +168,10 @@ impl Lower<'_> {
             _ => "part".into(),
         };
         let val = self.by_value(val, name.trim_start_matches("r#"));
+        let val = match ty {
+            Some(ty) => self.typed_none(val, ty),
+            None => val,
+        };
         if let Some(ty) = ty {
             self.learn_type(&val, ty);
         }
@@ -206,6 +212,42 @@ impl Lower<'_> {
             syn::Pat::Tuple(p) => p.elems.iter().try_for_each(|p| self.declare_later(p)),
             syn::Pat::Wild(_) => Ok(()),
             _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
+    /// `None` with its type: room for what it may hold later.
+    fn typed_none(&mut self, val: Val, ty: &syn::Type) -> Val {
+        match (val, crate::shape::optional(ty)) {
+            (Val::Opt(some, inner), Some(ty)) if matches!(*inner, Val::Uninit) => {
+                let shape = Shape::parse(ty, &self.sig.names);
+                Val::Opt(some, Box::new(self.room(&shape)))
+            }
+            (val, _) => val,
+        }
+    }
+
+    /// A value of a shape that is never read: scalars of its types, arrays of zeros.
+    fn room(&mut self, shape: &Shape) -> Val {
+        match shape {
+            Shape::Float(f) => {
+                let ty = self.g.types.fresh(Kind::Float(f.clone()));
+                Val::Num(self.undef_of(ty))
+            }
+            Shape::Constant(ty) => {
+                let kind = super::kind_of(ty, &self.sig.names);
+                let ty = self.g.types.fresh(kind);
+                Val::Num(self.undef_of(ty))
+            }
+            Shape::Tuple(all) => Val::Tuple(all.iter().map(|s| self.room(s)).collect()),
+            Shape::Struct(of) => {
+                let parts = of.fields.iter().map(|f| self.room(&f.shape));
+                Val::Struct(of.clone(), parts.collect())
+            }
+            Shape::Array(..) if shape.is_fixed() => {
+                let array = (self.g).declare("held", shape.clone(), Init::Zeros, Span::call_site());
+                super::expr::fresh_view(array)
+            }
+            _ => Val::Uninit,
         }
     }
 

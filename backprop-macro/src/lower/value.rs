@@ -1,7 +1,6 @@
 //! What an expression can stand for while lowering.
 
 use super::VarId;
-use super::compare::Order;
 use super::iter::Iter;
 use crate::definitions::Struct;
 use crate::graph::{Id, Place};
@@ -25,11 +24,12 @@ pub enum Val {
     Range(RangeVal),
     Iter(Rc<Iter>),
     Closure(Rc<Closure>),
-    Order(Order),
     /// `&mut x` of a variable that is no array, or of a part of it.
     MutRef(VarId, Vec<u32>),
     /// `Some(…)` where the condition holds.
     Opt(Id, Box<Val>),
+    /// An `Ordering`: whether it is `Less`, and whether it is `Equal`.
+    Order(Id, Id),
     /// A function by path, passed as an argument: `f64::max`.
     Path(Rc<syn::ExprPath>),
 }
@@ -76,6 +76,24 @@ pub struct Closure {
 }
 
 impl Val {
+    /// What it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Val::Unit => "nothing",
+            Val::Uninit => "a variable without a value",
+            Val::View(_) => "an array",
+            Val::Tuple(_) => "a tuple",
+            Val::Struct(..) => "a struct",
+            Val::Range(_) => "a range",
+            Val::Iter(_) => "an iterator",
+            Val::Closure(_) => "a closure",
+            Val::Opt(..) => "an `Option`",
+            Val::Order(..) => "an `Ordering`",
+            Val::Path(_) => "a function",
+            Val::Poison | Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => "a scalar",
+        }
+    }
+
     /// The parts of a tuple or struct.
     pub fn parts(&self) -> Option<&[Val]> {
         match self {
@@ -125,10 +143,7 @@ impl Val {
                 let some = f(*some);
                 Val::Opt(some, Box::new(val.map(f)))
             }
-            Val::Order(Order { less, greater }) => {
-                let (less, greater) = (f(*less), f(*greater));
-                Val::Order(Order { less, greater })
-            }
+            Val::Order(less, equal) => Val::Order(f(*less), f(*equal)),
             other => other.clone(),
         }
     }

@@ -73,7 +73,7 @@ impl Before<'_, '_> {
 
 impl Reverse<'_> {
     /// Every how many iterations the state is saved.
-    pub(super) fn interval(&mut self, looped: LoopId, data: &Loop, every: &Every) -> Id {
+    pub(super) fn interval(&mut self, data: &Loop, every: &Every) -> Id {
         let usize_ty = self.g.usize_ty();
         match every {
             Every::Number(n) => return self.g.usize_const(*n),
@@ -99,9 +99,8 @@ impl Reverse<'_> {
                 step,
                 ..
             } => (*lo, *hi, *inclusive, Some(*step)),
-            Count::Forever | Count::Replay(_) => {
-                unreachable!("the number of iterations of loop {} is not known", looped.0)
-            }
+            // `checkpoint` has rejected such loops. Every interval is right, the shortest needs no number of iterations.
+            Count::Forever | Count::Replay(_) => return self.g.usize_const(1),
         };
         // The root of the number of iterations, in integers that hold every difference.
         let mut b = Before {

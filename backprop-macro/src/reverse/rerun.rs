@@ -303,7 +303,7 @@ impl Reverse<'_> {
 
     fn copy_form(&mut self, form: &mut Form, c: &mut Copies) {
         match form {
-            Form::Leaf(_) | Form::Tokens(_) => {}
+            Form::Leaf(_) | Form::Tokens(_) | Form::Tangent(..) => {}
             Form::Parts(_, all) => all.iter_mut().for_each(|f| self.copy_form(f, c)),
             Form::Whole(id, parts) => {
                 *id = self.copy_of(*id, c);

@@ -44,7 +44,7 @@ impl Reverse<'_> {
         every: &Every,
     ) -> Vec<usize> {
         let stmts = self.g.region(data.body).stmts.clone();
-        let every = self.interval(looped, data, every);
+        let every = self.interval(data, every);
         let (changed, unsettled) = self.arrays_of_state(looped, data);
         let (filled, changed): (Vec<ArrayId>, Vec<ArrayId>) = changed
             .into_iter()

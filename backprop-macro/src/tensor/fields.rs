@@ -32,13 +32,19 @@ pub enum Part {
 }
 
 /// How the flat function takes a field.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub enum Pass {
     /// As the function does: it is no field.
     Whole,
     Reference,
     Value,
+    /// As a vector's view: floats in a slice or an array, so many of them where that is known.
+    Floats(Option<Length>),
 }
+
+/// The length of an array of floats.
+#[derive(Clone)]
+pub struct Length(pub syn::Expr);
 
 /// A parameter as the user wrote it.
 pub struct Outer {
@@ -108,6 +114,19 @@ pub fn flatten(
                 any = true;
                 flat.parameter(p, &pat.ident, named != Some(false))?
             }
+            None if named != Some(false)
+                && let Some((elem, length)) = flat.floats_behind(&p.ty) =>
+            {
+                any = true;
+                let ident = &pat.ident;
+                flat.inputs.push(syn::parse_quote!(
+                    #ident: ::backprop::tensor::ndarray::ArrayView1<'_, #elem>
+                ));
+                Part::Leaf {
+                    ident: ident.clone(),
+                    pass: Pass::Floats(length),
+                }
+            }
             None => {
                 flat.inputs.push(input.clone());
                 Part::Leaf {
@@ -154,6 +173,22 @@ impl Flatten<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The type of the floats in a slice, an array or a `Vec` behind a reference, and how many there are in an array.
+    fn floats_behind(&self, ty: &syn::Type) -> Option<(syn::Type, Option<Length>)> {
+        let syn::Type::Reference(r) = peel(ty) else {
+            return None;
+        };
+        if r.mutability.is_some() {
+            return None;
+        }
+        let (elem, length) = match peel(&r.elem) {
+            syn::Type::Array(a) => (&*a.elem, Some(Length(a.len.clone()))),
+            other => (element(other)?, None),
+        };
+        let float = crate::tensor::signature::float_type(elem, self.floats);
+        float.then(|| (elem.clone(), length))
     }
 
     fn parameter(&mut self, p: &syn::PatType, ident: &Ident, active: bool) -> Option<Part> {
@@ -277,9 +312,9 @@ pub fn fields_of(namespace: &Ident) -> Ident {
 }
 
 /// Each parameter of the flat function that a part is made of.
-pub fn leaves(part: &Part, f: &mut dyn FnMut(&Ident, Pass)) {
+pub fn leaves(part: &Part, f: &mut dyn FnMut(&Ident, &Pass)) {
     match part {
-        Part::Leaf { ident, pass } => f(ident, *pass),
+        Part::Leaf { ident, pass } => f(ident, pass),
         Part::Struct { fields, .. } => fields.iter().for_each(|(_, p)| leaves(p, f)),
     }
 }

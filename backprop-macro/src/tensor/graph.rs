@@ -9,6 +9,7 @@
 use crate::tensor::idioms::Idiom;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
+use std::collections::BTreeMap;
 
 macro_rules! index_type {
     ($($(#[$doc:meta])* $Name:ident)*) => {$(
@@ -63,6 +64,8 @@ pub enum Op {
     },
     /// The matrix product, of matrices or vectors; a scalar for two vectors.
     Product(V, V),
+    /// A product and what is added to it, which is broadcast.
+    Affine(V, V, V),
     View(V, View),
     /// The same elements in order in another shape.
     Reshape(V),
@@ -112,6 +115,8 @@ pub enum Op {
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
         idiom: Idiom,
+        /// What a cross-entropy multiplies each logarithm by.
+        weights: Option<V>,
         of: V,
         /// Subtracted before `exp`; it has no gradient.
         shift: Option<V>,
@@ -164,6 +169,8 @@ pub enum Stmt {
     Const(C),
     /// `assert!(…)`: run as written.
     Effect(TokenStream),
+    /// The loop ends here unless this holds.
+    Leave(C),
     Loop(usize),
 }
 
@@ -172,10 +179,22 @@ pub enum Stmt {
 pub struct Loop {
     /// How often.
     pub count: C,
+    /// That is found while running: [`Stmt::Leave`] ends the loop.
+    pub found: bool,
     /// The position.
     pub index: C,
     pub stmts: Vec<Stmt>,
     pub carried: Vec<Carried>,
+    pub consts: Vec<CarriedConst>,
+}
+
+/// An integer or `bool` that a loop changes.
+#[derive(Clone, Copy)]
+pub struct CarriedConst {
+    pub init: C,
+    pub inside: C,
+    pub next: C,
+    pub after: C,
 }
 
 /// A variable that a loop changes.
@@ -194,9 +213,13 @@ pub struct Graph {
     pub values: Vec<Value>,
     pub dims: Vec<(DimOp, Rank)>,
     pub consts: Vec<TokenStream>,
+    /// Of constants that loops compute, the types that are known.
+    pub types: BTreeMap<C, String>,
     pub stmts: Vec<Stmt>,
     /// Annotated functions of slices that `Lanes` call.
     pub items: Vec<TokenStream>,
+    /// Of those the ones that are `fold(start, max)`, with the start.
+    pub largest: BTreeMap<String, syn::Expr>,
     pub loops: Vec<Loop>,
     /// That of the values to come.
     pub region: usize,
@@ -283,6 +306,7 @@ impl Op {
             | Op::Select(a, ..) => {
                 vec![*a]
             }
+            Op::Affine(a, b, c) => vec![*a, *b, *c],
             Op::Concatenate(all, _) => all.clone(),
             Op::Lanes { of, scalars, .. } => std::iter::once(*of)
                 .chain(scalars.iter().copied())
@@ -294,7 +318,9 @@ impl Op {
                     crate::tensor::calls::Arg::Constant(_) => None,
                 })
                 .collect(),
-            Op::Idiom { of, shift, .. } => std::iter::once(*of).chain(*shift).collect(),
+            Op::Idiom {
+                of, shift, weights, ..
+            } => std::iter::once(*of).chain(*shift).chain(*weights).collect(),
         }
     }
 }

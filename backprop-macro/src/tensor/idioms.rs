@@ -10,13 +10,16 @@
 //! | its logarithm `y` | `(z - m) - ln Σ exp(z - m)` | `d - exp(y) Σ d` | cancels where one class has it all |
 //! | `y = ln p` | `ln(exp(z - m) / Σ exp(z - m))` | `d - exp(y) Σ d` | through `1 / p`, which overflows |
 //! | log-sum-exp | `m + ln Σ exp(z - m)` | `d` times the softmax of `z` | through `1 / Σ`, which overflows |
+//! | cross-entropy | `Σ w ((z - m) - ln Σ exp(z - m))` | `d (w - p Σ w)` | a second `exp`, and two arrays more |
 //!
-//! The terms of the first three gradients add up to zero along the axis: the largest element's is what the others leave,
+//! The terms of all gradients but log-sum-exp's add up to zero along the axis: the largest element's is what the others leave,
 //! which keeps it accurate where it is close to none. They are found in any spelling: methods, closures, operators,
 //! `insert_axis` or broadcasting, with any `m` or none.
 
+use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
-use proc_macro2::TokenStream;
+use crate::tensor::lower::Val;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -28,6 +31,10 @@ pub enum Idiom {
     LogSoftmax,
     LnSoftmax,
     LogSumExp,
+    /// A weighted sum of log-softmax; negative or not.
+    CrossEntropy {
+        negative: bool,
+    },
 }
 
 /// A value's elementwise formula, as far as it matters here.
@@ -307,6 +314,7 @@ impl Trees<'_> {
                     let of = x.value.filter(|&x| self.g.is_tensor(x))?;
                     return Some(Op::Idiom {
                         idiom: Idiom::LogSumExp,
+                        weights: None,
                         of,
                         shift: None,
                         axis: axis.tokens(),
@@ -357,6 +365,7 @@ impl Trees<'_> {
                     || shift_is(&args[1]) && is_sum(self, &args[0]))
                 .then(|| Op::Idiom {
                     idiom: Idiom::LogSumExp,
+                    weights: None,
                     of: z,
                     shift: Some(m),
                     axis: axis.tokens(),
@@ -379,10 +388,65 @@ impl Trees<'_> {
         same(&x, &y, DEPTH).then_some((x, axis))
     }
 
+    /// `Σ ± w y` over all elements where `y` is a log-softmax that nothing else reads and `w` is constant.
+    fn cross_entropy(&mut self, v: V, uses: &HashMap<V, usize>) -> Option<Op> {
+        let Op::Sum(a) = self.g.value(v).op else {
+            return None;
+        };
+        let once = |a: V| uses.get(&a) == Some(&1);
+        let (mut at, mut negative) = (a, false);
+        let [x, y] = loop {
+            if !once(at) {
+                return None;
+            }
+            // Summed axis by axis, or with the sign outside.
+            if let Op::SumAxis(of, _) = self.g.value(at).op {
+                at = of;
+                continue;
+            }
+            let tree = self.of(at);
+            let (flipped, inner) = without_sign(&tree);
+            negative ^= flipped;
+            match &inner.node {
+                Node::Apply(F::Mul, args) => break [args[0].clone(), args[1].clone()],
+                _ => at = inner.value.filter(|&inner| inner != at)?,
+            }
+        };
+        let sides = [(&x, &y), (&y, &x)];
+        sides.into_iter().find_map(|(w, y)| {
+            let ((w_negative, w), (y_negative, y)) = (without_sign(w), without_sign(y));
+            let (w, y) = (w.value?, y.value?);
+            let Op::Idiom {
+                idiom: Idiom::LogSoftmax,
+                of,
+                shift,
+                axis,
+                ..
+            } = &self.g.value(y).op
+            else {
+                return None;
+            };
+            let fits = once(y)
+                && self.g.is_tensor(w)
+                && !self.g.active(w)
+                && self.g.value(y).region == self.g.value(v).region;
+            fits.then(|| Op::Idiom {
+                idiom: Idiom::CrossEntropy {
+                    negative: negative ^ w_negative ^ y_negative,
+                },
+                weights: Some(w),
+                of: *of,
+                shift: *shift,
+                axis: axis.clone(),
+            })
+        })
+    }
+
     fn op(&self, idiom: Idiom, v: V, (x, axis): (Rc<Tree>, Axis)) -> Option<Op> {
         let (of, shift) = self.shifted(&x, &axis)?;
         (self.g.rank(of) == self.g.rank(v) && self.g.is_tensor(v)).then(|| Op::Idiom {
             idiom,
+            weights: None,
             of,
             shift,
             axis: axis.tokens(),
@@ -398,6 +462,17 @@ fn x_rank(g: &Graph, t: &Tree) -> Option<Rank> {
     match &t.node {
         Node::Apply(_, args) => args.iter().find_map(|a| x_rank(g, a)),
         _ => None,
+    }
+}
+
+/// A formula without minus signs in front, and whether their number is odd.
+fn without_sign(t: &Rc<Tree>) -> (bool, Rc<Tree>) {
+    match applied(t, F::Neg) {
+        Some(args) => {
+            let (negative, inner) = without_sign(&args[0]);
+            (!negative, inner)
+        }
+        None => (false, t.clone()),
     }
 }
 
@@ -425,7 +500,7 @@ impl Axis {
 }
 
 /// Replaces what computes an idiom by the idiom.
-pub fn idioms(g: &mut Graph) {
+pub fn idioms(g: &mut Graph, result: &Val) {
     let found: Vec<(V, Op)> = {
         let mut trees = Trees {
             g,
@@ -433,6 +508,19 @@ pub fn idioms(g: &mut Graph) {
         };
         (0..g.values.len() as u32)
             .filter_map(|k| Some((V(k), trees.find(V(k))?)))
+            .collect()
+    };
+    for (v, op) in found {
+        g.values[v.0 as usize].op = op;
+    }
+    let uses = uses(g, result);
+    let found: Vec<(V, Op)> = {
+        let mut trees = Trees {
+            g,
+            known: HashMap::new(),
+        };
+        (0..g.values.len() as u32)
+            .filter_map(|k| Some((V(k), trees.cross_entropy(V(k), &uses)?)))
             .collect()
     };
     for (v, op) in found {
@@ -449,6 +537,8 @@ pub struct Lane<'a> {
     pub shift: Option<(TokenStream, bool)>,
     pub axis: &'a Option<TokenStream>,
     pub zero: TokenStream,
+    /// A view of a cross-entropy's weights, and the name of the softmax that it keeps.
+    pub weights: Option<(TokenStream, Ident)>,
 }
 
 impl Lane<'_> {
@@ -476,6 +566,14 @@ impl Idiom {
     pub fn forward(self, l: &Lane, out: &TokenStream) -> TokenStream {
         let (z, axis, m) = (&l.of, l.axis(), l.shifts());
         match (self, l.axis) {
+            (Idiom::CrossEntropy { negative }, _) => {
+                let Some((w, p)) = &l.weights else {
+                    return TokenStream::new();
+                };
+                let sum =
+                    quote!(::backprop::tensor::cross_entropy(#z, #w, #axis, #m, #p.view_mut()));
+                if negative { quote!(-#sum) } else { sum }
+            }
             (Idiom::Softmax, _) => quote!(::backprop::tensor::softmax(#z, #axis, #m, #out)),
             (Idiom::LogSoftmax, _) => quote!(::backprop::tensor::log_softmax(#z, #axis, #m, #out)),
             (Idiom::LnSoftmax, _) => quote!(::backprop::tensor::ln_softmax(#z, #axis, #m, #out)),
@@ -500,7 +598,7 @@ impl Idiom {
         add: bool,
     ) -> TokenStream {
         let axis = l.axis();
-        let rule = |part: TokenStream, slope: TokenStream| {
+        let pivoted = |y: &TokenStream, d: TokenStream, part: TokenStream, slope: TokenStream| {
             quote! {
                 ::backprop::tensor::pivoted(
                     #y.view(), #d.view(), #axis, #to, #add,
@@ -509,7 +607,20 @@ impl Idiom {
                 );
             }
         };
+        let rule = |part, slope| pivoted(y, d.clone(), part, slope);
         match self {
+            Idiom::CrossEntropy { negative } => {
+                let Some((w, p)) = &l.weights else {
+                    return TokenStream::new();
+                };
+                let w = quote!(::backprop::tensor::fitted(#w, &#p.raw_dim()));
+                let slope = if negative {
+                    quote!(#d * (y * total - d))
+                } else {
+                    quote!(#d * (d - y * total))
+                };
+                pivoted(&quote!(#p), w, quote!(d), slope)
+            }
             // Relative to the pivot's: the gradient depends on differences only.
             Idiom::Softmax => rule(quote!(y * (d - pivot)), quote!(y * ((d - pivot) - total))),
             Idiom::LogSoftmax | Idiom::LnSoftmax => {

@@ -3,9 +3,13 @@
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
+//!   ways_out    ways out of loops as flags             ways_out.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
+//!   sequence    what loops run over                     sequence.rs
+//!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms.rs
+//!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
@@ -20,8 +24,10 @@
 //! `backprop::kernel`, or what was wrong with it. No derivative is written here: elementwise work goes through the scalar
 //! compiler, and what is linear is its own table of transposes.
 
+mod affine;
 mod branches;
 mod calls;
+mod carried;
 mod emit;
 mod exits;
 mod fields;
@@ -29,14 +35,17 @@ mod fuse;
 mod graph;
 mod idioms;
 mod items;
+mod kinds;
 mod loops;
 mod lower;
 mod map;
 mod method;
 mod reverse;
+mod sequence;
 mod signature;
 mod tape;
 mod transpose;
+mod ways_out;
 
 use crate::errors::Errors;
 use crate::options::Options;
@@ -98,7 +107,8 @@ fn by_parameters(
     let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
-    idioms::idioms(&mut program.graph);
+    idioms::idioms(&mut program.graph, &program.result);
+    affine::affine(&mut program.graph, &program.result);
     fuse::fuse(&mut program.graph, &program.result);
     match emit::Emit::new(&program, sig, errors, source) {
         Some(emit) => {

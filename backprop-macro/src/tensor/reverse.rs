@@ -170,7 +170,7 @@ impl Reverse<'_> {
             match stmt {
                 Stmt::Value(v) => self.visit(*v),
                 Stmt::Loop(id) => self.counted(*id),
-                Stmt::Dim(_) | Stmt::Const(_) | Stmt::Effect(_) => {}
+                Stmt::Dim(_) | Stmt::Const(_) | Stmt::Effect(_) | Stmt::Leave(_) => {}
             }
         }
     }

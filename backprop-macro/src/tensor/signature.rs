@@ -201,7 +201,11 @@ impl TensorSig {
         // What does not reach tensors must not be left out without a word.
         for option in &options.given {
             if option != "wrt" && option != "allow" {
-                errors.reject(option, &errors::TENSOR_OPTION);
+                let message = match option == "check" {
+                    true => &errors::TENSOR_CHECK,
+                    false => &errors::TENSOR_OPTION,
+                };
+                errors.reject(option, message);
             }
         }
         for p in &sig.generics.params {

@@ -163,6 +163,13 @@ impl Emit<'_> {
         }
     }
 
+    /// A constant that a loop computes can be kept; where its type is not known it is a `usize`, and rustc checks that.
+    fn hold_const(&self, c: C) {
+        let ty = self.g.types.get(&c).cloned();
+        let ty = ty.unwrap_or_else(|| "usize".to_string());
+        self.hold(&const_name(c), Held::Const(ty));
+    }
+
     /// A loop, forward.
     pub fn run(&self, id: usize) -> Line {
         let l = &self.g.loops[id];
@@ -194,6 +201,19 @@ impl Emit<'_> {
             afters.extend(quote!(let #after = #carry;));
             names.push(after.to_string());
         }
+        for c in &l.consts {
+            let carry = format_ident!("__carryc{}", c.inside.0, span = Span::mixed_site());
+            let (init, inside) = (const_name(c.init), const_name(c.inside));
+            let (next, after) = (const_name(c.next), const_name(c.after));
+            wanted.insert(next.to_string());
+            self.hold_const(c.inside);
+            self.hold_const(c.after);
+            starts.extend(quote!(let mut #carry = #init;));
+            prologue.extend(quote!(let #inside = #carry;));
+            ends.extend(quote!(#carry = #next;));
+            afters.extend(quote!(let #after = #carry;));
+            names.push(after.to_string());
+        }
         for (name, held) in tape
             .kept
             .iter()
@@ -202,7 +222,7 @@ impl Emit<'_> {
             let (from, at) = (ident(name), numbered("at", id));
             let f = field(&from);
             match held {
-                Some(Held::Scalar) => ends.extend(quote!(#at.#f = #from;)),
+                Some(Held::Scalar | Held::Const(_)) => ends.extend(quote!(#at.#f = #from;)),
                 Some(Held::Dim(_)) => {
                     ends.extend(quote!(#at.#f = ::core::clone::Clone::clone(&#from);))
                 }
@@ -224,20 +244,27 @@ impl Emit<'_> {
             )
         };
         self.hold(&t, Held::Tape(id));
+        let body = quote! {
+            let #index = #k;
+            #turn
+            #prologue
+            #(#body)*
+            #ends
+        };
+        let repeated = if l.found {
+            self.hold_const(l.count);
+            names.push(count.to_string());
+            quote! {
+                let mut #k: ::core::primitive::usize = 0;
+                loop { #body #k += 1; }
+                let #count = #k;
+            }
+        } else {
+            quote!(for #k in 0..#count { #body })
+        };
         Line {
             names,
-            tokens: quote! {
-                #starts
-                for #k in 0..#count {
-                    let #index = #k;
-                    #turn
-                    #prologue
-                    #(#body)*
-                    #ends
-                }
-                #done
-                #afters
-            },
+            tokens: quote! { #starts #repeated #done #afters },
             again: Again::Loop,
         }
     }
@@ -321,7 +348,7 @@ impl Emit<'_> {
             let f = field(&to);
             let tokens = match held {
                 Held::Slot(_) => quote!(let #to = #tape[#k].#f.view();),
-                Held::Scalar => quote!(let #to = #tape[#k].#f;),
+                Held::Scalar | Held::Const(_) => quote!(let #to = #tape[#k].#f;),
                 Held::Dim(_) => quote!(let #to = ::core::clone::Clone::clone(&#tape[#k].#f);),
                 Held::Tape(_) => quote!(let #to = &#tape[#k].#f[..];),
                 Held::Param(_) | Held::Again(_) => return TokenStream::new(),
@@ -375,6 +402,12 @@ impl Emit<'_> {
                 out.push(read(name));
             }
         }
+        for c in &l.consts {
+            let name = const_name(c.inside).to_string();
+            if wanted.contains(&name) {
+                out.push(read(&name));
+            }
+        }
         out.reverse();
         quote!(#(#out)*)
     }
@@ -404,6 +437,10 @@ impl Emit<'_> {
                         )
                     }
                     Held::Scalar => (t.clone(), zero.clone()),
+                    Held::Const(ty) => {
+                        let ty: TokenStream = ty.parse().unwrap_or_default();
+                        (ty, quote!(::core::default::Default::default()))
+                    }
                     Held::Dim(rank) => (dimension(*rank), quote!(::core::default::Default::default())),
                     Held::Tape(inner) => {
                         let inner = tape_type(workspace, *inner);

@@ -33,6 +33,16 @@ pub fn forward(op: &Op, s: &Spelling, out: &TokenStream) -> TokenStream {
                 _ => quote!(::backprop::tensor::product(#x, #y, #out, false)),
             }
         }
+        Op::Affine(a, b, c) => {
+            let (x, y, c) = (v(a), v(b), v(c));
+            match ((s.rank)(*a), (s.rank)(*b)) {
+                (_, Some(1)) => quote!(::backprop::tensor::affine_vec(#x, #y, #c, #out)),
+                (Some(1), _) => {
+                    quote!(::backprop::tensor::affine_vec(#y.reversed_axes(), #x, #c, #out))
+                }
+                _ => quote!(::backprop::tensor::affine(#x, #y, #c, #out)),
+            }
+        }
         Op::Sum(a) => {
             let a = v(a);
             quote!(::backprop::tensor::sum(#a))
@@ -105,6 +115,22 @@ pub fn transposed(
                 }
                 _ => quote!(::backprop::tensor::product(#x.reversed_axes(), #d, #to, #add);),
             }
+        }
+        Op::Affine(..) if position == 2 => {
+            quote!(::backprop::tensor::copy_gathered(#d, #to, #add);)
+        }
+        Op::Affine(a, b, _) => {
+            // The product's shape, which may have been broadcast.
+            let (m, n) = ((s.dim)(*a), (s.dim)(*b));
+            let shape = match ((s.rank)(*a), (s.rank)(*b)) {
+                (_, Some(1)) => quote!(Ix1(#m[0])),
+                (Some(1), _) => quote!(Ix1(#n[1])),
+                _ => quote!(Ix2(#m[0], #n[1])),
+            };
+            let d = quote! {
+                ::backprop::tensor::fitted(#d, &::backprop::tensor::ndarray::#shape).view()
+            };
+            transposed(&Op::Product(*a, *b), position, s, &d, to, add)
         }
         Op::Sum(_) => quote!(::backprop::tensor::fill(#d, #to, #add);),
         Op::SumAxis(_, axis) => {

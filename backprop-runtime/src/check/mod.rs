@@ -203,7 +203,7 @@ impl Checker {
             let Some(d) = ridders(f, reach * shrink, grain) else {
                 continue;
             };
-            let near = relative_eq!(got, d.slope, epsilon = 1e-12, max_relative = self.tolerance);
+            let near = relative_eq!(got, d.slope, epsilon = 0.0, max_relative = self.tolerance);
             found = match judge(got, &d, size, self.tolerance) {
                 Verdict::Kink => Compared::Kink(d.kink.unwrap_or((d.slope, d.slope))),
                 Verdict::Unsure => Compared::Unsure,

@@ -260,7 +260,8 @@ fn in_rows<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
     }
 }
 
-/// Hands the elements of views, some of them not contiguous, to `run`, as slices: lane by lane, all of them copied.
+/// Hands the elements of views, some of them not contiguous, to `run`, as slices: lane by lane. What is contiguous along the lane stays
+/// where it is, the rest is copied.
 fn in_chunks<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
     inputs: [ArrayView<'_, T, D>; IN],
     mut outputs: [ArrayViewMut<'_, T, D>; OUT],
@@ -284,16 +285,42 @@ fn in_chunks<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
             (None, Some(input)) => input.len(),
             (None, None) => 0,
         };
-        for start in (0..length).step_by(CHUNK) {
-            let range = start..length.min(start + CHUNK);
-            for (copy, lane) in input_copies.iter_mut().zip(&inputs) {
-                gather(copy, lane, range.clone());
+        let slices = inputs.each_ref().map(|lane| lane.as_slice());
+        let in_place = outputs.iter().all(|lane| lane.strides() == [1]);
+        let copied = !in_place || slices.iter().any(Option::is_none);
+        let step = if copied { CHUNK } else { length.max(1) };
+        for start in (0..length).step_by(step) {
+            let range = start..length.min(start + step);
+            for (input, copy) in input_copies.iter_mut().enumerate() {
+                let lane = &inputs[input];
+                // One number all along the lane is copied once.
+                let again = lane.strides() != [0] || start == 0;
+                if slices[input].is_none() && again {
+                    let ahead = if lane.strides() == [0] {
+                        0..length.min(CHUNK)
+                    } else {
+                        range.clone()
+                    };
+                    gather(copy, lane, ahead);
+                }
+            }
+            let inputs = from_fn(|input| match slices[input] {
+                Some(slice) => &slice[range.clone()],
+                None => &input_copies[input][..range.len()],
+            });
+            if in_place {
+                let outputs = outputs.each_mut().map(|lane| match lane.as_slice_mut() {
+                    Some(slice) => &mut slice[range.clone()],
+                    None => &mut [],
+                });
+                run(inputs, outputs);
+                continue;
             }
             for (copy, lane) in output_copies.iter_mut().zip(&outputs) {
                 gather(copy, &lane.view(), range.clone());
             }
             run(
-                input_copies.each_ref().map(|copy| &copy[..range.len()]),
+                inputs,
                 output_copies
                     .each_mut()
                     .map(|copy| &mut copy[..range.len()]),

@@ -277,10 +277,10 @@ fn scale<T: Real>(beta: T, c: &mut ArrayRef2<T>) {
     }
 }
 
-/// How many threads a product of this many multiplications is worth: one for each 0.1 ms, up to those that `rayon` has.
+/// How many threads a product of this many multiplications is worth: one for each 50 µs, up to those that `rayon` has.
 #[cfg(feature = "rayon")]
 fn threads(multiplications: usize) -> usize {
-    let worth = multiplications / 2_000_000;
+    let worth = multiplications / 1_000_000;
     if worth < 2 {
         1
     } else {
@@ -318,7 +318,7 @@ fn in_threads<T: Real>(
             let (b0, b1) = b.split_at(Axis(1), cut(columns));
             ((a, b0, c0), (a, b1, c1))
         };
-        rayon::join(
+        both(
             || in_threads(half, alpha, a0, b0, beta, c0),
             || in_threads(threads - half, alpha, a1, b1, beta, c1),
         );
@@ -326,6 +326,43 @@ fn in_threads<T: Real>(
     }
     let _ = threads;
     in_one_thread(alpha, a, b, beta, c);
+}
+
+/// Runs `first` here and `second` on another thread; here too, if no thread has come for it by then.
+///
+/// `rayon::join` would move both to the pool, and put a thread that is not one of the pool to sleep: for a product of 0.1 ms that is
+/// a large part. Here the caller works, and then watches for the end of the other half for as long as waking up would take.
+#[cfg(feature = "rayon")]
+fn both(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// How often the end is looked for before the thread sleeps: some 50 µs.
+    const LOOKS: usize = 10_000;
+
+    if rayon::current_thread_index().is_some() {
+        rayon::join(first, second);
+        return;
+    }
+    let (second, done) = (Mutex::new(Some(second)), AtomicBool::new(false));
+    let run_second = || {
+        let mine = second.lock().ok().and_then(|mut second| second.take());
+        if let Some(second) = mine {
+            second();
+            done.store(true, Ordering::Release);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        scope.spawn(|_| run_second());
+        first();
+        run_second();
+        for _ in 0..LOOKS {
+            if done.load(Ordering::Acquire) {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+    });
 }
 
 /// The matrix product, neither side of anything empty.

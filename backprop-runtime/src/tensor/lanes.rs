@@ -5,6 +5,8 @@
 //! lie side by side they are copied. [`along`] and [`pivoted`] run rules that the compiler's table of idioms hands in; no
 //! derivative is written here.
 
+use std::cell::Cell;
+
 use ndarray::{Array1, ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Axis, Dimension};
 
 use crate::kernel::{self, Real};
@@ -58,6 +60,54 @@ fn max<T: Real>(a: &[T]) -> T {
     }
     let first = largest.iter().fold(T::neg_infinity(), |m, &a| larger(m, a));
     rest.iter().fold(first, |m, &a| larger(m, a))
+}
+
+/// The largest of `start` and the elements, as `fold(start, max)`: NaN does not count.
+pub fn largest<T: Real>(row: &[T], start: T) -> T {
+    let m = kernel::dispatch(
+        #[inline(always)]
+        || max(row),
+    );
+    start.max(m)
+}
+
+/// Where in a slice the largest element is: the first of several.
+#[inline(always)]
+fn position_of_max<T: Real>(a: &[T]) -> usize {
+    let largest = max(a);
+    // Block by block, without a way out of a block, so that the search vectorises.
+    for (number, block) in a.chunks(BLOCK).enumerate() {
+        if block.iter().fold(
+            false,
+            #[inline(always)]
+            |found, &a| found | (a == largest),
+        ) {
+            return number * BLOCK + block.iter().position(|&a| a == largest).unwrap_or(0);
+        }
+    }
+    0
+}
+
+/// Writes `f(a, b)` for each pair, or adds it; the sum of what was written or added.
+#[inline(always)]
+fn write_and_sum<T: Real>(to: &mut [T], a: &[T], b: &[T], add: bool, f: impl Fn(T, T) -> T) -> T {
+    let mut sums = [T::zero(); BLOCK];
+    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
+    for ((to, a), b) in blocks.iter_mut().zip(a_blocks).zip(b_blocks) {
+        for (((to, sum), &a), &b) in to.iter_mut().zip(&mut sums).zip(a).zip(b) {
+            let term = f(a, b);
+            *sum += term;
+            *to = if add { *to + term } else { term };
+        }
+    }
+    let mut total = sums.iter().fold(T::zero(), |a, &b| a + b);
+    for ((to, &a), &b) in rest.iter_mut().zip(a_rest).zip(b_rest) {
+        let term = f(a, b);
+        total += term;
+        *to = if add { *to + term } else { term };
+    }
+    total
 }
 
 /// A lane as a slice: where it lies, or copied.
@@ -192,6 +242,41 @@ pub fn log_softmax<T: Real, D: Dimension>(
     });
 }
 
+/// `Σ w ((z - m) - ln Σ exp(z - m))` over all lanes: the sum of log-softmax, weighted. What is kept is the softmax, `p`.
+pub fn cross_entropy<T: Real, D: Dimension, E: Dimension>(
+    z: ArrayView<'_, T, D>,
+    w: ArrayView<'_, T, E>,
+    axis: Option<Axis>,
+    shift: impl IntoIterator<Item = T>,
+    p: ArrayViewMut<'_, T, D>,
+) -> T {
+    let w = super::fitted(w, &z.raw_dim());
+    let sum = Cell::new(T::zero());
+    along([z, w.view()], axis, shift, p, |[z, w], m, p| {
+        let of_lane = kernel::dispatch(
+            #[inline(always)]
+            || {
+                let s = exponentials(z, m, p);
+                let l = kernel::ln(s);
+                let inverse = T::one() / s;
+                if inverse.is_finite() {
+                    p.iter_mut().for_each(|p| *p *= inverse);
+                } else {
+                    p.iter_mut().for_each(|p| *p /= s);
+                }
+                sum_of(
+                    z,
+                    w,
+                    #[inline(always)]
+                    |z, w| w * ((z - m) - l),
+                )
+            },
+        );
+        sum.set(sum.get() + of_lane);
+    });
+    sum.get()
+}
+
 /// `m + ln Σ exp(z - m)` of one lane.
 #[inline(always)]
 fn log_sum_exp_of<T: Real>(z: &[T], m: T) -> T {
@@ -286,8 +371,7 @@ pub fn pivoted<T: Real, D: Dimension>(
         kernel::dispatch(
             #[inline(always)]
             || {
-                let largest = max(y);
-                let pivot = y.iter().position(|&y| y == largest).unwrap_or(0);
+                let pivot = position_of_max(y);
                 let Some(&d_pivot) = d.get(pivot) else {
                     return;
                 };
@@ -297,23 +381,19 @@ pub fn pivoted<T: Real, D: Dimension>(
                     #[inline(always)]
                     |y, d| part(y, d, d_pivot),
                 );
-                if add {
-                    let at = |y: T, d: T| slope(y, d, d_pivot, total);
-                    let rest = sum_of(&y[..pivot], &d[..pivot], at)
-                        + sum_of(&y[pivot + 1..], &d[pivot + 1..], at);
-                    let before = to[pivot];
-                    for ((to, &y), &d) in to.iter_mut().zip(y).zip(d) {
-                        *to += slope(y, d, d_pivot, total);
-                    }
-                    to[pivot] = before - rest;
-                } else {
-                    for ((to, &y), &d) in to.iter_mut().zip(y).zip(d) {
-                        *to = slope(y, d, d_pivot, total);
-                    }
-                    to[pivot] = T::zero();
-                    let rest = sum(to);
-                    to[pivot] = T::zero() - rest;
+                let mut rest = T::zero();
+                for part in [0..pivot, pivot + 1..to.len()] {
+                    rest += write_and_sum(
+                        &mut to[part.clone()],
+                        &y[part.clone()],
+                        &d[part],
+                        add,
+                        #[inline(always)]
+                        |y, d| slope(y, d, d_pivot, total),
+                    );
                 }
+                let old = if add { to[pivot] } else { T::zero() };
+                to[pivot] = old - rest;
             },
         );
     });

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use ndarray::{
-    Array, ArrayRef, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2, ArrayViewMut,
-    ArrayViewMut1, ArrayViewMut2, Axis, Dimension, NdIndex, RemoveAxis, Slice, Zip,
+    Array, Array1, Array2, ArrayRef, ArrayRef1, ArrayRef2, ArrayView, ArrayView1, ArrayView2,
+    ArrayViewMut, ArrayViewMut1, ArrayViewMut2, Axis, CowArray, Dimension, NdIndex, RemoveAxis,
+    Slice, Zip,
 };
 
 use super::shape::spread;
@@ -38,6 +39,43 @@ pub fn mat_vec<T: Real>(
 ) {
     let (a, x, to): (&ArrayRef2<T>, &ArrayRef1<T>, &mut ArrayRef1<T>) = (&a, &x, &mut to);
     kernel::mat_vec(T::one(), a, x, beta(add), to);
+}
+
+/// `A B + C`, whichever of the two is broadcast to the other.
+#[inline]
+pub fn affine<T: Real, D: Dimension>(
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    c: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut2<'_, T>,
+) {
+    let shape = (a.nrows(), b.ncols());
+    copy_spread(c, to.view_mut(), false);
+    if to.dim() == shape {
+        product(a, b, to, true);
+        return;
+    }
+    let mut ab = Array2::zeros(shape);
+    product(a, b, ab.view_mut(), false);
+    copy_spread(ab.view(), to, true);
+}
+
+/// `A x + c`, whichever of the two is broadcast to the other.
+#[inline]
+pub fn affine_vec<T: Real, D: Dimension>(
+    a: ArrayView2<'_, T>,
+    x: ArrayView1<'_, T>,
+    c: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut1<'_, T>,
+) {
+    copy_spread(c, to.view_mut(), false);
+    if to.len() == a.nrows() {
+        mat_vec(a, x, to, true);
+        return;
+    }
+    let mut ax = Array1::zeros(a.nrows());
+    mat_vec(a, x, ax.view_mut(), false);
+    copy_spread(ax.view(), to, true);
 }
 
 /// `x yᵀ`.
@@ -168,10 +206,15 @@ pub fn copy<T: Real, D: Dimension>(
     // Asked before the slices are taken, for `a` may be broadcast.
     let fits = a.raw_dim() == to.raw_dim();
     match (a.as_slice(), to.as_slice_mut()) {
-        (Some(a), Some(to)) if fits && add => {
-            to.iter_mut().zip(a).for_each(|(to, &a)| *to += a);
+        (Some(a), Some(to)) if fits => copy_slice(a, to, add),
+        _ if fits && add => {
+            let [] = kernel::map(
+                [a],
+                [to],
+                #[inline(always)]
+                |[a], [old]| ([old + a], []),
+            );
         }
-        (Some(a), Some(to)) if fits => to.copy_from_slice(a),
         _ if add => Zip::from(&mut to).and(&a).for_each(|to, &a| *to += a),
         _ => to.assign(&a),
     }
@@ -216,11 +259,48 @@ pub fn seeded<'a, T, D: Dimension>(upstream: &'a ArrayRef<T, D>, shape: &D) -> A
 #[inline]
 pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
     a: ArrayView<'_, T, D>,
-    to: ArrayViewMut<'_, T, E>,
+    mut to: ArrayViewMut<'_, T, E>,
     add: bool,
 ) {
+    if let (Some(a), Some(to)) = (a.as_slice(), to.as_slice_mut())
+        && a.len() == to.len()
+    {
+        return copy_slice(a, to, add);
+    }
+    let ones = a.shape().iter().take_while(|n| **n == 1).count();
+    let repeats = to.shape().ends_with(&a.shape()[ones..]);
+    if let (true, Some(row), Some(to)) = (repeats, a.as_slice(), to.as_slice_mut()) {
+        return repeat(row, to, add);
+    }
     let shape = to.raw_dim();
     copy(spread(&a, &shape), to, add);
+}
+
+/// A row, as often as it fits: in blocks, as a call for each copy would take longer than a short row.
+fn repeat<T: Real>(row: &[T], to: &mut [T], add: bool) {
+    const BLOCK: usize = 16;
+    if row.is_empty() {
+        return;
+    }
+    kernel::dispatch(
+        #[inline(always)]
+        || {
+            let (blocks, rest) = row.as_chunks::<BLOCK>();
+            for to in to.chunks_exact_mut(row.len()) {
+                let (to_blocks, to_rest) = to.as_chunks_mut::<BLOCK>();
+                for (to, row) in to_blocks.iter_mut().zip(blocks) {
+                    let old = *to;
+                    *to = std::array::from_fn(
+                        #[inline(always)]
+                        |k| if add { old[k] + row[k] } else { row[k] },
+                    );
+                }
+                for (to, &x) in to_rest.iter_mut().zip(rest) {
+                    *to = if add { *to + x } else { x };
+                }
+            }
+        },
+    );
 }
 
 /// The elements summed over what was broadcast: the transpose of [`copy_spread`].
@@ -230,7 +310,22 @@ pub fn copy_gathered<T: Real, D: Dimension, E: Dimension>(
     mut to: ArrayViewMut<'_, T, E>,
     add: bool,
 ) {
+    if let (Some(a), Some(to)) = (a.as_slice(), to.as_slice_mut())
+        && a.len() == to.len()
+    {
+        return copy_slice(a, to, add);
+    }
     gather(a, &mut to, add);
+}
+
+/// The elements of a slice as long.
+#[inline]
+fn copy_slice<T: Real>(a: &[T], to: &mut [T], add: bool) {
+    if add {
+        to.iter_mut().zip(a).for_each(|(to, &a)| *to += a);
+    } else {
+        to.copy_from_slice(a);
+    }
 }
 
 /// Sums what was broadcast from `to` to the shape of `from`.
@@ -280,6 +375,30 @@ pub(super) fn gather<T: Real, D: Dimension, E: Dimension>(
         from = from.index_axis_move(Axis(0), 0);
     }
     copy(from, to.view_mut().into_dyn(), add);
+}
+
+/// An array fitted to a shape: broadcast where it is smaller, summed over what was broadcast where it is larger.
+///
+/// # Panics
+///
+/// If the two shapes cannot be broadcast against one another.
+#[inline]
+pub fn fitted<'a, T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'a, T, E>,
+    shape: &D,
+) -> CowArray<'a, T, D> {
+    if a.shape() == shape.slice()
+        && let Ok(view) = a.clone().into_dimensionality()
+    {
+        return view.into();
+    }
+    let both = super::broadcast(&a.raw_dim().into_dyn(), &shape.clone().into_dyn());
+    let Some(spread) = a.broadcast(both) else {
+        unreachable!("both can be broadcast to their common shape")
+    };
+    let mut sums = Array::zeros(shape.clone());
+    gather(spread, &mut sums.view_mut(), false);
+    sums.into()
 }
 
 /// The same elements, in the same order, in another shape.

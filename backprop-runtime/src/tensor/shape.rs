@@ -19,6 +19,24 @@ pub fn fit<'a, T: Real, D: Dimension>(
     buffer
 }
 
+/// The buffer, with the shape of an array and, where its elements lie side by side in another order, in that order: what is computed
+/// from both then runs over memory.
+#[inline]
+pub fn fit_like<'a, T: Real, D: Dimension>(
+    buffer: &'a mut Array<T, D>,
+    like: ArrayView<'_, T, D>,
+) -> &'a mut Array<T, D> {
+    let shape = like.raw_dim();
+    if buffer.raw_dim() == shape && buffer.strides() == like.strides() {
+        return buffer;
+    }
+    if like.is_standard_layout() || like.as_slice_memory_order().is_none() {
+        return fit(buffer, &shape);
+    }
+    *buffer = like.to_owned();
+    buffer
+}
+
 /// The same memory in another shape: in a loop over layers a buffer has another one each time.
 #[cold]
 fn resized<T: Real, D: Dimension>(buffer: Array<T, D>, shape: &D) -> Array<T, D> {
@@ -182,7 +200,7 @@ pub fn product_1_1(a: &Ix1, b: &Ix1) -> Ix0 {
 /// The shape that a view of an array of a shape has.
 #[inline]
 pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>) -> E) -> E {
-    let one = ndarray::arr0(0_u8);
+    let one = ndarray::aview0(&0_u8);
     let Some(all) = one.broadcast(shape.clone()) else {
         cannot_broadcast(&[], shape.slice())
     };

@@ -50,4 +50,9 @@ fn name(x: f64) -> f64 {
     x
 }
 
+#[backprop(check(points = 2, at(x = 1.0, x = 2.0), points = 3))]
+fn twice(x: f64) -> f64 {
+    x
+}
+
 fn main() {}

@@ -78,7 +78,7 @@ fn tuples(t: (f64, f64)) -> f64 {
 
 #[backprop]
 fn methods(x: f64, v: [f64; 3]) -> f64 {
-    let _a = x.to_le_bytes();
+    let _a = x.next_up();
     let _b = v.binary_search_by(|p| p.total_cmp(&x));
     let _c = v.partition_point(|p| *p < x);
     x.midpoint(2.0)

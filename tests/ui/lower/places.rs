@@ -50,4 +50,16 @@ struct Point {
     x: f64,
 }
 
+#[backprop]
+fn later(x: f64, v: [f64; 3]) -> f64 {
+    let (mut last, mut s) = (None, x);
+    for i in 0..3 {
+        if last.is_some() {
+            s *= x;
+        }
+        last = Some([v[i], v[0], s]);
+    }
+    s
+}
+
 fn main() {}

@@ -9,7 +9,7 @@ fn mixed(a: &Array1<f64>, b: &Array1<f32>) -> f64 {
 }
 
 #[backprop]
-fn slices(a: &Array1<f64>, b: &[f64]) -> f64 {
+fn by_value_too(a: &Array1<f64>, b: [f64; 2]) -> f64 {
     a.sum() * b[0]
 }
 
@@ -73,28 +73,10 @@ fn looped(a: &Array2<f64>) -> f64 {
 }
 
 #[backprop]
-fn carried(a: &Array2<f64>) -> f64 {
-    let (mut total, mut n) = (0.0, 0);
-    for row in a.rows() {
-        total += row.sum();
-        n += 1;
-    }
-    total / n as f64
-}
-
-#[backprop]
-fn left(a: &Array2<f64>) -> f64 {
-    for row in a.rows() {
-        return row.sum();
-    }
-    a.sum()
-}
-
-#[backprop]
 fn counted(a: &Array1<f64>) -> f64 {
-    let mut n = 0;
-    while n < 5 {
-        n += 1;
+    let mut n = 5;
+    while n > 0 {
+        n -= 1;
     }
     a.sum() * n as f64
 }
@@ -107,18 +89,36 @@ fn effects(a: &Array1<f64>, mut log: Vec<usize>) -> f64 {
 
 #[backprop]
 fn sides(a: &Array1<f64>) -> f64 {
-    let y = if a.sum() > 0.0 { (a[0], 1.0) } else { (a[1], 2.0) };
-    y.0 * y.1
+    let y = if a.sum() > 0.0 { (a[0], 1.0) } else { (a[1], a.clone()) };
+    y.0
 }
 
 #[backprop]
-fn early(a: &Array2<f64>) -> f64 {
-    for row in a.rows() {
-        if row.sum() > 0.0 {
-            return row[0];
-        }
+fn left(a: &Array2<f64>) -> f64 {
+    let y = loop {
+        break a.sum();
+    };
+    y
+}
+
+#[backprop]
+fn borrowed_in_a_block(a: &Array2<f64>) -> f64 {
+    let mut b = a.clone();
+    {
+        let mut r = { b.row_mut(0) };
+        r += 1.0;
     }
-    a[[0, 0]]
+    b.sum()
+}
+
+#[backprop]
+fn moved_into_a_closure(a: &Array1<f64>) -> f64 {
+    let mut s = a.sum();
+    let mut add = move |x: f64| {
+        s += x;
+        s
+    };
+    add(1.0) + add(2.0)
 }
 
 #[backprop]
@@ -145,11 +145,6 @@ fn by_value(net: Weights) -> f64 {
 #[backprop]
 fn slice_in_a_struct(net: &Weights) -> f64 {
     net.w.sum() * net.p[0]
-}
-
-#[backprop]
-fn captured(a: &Array2<f64>, b: &Array1<f64>) -> f64 {
-    a.map_axis(Axis(1), |row| row.dot(b)).sum()
 }
 
 #[backprop]

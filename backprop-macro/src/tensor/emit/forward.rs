@@ -29,6 +29,14 @@ impl Emit<'_> {
                         again: Again::Pure,
                     });
                 }
+                Stmt::Leave(c) => {
+                    let goes_on = const_name(*c);
+                    out.push(Line {
+                        names: Vec::new(),
+                        tokens: quote!(if !#goes_on { break; }),
+                        again: Again::Effect,
+                    });
+                }
                 Stmt::Effect(tokens) => out.push(Line {
                     names: Vec::new(),
                     tokens: tokens.clone(),
@@ -183,7 +191,12 @@ impl Emit<'_> {
                 let of = self.operand(*of);
                 let scalars = scalars.iter().map(|s| scalar_name(*s));
                 let t = self.sig.elem.tokens();
-                let call = quote!(|__row: &[#t]| #function(__row, #(#scalars),*));
+                let call = match self.g.largest.get(&function.to_string()) {
+                    Some(start) => {
+                        quote!(|__row: &[#t]| ::backprop::tensor::largest(__row, #start))
+                    }
+                    None => quote!(|__row: &[#t]| #function(__row, #(#scalars),*)),
+                };
                 match (axis, ty) {
                     (Some(axis), Ty::Tensor(rank, dim)) => {
                         let (t, n) = (tensor_name(v), dim_name(dim));
@@ -210,6 +223,30 @@ impl Emit<'_> {
                         )]
                     }
                 }
+            }
+            (
+                Op::Idiom {
+                    idiom: idiom @ Idiom::CrossEntropy { .. },
+                    of,
+                    ..
+                },
+                _,
+            ) => {
+                let (s, p, n) = (scalar_name(v), residual(v, 0), self.dim_of(*of));
+                let slot = self.slot(&p, self.g.rank(*of));
+                self.hold(&s, Held::Scalar);
+                self.hold(&p, Held::Slot(self.g.rank(*of)));
+                let call = self.lane(v, |l| idiom.forward(l, &TokenStream::new()));
+                let show = self.show(&p);
+                vec![line(
+                    &[&s, &p],
+                    quote! {
+                        let #p = ::backprop::tensor::fit(#slot, &#n);
+                        let #s = #call;
+                        #show
+                    },
+                    Again::Keep,
+                )]
             }
             (op, Ty::Scalar) => {
                 let s = scalar_name(v);

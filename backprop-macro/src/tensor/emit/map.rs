@@ -238,7 +238,7 @@ impl Emit<'_> {
                 ends.extend(quote!(#p.settle(#add);));
             }
             // Subnormal numbers, which saturated sigmoids leave, slow products down many times.
-            let product = matches!(self.g.value(*o).op, Op::Product(..));
+            let product = matches!(self.g.value(*o).op, Op::Product(..) | Op::Affine(..));
             let g = if product {
                 quote!(::backprop::kernel::flush(#g))
             } else {

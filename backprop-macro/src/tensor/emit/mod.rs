@@ -12,7 +12,7 @@ use crate::errors::Errors;
 use crate::source::Source;
 use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
-use crate::tensor::idioms::Lane;
+use crate::tensor::idioms::{Idiom, Lane};
 use crate::tensor::lower::{Program, Val};
 use crate::tensor::map::{self as element, MapCode};
 use crate::tensor::reverse::{Step, Upstream, base, reverse};
@@ -63,6 +63,8 @@ pub enum Held {
     /// A buffer of the workspace.
     Slot(Rank),
     Scalar,
+    /// A constant that a loop computes, of this type.
+    Const(String),
     Dim(Rank),
     /// What a loop's iterations keep.
     Tape(usize),
@@ -218,7 +220,11 @@ impl<'a> Emit<'a> {
     /// How an idiom's row spells what it reads.
     fn lane(&self, v: V, f: impl FnOnce(&Lane) -> TokenStream) -> TokenStream {
         let Op::Idiom {
-            of, shift, axis, ..
+            of,
+            shift,
+            axis,
+            weights,
+            ..
         } = &self.g.value(v).op
         else {
             return TokenStream::new();
@@ -228,6 +234,7 @@ impl<'a> Emit<'a> {
             shift: shift.map(|m| (self.operand(m), self.g.is_tensor(m))),
             axis,
             zero: self.zero(),
+            weights: weights.map(|w| (self.operand(w), residual(v, 0))),
         })
     }
 

@@ -164,6 +164,11 @@ impl Items<'_> {
                     residuals.push((f.clone(), t.clone(), quote!(#ident)));
                     unpack.extend(quote!(let #ident = #saved.#f;));
                 }
+                Held::Const(ty) => {
+                    let ty: TokenStream = ty.parse().unwrap_or_default();
+                    residuals.push((f.clone(), ty, quote!(#ident)));
+                    unpack.extend(quote!(let #ident = #saved.#f;));
+                }
                 Held::Dim(rank) => {
                     residuals.push((f.clone(), dimension(*rank), quote!(#ident)));
                     unpack.extend(quote!(let #ident = ::core::clone::Clone::clone(&#saved.#f);));

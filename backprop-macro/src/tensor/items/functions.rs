@@ -247,11 +247,11 @@ fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
 /// Makes what a gradient of a tensor or a list is written to fit the parameter.
 pub fn fitted(kind: &Kind, of: &TokenStream, to: &TokenStream) -> Option<TokenStream> {
     match kind {
-        Kind::Tensor(_) => Some(quote!(::backprop::tensor::fit(&mut #to, &#of.raw_dim());)),
+        Kind::Tensor(_) => Some(quote!(::backprop::tensor::fit_like(&mut #to, #of.view());)),
         Kind::List(_) => Some(quote! {
             #to.resize_with(#of.len(), ::backprop::tensor::empty);
             for (__to, __from) in #to.iter_mut().zip(#of.iter()) {
-                ::backprop::tensor::fit(__to, &__from.raw_dim());
+                ::backprop::tensor::fit_like(__to, __from.view());
             }
         }),
         _ => None,

@@ -131,7 +131,7 @@ impl Memory<'_> {
         quote! {
             #[doc = #doc]
             #[allow(unused, non_snake_case, clippy::all, clippy::pedantic)]
-            #vis struct #name #declared { #(#types,)* gradient: ::core::option::Option<#gradient #args> }
+            #vis struct #name #declared { #(#types,)* gradient: ::core::option::Option<::std::boxed::Box<#gradient #args>> }
 
             impl #bounds ::core::default::Default for #name #args {
                 fn default() -> Self {

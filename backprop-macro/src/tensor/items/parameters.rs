@@ -149,11 +149,11 @@ impl Items<'_> {
             with: quote! {
                 let mut __gradient = match __ws.gradient.take() {
                     ::core::option::Option::Some(__gradient) => __gradient,
-                    ::core::option::Option::None => #gradient { #(#zeros),* },
+                    ::core::option::Option::None => ::std::boxed::Box::new(#gradient { #(#zeros),* }),
                 };
                 #fits
                 let __y = Self::__unit(__ws, #(#names,)* #(&mut __gradient.#actives),*);
-                (__y, &*__ws.gradient.insert(__gradient))
+                (__y, &**__ws.gradient.insert(__gradient))
             },
             both: quote! {
                 #starts

@@ -6,7 +6,7 @@
 use crate::options::Options;
 use crate::shape::peel;
 use crate::signature::local;
-use crate::tensor::fields::{Flat, Part, Pass, leaves};
+use crate::tensor::fields::{Flat, Length, Part, Pass, leaves};
 use crate::tensor::items::functions::{Inside, Surface, fitted, zeros};
 use crate::tensor::items::{Items, Memory, allowed, of_gradient};
 use crate::tensor::signature::TensorSig;
@@ -57,9 +57,9 @@ impl<'a> Outside<'a> {
     }
 
     /// Each leaf of a part, with the place where it is.
-    fn places(part: &Part, base: &TokenStream, f: &mut dyn FnMut(&Ident, Pass, &TokenStream)) {
+    fn places(part: &Part, base: &TokenStream, f: &mut dyn FnMut(&Ident, &Pass, &TokenStream)) {
         match part {
-            Part::Leaf { ident, pass } => f(ident, *pass, base),
+            Part::Leaf { ident, pass } => f(ident, pass, base),
             Part::Struct { fields, .. } => {
                 for (member, part) in fields {
                     Self::places(part, &quote!(#base.#member), f);
@@ -74,6 +74,10 @@ impl<'a> Outside<'a> {
             let moved = mutable && self.kind(ident).is_some_and(|p| p.active);
             out.push(match pass {
                 Pass::Whole => quote!(#at),
+                Pass::Floats(_) if moved => {
+                    quote!(&mut ::backprop::tensor::ndarray::ArrayViewMut1::from(&mut #at[..]))
+                }
+                Pass::Floats(_) => quote!(::backprop::tensor::ndarray::ArrayView1::from(&#at[..])),
                 _ if moved => quote!(&mut #at),
                 Pass::Reference => quote!(&#at),
                 Pass::Value => quote!(#at),
@@ -87,6 +91,9 @@ impl<'a> Outside<'a> {
             if self.kind(ident).is_some_and(|p| p.active) {
                 out.push(match pass {
                     Pass::Whole => quote!(#at),
+                    Pass::Floats(_) => {
+                        quote!(&mut ::backprop::tensor::ndarray::ArrayViewMut1::from(&mut #at[..]))
+                    }
                     _ => quote!(&mut #at),
                 });
             }
@@ -96,8 +103,13 @@ impl<'a> Outside<'a> {
     /// Makes the buffers in a part's gradient fit it.
     fn fitted(&self, part: &Part, of: &Ident) -> TokenStream {
         let mut out = TokenStream::new();
-        Self::places(part, &quote!(#of), &mut |ident, _, at| {
-            if let Some(p) = self.kind(ident).filter(|p| p.active) {
+        Self::places(part, &quote!(#of), &mut |ident, pass, at| {
+            if let Pass::Floats(length) = pass {
+                let zero = self.sig.elem.zero();
+                if length.is_none() {
+                    out.extend(quote!(__gradient.#at.resize(#at.len(), #zero);));
+                }
+            } else if let Some(p) = self.kind(ident).filter(|p| p.active) {
                 out.extend(fitted(&p.kind, at, &quote!(__gradient.#at)));
             }
         });
@@ -107,6 +119,14 @@ impl<'a> Outside<'a> {
     /// A part's gradient out of that of the flat function.
     fn gather(&mut self, part: &Part, from: &Ident) -> TokenStream {
         match part {
+            Part::Leaf {
+                ident,
+                pass: Pass::Floats(None),
+            } => quote!(#from.#ident.to_vec()),
+            Part::Leaf {
+                ident,
+                pass: Pass::Floats(Some(_)),
+            } => quote!(::core::array::from_fn(|__k| #from.#ident[__k])),
             Part::Leaf { ident, .. } => quote!(#from.#ident),
             Part::Struct { ty, fields } => {
                 let mut parts = Vec::new();
@@ -135,7 +155,16 @@ impl<'a> Outside<'a> {
 
     /// The type of a part's gradient.
     fn gradient(&self, part: &Part) -> TokenStream {
+        let elem = self.sig.elem.tokens();
         match part {
+            Part::Leaf {
+                pass: Pass::Floats(None),
+                ..
+            } => quote!(::std::vec::Vec<#elem>),
+            Part::Leaf {
+                pass: Pass::Floats(Some(Length(n))),
+                ..
+            } => quote!([#elem; #n]),
             Part::Leaf { ident, .. } => match self.kind(ident) {
                 Some(p) => self.sig.owned(&p.kind),
                 None => quote!(()),
@@ -189,7 +218,27 @@ impl<'a> Outside<'a> {
             surface.pulled.push(of.clone());
             pulls.push(value);
             own.push(ident);
+            let elem = sig.elem.tokens();
+            let zero = sig.elem.zero();
             let (buffer, moved, zero) = match (&p.part, self.kind(ident)) {
+                (
+                    Part::Leaf {
+                        pass: Pass::Floats(None),
+                        ..
+                    },
+                    _,
+                ) => (
+                    quote!([#elem]),
+                    quote!([#elem]),
+                    quote!(::std::vec![#zero; #ident.len()]),
+                ),
+                (
+                    Part::Leaf {
+                        pass: Pass::Floats(Some(Length(n))),
+                        ..
+                    },
+                    _,
+                ) => (of, quote!([#elem; #n]), quote!([#zero; #n])),
                 (Part::Leaf { .. }, Some(leaf)) => (
                     sig.buffer(&leaf.kind),
                     items.moved(leaf, ident).0,
@@ -226,14 +275,14 @@ impl<'a> Outside<'a> {
             with: quote! {
                 let mut __gradient = match __ws.gradient.take() {
                     ::core::option::Option::Some(__gradient) => __gradient,
-                    ::core::option::Option::None => #gradient { #(#starts),* },
+                    ::core::option::Option::None => ::std::boxed::Box::new(#gradient { #(#starts),* }),
                 };
                 #fits
                 let __y = {
                     #(let #buffers = &mut __gradient.#own;)*
                     #inner::__unit(&mut __ws.flat, #(#inputs,)* #(#places),*)
                 };
-                (__y, &*__ws.gradient.insert(__gradient))
+                (__y, &**__ws.gradient.insert(__gradient))
             },
             both: quote! {
                 let (__y, #g) = #inner::value_and_gradient(#(#inputs),*);

@@ -27,11 +27,25 @@ impl Lower<'_> {
                 let Ok(args) = args() else {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
                 };
-                let args: Result<Vec<syn::Expr>> = args.iter().map(|e| self.constant(e)).collect();
-                let (path, args) = (&mac.path, args?);
-                self.g.stmts.push(Stmt::Effect(quote!(#path!(#(#args),*);)));
+                let mut all = Vec::new();
+                for (k, e) in args.iter().enumerate() {
+                    all.push(match k == 0 && name.ends_with("assert") {
+                        true => self.condition(e)?,
+                        false => self.constant(e)?,
+                    });
+                }
+                let path = &mac.path;
+                self.g.stmts.push(Stmt::Effect(quote!(#path!(#(#all),*);)));
                 Ok(Val::Unit)
             }
+            // What a loop that may return starts with.
+            "__nothing" => Ok(match self.sig.output {
+                Out::Tensor(rank) => {
+                    let empty = quote!(::backprop::tensor::empty());
+                    Val::Tensor(self.constant_tensor(empty, rank, mac.span()))
+                }
+                _ => Val::Scalar(self.map(syn::parse_quote!(0.0), Vec::new(), None, mac.span())),
+            }),
             "concatenate" | "stack" => {
                 let Ok(args) = args() else {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
@@ -48,6 +62,21 @@ impl Lower<'_> {
                     return self.reject(mac, &errors::TENSOR_EXPRESSION);
                 };
                 let rank = array_rank(args.first());
+                let mut active = false;
+                for a in &args {
+                    active |= self.reads_values(a)?;
+                }
+                if active {
+                    let (mut all, mut lengths) = (Vec::new(), Vec::new());
+                    let whole: syn::Expr = {
+                        let args = args.iter();
+                        syn::parse_quote!([#(#args),*])
+                    };
+                    if !rows(&whole, 0, &mut lengths, &mut all) {
+                        return self.reject(mac, &errors::TENSOR_EXPRESSION);
+                    }
+                    return self.listed(&all, &lengths, mac);
+                }
                 let all: Result<Vec<syn::Expr>> = args.iter().map(|e| self.constant(e)).collect();
                 let (path, all) = (&mac.path, all?);
                 let v = self.constant_tensor(quote!(#path![#(#all),*]), Some(rank), mac.span());
@@ -127,22 +156,9 @@ impl Lower<'_> {
             // A closure of this function's: inlined.
             let mut args = Vec::new();
             for a in &c.args {
-                args.push(self.expr(a)?);
+                args.push(self.bindable(a, None)?);
             }
-            if args.len() != closure.inputs.len() {
-                return self.reject(c, &errors::CLOSURE);
-            }
-            self.scopes.push(Scope::new());
-            for (ident, val) in &closure.captured {
-                self.declare(ident, val.clone());
-            }
-            let mut bound = Ok(());
-            for (p, a) in closure.inputs.iter().zip(args) {
-                bound = bound.and(self.bind(p, a, None));
-            }
-            let val = bound.and_then(|()| self.expr(&closure.body));
-            self.scopes.pop();
-            return val;
+            return self.inlined(&closure, args, c);
         }
         let segments: Vec<String> = path
             .path
@@ -157,15 +173,30 @@ impl Lower<'_> {
             .map(|k| segments[k].as_str())
             .unwrap_or("");
         if let Some(base) = holder.strip_prefix("Array") {
-            return self.constructor(c, path, base, &last);
+            return self.constructor(c, path, base.strip_prefix("View").unwrap_or(base), &last);
         }
         if holder == "Zip" && last == "from" && c.args.len() == 1 {
-            let v = self.tensor(&c.args[0])?;
+            let part = self.zip_part(&c.args[0])?;
+            self.part_value(&part, c)?;
             return Ok(Val::Zip(Zip {
-                parts: vec![Val::Tensor(v)],
+                parts: vec![part],
                 pattern: Nest::Part(0),
                 by_ref: true,
             }));
+        }
+        if holder == "mem" && (last == "swap" || last == "replace") && c.args.len() == 2 {
+            let first = self.borrowed_by(&c.args[0])?;
+            let old = self.read(&first)?;
+            if last == "swap" {
+                let second = self.borrowed_by(&c.args[1])?;
+                let other = self.read(&second)?;
+                self.store(&second, old, c)?;
+                self.store(&first, other, c)?;
+                return Ok(Val::Unit);
+            }
+            let new = self.expr(&c.args[1])?;
+            self.store(&first, new, c)?;
+            return Ok(old);
         }
         if last == "concatenate" || last == "stack" {
             // `ndarray::concatenate(Axis(0), &[a.view(), b.view()])`, a `Result`.
@@ -183,11 +214,28 @@ impl Lower<'_> {
             }
             return self.reject(c, &errors::TENSOR_EXPRESSION);
         }
+        if ["arr1", "aview1"].contains(&last.as_str())
+            && let [list] = c.args.iter().collect::<Vec<_>>().as_slice()
+            && let syn::Expr::Reference(r) = bare(list)
+            && let syn::Expr::Array(a) = bare(&r.expr)
+            && self.reads_values(list)?
+        {
+            let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
+            return self.listed(&all, &[all.len()], c);
+        }
         let mut vals = Vec::new();
         for a in &c.args {
             vals.push(self.expr(a)?);
         }
         let constant = vals.iter().all(|v| matches!(v, Val::Const(_)));
+        let axes = ["arr0", "arr1", "arr2", "arr3"]
+            .iter()
+            .position(|n| *n == last);
+        if let (true, Some(rank)) = (constant, axes) {
+            let e = self.constant(&syn::Expr::Call(c.clone()))?;
+            let v = self.constant_tensor(e.to_token_stream(), Some(rank), c.span());
+            return Ok(Val::Tensor(v));
+        }
         if constant {
             return Ok(Val::Const(self.constant(&syn::Expr::Call(c.clone()))?));
         }
@@ -266,6 +314,80 @@ impl Lower<'_> {
                 };
                 Ok(Val::Tensor(self.map(body, operands, Some(dim), span)))
             }
+            ("from_shape_fn", [shape, f]) if self.reads_values(f)? => {
+                let rank = match fixed {
+                    Some(rank) => rank,
+                    None => self.shape_rank(shape)?,
+                };
+                self.tabulated(shape, rank, f, c)
+            }
+            ("from_vec" | "from_iter" | "from", [list]) if self.reads_values(list)? => {
+                let list = match bare(list) {
+                    syn::Expr::Macro(m) if m.mac.path.is_ident("vec") => {
+                        let parsed = syn::parse2(m.mac.tokens.clone());
+                        return match parsed {
+                            Ok(List(all)) => self.listed(&all, &[all.len()], c),
+                            Err(_) => self.reject(list, &errors::TENSOR_EXPRESSION),
+                        };
+                    }
+                    syn::Expr::Array(a) => {
+                        let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
+                        return self.listed(&all, &[all.len()], c);
+                    }
+                    other => other,
+                };
+                match self.expr(list)? {
+                    Val::Tensor(v) if self.g.rank(v) == Some(1) => Ok(Val::Tensor(v)),
+                    Val::Seq(s) => self.collected(&s, c),
+                    Val::Zip(z) => {
+                        let v = self.single(&z, c)?;
+                        match self.g.rank(v) {
+                            Some(1) => Ok(Val::Tensor(v)),
+                            _ => self.reject(list, &errors::TENSOR_RANK),
+                        }
+                    }
+                    _ => self.reject(list, &errors::TENSOR_EXPRESSION),
+                }
+            }
+            ("from_shape" | "from_shape_vec", [shape, list]) if self.reads_values(list)? => {
+                let v = self.tensor(list)?;
+                let rank = match fixed {
+                    Some(rank) => rank,
+                    None => self.shape_rank(shape)?,
+                };
+                let of = self.g.dim(v);
+                let given = self.given(shape, rank, of)?;
+                let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
+                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+            }
+            ("from_diag", [v]) if self.reads_values(v)? => {
+                let v = self.tensor(v)?;
+                let (Some(1), Some(d)) = (self.g.rank(v), self.g.dim(v)) else {
+                    return self.reject(c, &errors::TENSOR_RANK);
+                };
+                let n = crate::tensor::emit::dim_name(d);
+                let dim = self
+                    .g
+                    .new_dim(DimOp::Given(quote!((#n[0], #n[0])), None), Some(2));
+                let zero = self.sig.elem.zero();
+                let zeros = self.map(syn::parse_quote!(#zero), Vec::new(), Some(dim), span);
+                let view = View {
+                    form: quote!(.into_diag()),
+                    whole: false,
+                };
+                let v = self.assign_part(zeros, Val::Tensor(v), view, Some(1), c)?;
+                Ok(Val::Tensor(v))
+            }
+            ("linspace" | "range" | "logspace" | "geomspace", _) if fixed.is_none() => {
+                let e = self.constant(&syn::Expr::Call(c.clone()))?;
+                let v = self.constant_tensor(e.to_token_stream(), Some(1), span);
+                Ok(Val::Tensor(v))
+            }
+            ("eye", [_]) if fixed.is_none() => {
+                let e = self.constant(&syn::Expr::Call(c.clone()))?;
+                let v = self.constant_tensor(e.to_token_stream(), Some(2), span);
+                Ok(Val::Tensor(v))
+            }
             _ => {
                 let Some(rank) = fixed.or(if name == "from_vec" {
                     Some(Some(1))
@@ -314,6 +436,36 @@ impl Lower<'_> {
     pub fn given(&mut self, shape: &syn::Expr, rank: Rank, of: Option<Dim>) -> Result<Dim> {
         let shape = self.argument(shape)?;
         Ok(self.g.new_dim(DimOp::Given(shape, of), rank))
+    }
+}
+
+/// The elements of nested brackets, and how many there are on each level; false where they are ragged.
+fn rows(e: &syn::Expr, level: usize, lengths: &mut Vec<usize>, out: &mut Vec<syn::Expr>) -> bool {
+    let syn::Expr::Array(a) = bare(e) else {
+        out.push(e.clone());
+        return level == lengths.len();
+    };
+    if lengths.len() == level {
+        lengths.push(a.elems.len());
+    }
+    lengths[level] == a.elems.len() && a.elems.iter().all(|e| rows(e, level + 1, lengths, out))
+}
+
+/// Expressions between commas.
+struct List(Vec<syn::Expr>);
+impl syn::parse::Parse for List {
+    fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+        let all =
+            syn::punctuated::Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated(input)?;
+        Ok(List(all.into_iter().collect()))
+    }
+}
+
+fn bare(e: &syn::Expr) -> &syn::Expr {
+    match e {
+        syn::Expr::Paren(p) => bare(&p.expr),
+        syn::Expr::Group(p) => bare(&p.expr),
+        other => other,
     }
 }
 

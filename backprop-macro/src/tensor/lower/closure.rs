@@ -20,9 +20,22 @@ impl Lower<'_> {
             bound: &bound.0,
         }
         .visit_expr_mut(&mut body);
+        let mut changed = Changed::default();
+        changed.visit_expr(&body);
+        let mut captured = Vec::new();
+        let mut elements = Elements {
+            l: self,
+            bound: &bound.0,
+            changed: &changed.0,
+            found: Vec::new(),
+        };
+        elements.visit_expr_mut(&mut body);
+        for (ident, e) in elements.found {
+            let val = self.expr(&e)?;
+            captured.push((ident, val));
+        }
         let mut names = Names::default();
         names.visit_expr(&body);
-        let mut captured = Vec::new();
         let params: BTreeSet<String> = {
             let mut own = Bound::default();
             c.inputs.iter().for_each(|p| own.visit_pat(p));
@@ -32,9 +45,24 @@ impl Lower<'_> {
             if params.contains(&ident.to_string()) {
                 continue;
             }
-            if let Some(val) = self.find(&ident)? {
-                captured.push((ident, val));
+            let Some(val) = self.find(&ident)? else {
+                continue;
+            };
+            // A variable that the closure changes is the one outside, unless it is moved into it.
+            if changed.0.contains(&ident.to_string())
+                && let Some(place) = self.place_of(&ident)
+            {
+                if c.capture.is_some() {
+                    return self.errors_named(&ident, &errors::TENSOR_BORROW);
+                }
+                let captured_place = Place {
+                    captured: !matches!(self.peek(&ident), Some(Val::Place(_))),
+                    ..place
+                };
+                captured.push((ident, Val::Place(captured_place)));
+                continue;
             }
+            captured.push((ident, val));
         }
         Ok(Val::Closure(Rc::new(Closure {
             inputs: c.inputs.iter().cloned().collect(),
@@ -141,6 +169,112 @@ impl Lower<'_> {
         }
     }
 }
+
+/// Elements of tensors, at places that do not depend on the closure's own names, become names of their own.
+struct Elements<'l, 'a> {
+    l: &'l Lower<'a>,
+    bound: &'l BTreeSet<String>,
+    changed: &'l BTreeSet<String>,
+    found: Vec<(Ident, syn::Expr)>,
+}
+impl VisitMut for Elements<'_, '_> {
+    fn visit_expr_mut(&mut self, e: &mut syn::Expr) {
+        if let syn::Expr::Index(i) = &*e
+            && let syn::Expr::Path(p) = &*i.expr
+            && let Some(base) = p.path.get_ident()
+            && matches!(self.l.peek(base), Some(Val::Tensor(_)))
+        {
+            let mut names = Names::default();
+            names.visit_expr(e);
+            let own = |n: &Ident| {
+                self.bound.contains(&n.to_string()) || self.changed.contains(&n.to_string())
+            };
+            let ways = matches!(&*i.index, syn::Expr::Block(_) | syn::Expr::If(_));
+            if !names.0.iter().any(own) && !ways {
+                let name = quote::format_ident!(
+                    "__e{}_{}",
+                    self.l.g.values.len(),
+                    self.found.len(),
+                    span = base.span()
+                );
+                self.found.push((name.clone(), e.clone()));
+                *e = syn::parse_quote!(#name);
+                return;
+            }
+        }
+        syn::visit_mut::visit_expr_mut(self, e);
+    }
+}
+
+/// The names through which something is changed.
+#[derive(Default)]
+pub struct Changed(pub BTreeSet<String>);
+
+impl Changed {
+    fn at(&mut self, e: &syn::Expr) {
+        match e {
+            syn::Expr::Paren(p) => self.at(&p.expr),
+            syn::Expr::Group(p) => self.at(&p.expr),
+            syn::Expr::Unary(u) => self.at(&u.expr),
+            syn::Expr::Index(i) => self.at(&i.expr),
+            syn::Expr::Field(f) => self.at(&f.base),
+            syn::Expr::MethodCall(m) => self.at(&m.receiver),
+            syn::Expr::Reference(r) => self.at(&r.expr),
+            syn::Expr::Path(p) => {
+                if let Some(ident) = p.path.get_ident() {
+                    self.0.insert(ident.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Changed {
+    fn visit_expr_assign(&mut self, a: &'ast syn::ExprAssign) {
+        self.at(&a.left);
+        syn::visit::visit_expr_assign(self, a);
+    }
+
+    fn visit_expr_binary(&mut self, b: &'ast syn::ExprBinary) {
+        if assigns(&b.op) {
+            self.at(&b.left);
+        }
+        syn::visit::visit_expr_binary(self, b);
+    }
+
+    fn visit_expr_reference(&mut self, r: &'ast syn::ExprReference) {
+        if r.mutability.is_some() {
+            self.at(&r.expr);
+        }
+        syn::visit::visit_expr_reference(self, r);
+    }
+
+    fn visit_expr_method_call(&mut self, m: &'ast syn::ExprMethodCall) {
+        let name = m.method.to_string();
+        if name.ends_with("_mut") || name.ends_with("_inplace") || IN_PLACE.contains(&name.as_str())
+        {
+            self.at(&m.receiver);
+        }
+        syn::visit::visit_expr_method_call(self, m);
+    }
+}
+
+/// Methods that change what they are called on, beside those whose name says so.
+pub const IN_PLACE: [&str; 12] = [
+    "assign",
+    "fill",
+    "scaled_add",
+    "zip_mut_with",
+    "swap",
+    "swap_axes",
+    "invert_axis",
+    "push",
+    "pop",
+    "clear",
+    "truncate",
+    "sort",
+];
 
 fn strip(pat: &syn::Pat) -> &syn::Pat {
     match pat {

@@ -11,6 +11,10 @@ impl Lower<'_> {
         match e {
             syn::Expr::Paren(p) => self.expr(&p.expr),
             syn::Expr::Group(p) => self.expr(&p.expr),
+            syn::Expr::Reference(r) if r.mutability.is_some() => {
+                // Where nothing follows it, what is stored to it would be lost.
+                self.reject(e, &errors::TENSOR_BORROW)
+            }
             syn::Expr::Reference(r) => self.expr(&r.expr),
             syn::Expr::Block(b) if b.label.is_none() => self.block(&b.block),
             syn::Expr::Closure(c) => self.closure(c),
@@ -50,6 +54,9 @@ impl Lower<'_> {
             }
             syn::Expr::Binary(b) => self.binary_expr(b),
             syn::Expr::Assign(a) => self.assignment(a),
+            syn::Expr::MethodCall(m) if mutable_view(&m.method.to_string()) => {
+                self.reject(&m.method, &errors::TENSOR_BORROW)
+            }
             syn::Expr::MethodCall(m) => self.method(m),
             syn::Expr::Call(c) => self.call(c),
             syn::Expr::Macro(m) => self.macro_call(&m.mac),
@@ -73,8 +80,37 @@ impl Lower<'_> {
                 _ => self.reject(e, &errors::TENSOR_EXPRESSION),
             },
             syn::Expr::If(i) => self.branch(i),
+            syn::Expr::Match(m) if !self.is_constant(e) => self.arms(m),
+            syn::Expr::Struct(s) if s.rest.is_none() && !self.is_constant(e) => {
+                let mut fields = Vec::new();
+                for f in &s.fields {
+                    fields.push((f.member.clone(), None, self.expr(&f.expr)?));
+                }
+                Ok(Val::Struct(Rc::new(fields)))
+            }
+            syn::Expr::Array(a) if !self.is_constant(e) => {
+                let all: Result<Vec<Val>> = a.elems.iter().map(|e| self.expr(e)).collect();
+                Ok(Val::Tuple(all?))
+            }
+            syn::Expr::While(w) if w.label.is_none() => self.while_loop(w),
+            syn::Expr::ForLoop(f) if f.label.is_none() && !f.attrs.is_empty() => {
+                self.counted_loop(f)
+            }
+            syn::Expr::ForLoop(f) if f.label.is_none() && self.side_by_side_list(&f.expr) => {
+                let Val::Tuple(all) = self.expr(listed(&f.expr))? else {
+                    return self.reject(&f.expr, &errors::TENSOR_LOOP);
+                };
+                for val in all {
+                    self.scoped(|l| {
+                        l.bind(&f.pat, val, None)?;
+                        l.block(&f.body)
+                    })?;
+                }
+                Ok(Val::Unit)
+            }
             syn::Expr::ForLoop(f) if f.label.is_none() => match self.few(&f.expr) {
                 Some(items) => self.unrolled(f, items),
+                None if self.each_loop(f)? => Ok(Val::Unit),
                 None => self.counted_loop(f),
             },
             _ => Ok(Val::Const(self.constant(e)?)),
@@ -104,16 +140,25 @@ impl Lower<'_> {
         }
     }
 
+    /// Whether a loop runs over values that stand side by side in a variable.
+    fn side_by_side_list(&self, e: &syn::Expr) -> bool {
+        match listed(e) {
+            syn::Expr::Path(p) => {
+                let val = p.path.get_ident().and_then(|i| self.peek(i));
+                matches!(val, Some(Val::Tuple(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// A loop written out, one iteration after another.
     pub fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
         for item in &items {
-            let val = self.expr(item)?;
-            self.scopes.push(Scope::new());
-            let done = self
-                .bind(&f.pat, val, None)
-                .and_then(|()| self.block(&f.body));
-            self.scopes.pop();
-            done?;
+            let val = self.bindable(item, None)?;
+            self.scoped(|l| {
+                l.bind(&f.pat, val, None)?;
+                l.block(&f.body)
+            })?;
         }
         Ok(Val::Unit)
     }
@@ -149,6 +194,18 @@ impl Lower<'_> {
     }
 }
 
+/// What `&all` and `all.iter()` are of.
+fn listed(e: &syn::Expr) -> &syn::Expr {
+    match strip_expr(e) {
+        syn::Expr::MethodCall(m)
+            if m.args.is_empty() && (m.method == "iter" || m.method == "into_iter") =>
+        {
+            listed(&m.receiver)
+        }
+        other => other,
+    }
+}
+
 /// The most iterations that are written one after another.
 const MAX_UNROLLED: usize = 64;
 
@@ -166,7 +223,7 @@ fn strip_expr(e: &syn::Expr) -> &syn::Expr {
     match e {
         syn::Expr::Paren(p) => strip_expr(&p.expr),
         syn::Expr::Group(p) => strip_expr(&p.expr),
-        syn::Expr::Reference(r) => strip_expr(&r.expr),
+        syn::Expr::Reference(r) if r.mutability.is_none() => strip_expr(&r.expr),
         other => other,
     }
 }

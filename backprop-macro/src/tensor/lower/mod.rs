@@ -15,13 +15,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use syn::spanned::Spanned;
 
+mod borrow;
 mod call;
 mod closure;
 mod constants;
 mod expr;
 mod place;
 mod stmt;
+mod tabulate;
 
+pub use borrow::{Place, mutable_view};
 pub use constants::{Bound, Names, SHAPE_QUERIES, assigns, const_name, simple};
 
 /// What an expression stands for.
@@ -38,8 +41,12 @@ pub enum Val {
     /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
     Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
     Closure(Rc<Closure>),
+    /// A variable, or a part of one, borrowed mutably.
+    Place(Place),
     /// `Some` of it, or an `Ok`, to be unwrapped.
     Opt(Box<Val>),
+    /// What a loop can run over, item by item.
+    Seq(Rc<crate::tensor::sequence::Sequence>),
     /// `Zip`, and iterators over all elements: the elements of several tensors.
     Zip(Zip),
 }
@@ -85,8 +92,6 @@ pub struct Lower<'a> {
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
     pub items: Vec<TokenStream>,
-    /// How many branches are around what is lowered.
-    pub branches: usize,
 }
 
 pub fn lower(
@@ -104,7 +109,6 @@ pub fn lower(
         source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
-        branches: 0,
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
@@ -116,7 +120,9 @@ pub fn lower(
             l.declare(&p.ident, val);
         }
     }
-    let result = l.block(&crate::tensor::exits::at_the_end(&function.block));
+    let single = !matches!(sig.output, Out::Tuple(_));
+    let body = crate::tensor::ways_out::as_flags(&function.block, single);
+    let result = l.block(&crate::tensor::exits::at_the_end(&body));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
         syn::ReturnType::Default => function.sig.ident.to_token_stream(),
@@ -227,13 +233,25 @@ impl Lower<'_> {
                 *name = Some(ident.to_string().trim_start_matches("r#").to_string());
             }
         }
-        let context = crate::lower::hygiene(ident);
+        let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
+        let of_this_name = self.scopes.last().and_then(|s| s.get(&text));
+        if of_this_name.is_some_and(|all| all.iter().any(|(c, _)| *c == context)) {
+            // What is shadowed may still be borrowed.
+            self.scopes.push(Scope::new());
+        }
         let Some(scope) = self.scopes.last_mut() else {
             return;
         };
-        let entries = scope.entry(ident.to_string()).or_default();
-        entries.retain(|(c, _)| *c != context);
-        entries.push((context, val));
+        scope.entry(text).or_default().push((context, val));
+    }
+
+    /// What `body` makes of a scope of its own.
+    pub fn scoped<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let depth = self.scopes.len();
+        self.scopes.push(Scope::new());
+        let out = body(self);
+        self.scopes.truncate(depth);
+        out
     }
 
     /// What a name stands for, if it is a local's.
@@ -248,7 +266,15 @@ impl Lower<'_> {
         entries.find(|(c, _)| *c == context).map(|e| &e.1)
     }
 
-    pub fn find(&self, ident: &Ident) -> Result<Option<Val>> {
+    /// What a name stands for now; what a borrow leads to.
+    pub fn find(&mut self, ident: &Ident) -> Result<Option<Val>> {
+        match self.found(ident)? {
+            Some(Val::Place(place)) => self.read(&place).map(Some),
+            found => Ok(found),
+        }
+    }
+
+    fn found(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
         for scope in self.scopes.iter().rev() {
@@ -347,7 +373,10 @@ impl Lower<'_> {
                     operands.push(v);
                     sides.push(operand(v).to_token_stream());
                 }
-                Val::Const(e) => sides.push(quote!((#e))),
+                Val::Const(e) => {
+                    let e = self.for_map(e);
+                    sides.push(quote!((#e)));
+                }
                 _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
             }
         }
@@ -355,6 +384,14 @@ impl Lower<'_> {
         let body = syn::parse2(quote_spanned!(span=> #x #op #y)).map_err(|_| Rejected)?;
         let v = self.map(body, operands, dim, span);
         Ok(self.value_of(v))
+    }
+
+    /// Constant Rust as the body of a map may mention it: the scalar compiler need not know its methods.
+    pub fn for_map(&mut self, e: syn::Expr) -> syn::Expr {
+        match simple(&e) {
+            true => e,
+            false => self.constant_name(e.to_token_stream()),
+        }
     }
 
     /// One scalar expression of values, each named by `operand`.

@@ -9,6 +9,18 @@ use syn::spanned::Spanned;
 
 impl Lower<'_> {
     pub fn assignment(&mut self, a: &syn::ExprAssign) -> Result<Val> {
+        // A reference is made to point elsewhere; what it points to stays as it is.
+        if let syn::Expr::Path(p) = &*a.left
+            && let Some(ident) = p.path.get_ident()
+            && let Some(Val::Place(old)) = self.peek(ident)
+            && !old.captured
+        {
+            let Some(place) = self.borrow(&a.right)? else {
+                return self.reject(a, &errors::TENSOR_BORROW);
+            };
+            self.assign(ident, Val::Place(place))?;
+            return Ok(Val::Unit);
+        }
         let right = self.expr(&a.right)?;
         self.update(&a.left, right, None, a)?;
         Ok(Val::Unit)
@@ -22,58 +34,15 @@ impl Lower<'_> {
         op: Option<TokenStream>,
         at: &dyn ToTokens,
     ) -> Result<()> {
-        match place {
-            syn::Expr::Paren(p) => self.update(&p.expr, value, op, at),
-            syn::Expr::Group(p) => self.update(&p.expr, value, op, at),
-            syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => {
-                self.update(&u.expr, value, op, at)
+        let place = self.borrowed(place)?;
+        let new = match op {
+            None => value,
+            Some(op) => {
+                let old = self.read(&place)?;
+                self.update_value(old, value, op, at)?
             }
-            syn::Expr::Path(p) if p.path.get_ident().is_some() => {
-                let Some(ident) = p.path.get_ident() else {
-                    return Err(Rejected);
-                };
-                let Some(old) = self.find(ident)? else {
-                    return self.reject(place, &errors::ASSIGN);
-                };
-                let new = match op {
-                    None => value,
-                    Some(op) => self.update_value(old, value, op, at)?,
-                };
-                self.assign(ident, new)
-            }
-            syn::Expr::Index(i) => {
-                let base = self.tensor(&i.expr)?;
-                let index = self.element_index(&i.index)?;
-                let value = match op {
-                    None => value,
-                    Some(op) => {
-                        let old = self.element(base, index.clone(), i.span());
-                        self.update_value(Val::Scalar(old), value, op, at)?
-                    }
-                };
-                let value = self.scalar_value(value, at)?;
-                let ty = self.g.value(base).ty;
-                let new = self.g.push(Op::Put(base, value, index), ty, i.span());
-                self.update(&i.expr, Val::Tensor(new), None, at)
-            }
-            syn::Expr::MethodCall(m) => {
-                // A mutable view of a local: `h.row_mut(i)`, `h.slice_mut(s![…])`.
-                let base = self.tensor(&m.receiver)?;
-                let Some((view, removed)) = self.view_mut(m, base)? else {
-                    return self.reject(place, &errors::ASSIGN);
-                };
-                let value = match op {
-                    None => value,
-                    Some(op) => {
-                        let old = self.view(base, view.clone(), removed, m.span())?;
-                        self.update_value(Val::Tensor(old), value, op, at)?
-                    }
-                };
-                let new = self.assign_part(base, value, view, removed, m)?;
-                self.update(&m.receiver, Val::Tensor(new), None, at)
-            }
-            _ => self.reject(place, &errors::ASSIGN),
-        }
+        };
+        self.store(&place, new, at)
     }
 
     pub fn update_value(
@@ -113,7 +82,9 @@ impl Lower<'_> {
         match val {
             Val::Scalar(v) => Ok(v),
             Val::Const(e) => Ok(self.map(e, Vec::new(), None, at.span_of())),
-            _ => self.reject(at, &errors::NOT_SCALAR),
+            _ => Err(self
+                .errors
+                .reject_named(at, &errors::NOT_SCALAR, "an array or a tuple")),
         }
     }
 
@@ -156,6 +127,15 @@ impl Lower<'_> {
 
     pub fn index(&mut self, i: &syn::ExprIndex) -> Result<Val> {
         match self.expr(&i.expr)? {
+            // Part of a slice.
+            Val::Tensor(v) if matches!(&*i.index, syn::Expr::Range(_)) => {
+                let range = self.argument(&i.index)?;
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#range])),
+                    whole: false,
+                };
+                Ok(Val::Tensor(self.view(v, view, Some(1), i.span())?))
+            }
             Val::Tensor(v) => {
                 let index = self.element_index(&i.index)?;
                 Ok(Val::Scalar(self.element(v, index, i.span())))
@@ -164,6 +144,16 @@ impl Lower<'_> {
                 let index = self.constant(&i.index)?;
                 Ok(Val::Const(syn::parse_quote!(#base[#index])))
             }
+            Val::Tuple(all) => match &*i.index {
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Int(k),
+                    ..
+                }) => match k.base10_parse::<usize>().ok().and_then(|k| all.get(k)) {
+                    Some(val) => Ok(val.clone()),
+                    None => self.reject(i, &errors::TENSOR_EXPRESSION),
+                },
+                _ => self.reject(&i.index, &errors::TENSOR_EXPRESSION),
+            },
             Val::List(v) => {
                 let index = self.argument(&i.index)?;
                 Ok(Val::Tensor(self.list_item(v, index, i.span())))

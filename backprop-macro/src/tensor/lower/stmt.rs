@@ -8,24 +8,30 @@ use syn::spanned::Spanned;
 
 impl Lower<'_> {
     pub fn block(&mut self, block: &syn::Block) -> Result<Val> {
-        self.scopes.push(Scope::new());
-        let mut last = Ok(Val::Unit);
-        let count = block.stmts.len();
-        for (k, stmt) in block.stmts.iter().enumerate() {
-            let val = self.stmt(stmt);
-            if k + 1 == count || val.is_err() {
-                last = last.and(val);
+        self.scoped(|l| {
+            let mut last = Ok(Val::Unit);
+            let count = block.stmts.len();
+            for (k, stmt) in block.stmts.iter().enumerate() {
+                let val = l.stmt(stmt);
+                if k + 1 == count || val.is_err() {
+                    last = last.and(val);
+                }
             }
-        }
-        self.scopes.pop();
-        last
+            last
+        })
     }
 
     pub fn stmt(&mut self, stmt: &syn::Stmt) -> Result<Val> {
         match stmt {
             syn::Stmt::Local(local) => {
                 let Some(init) = &local.init else {
-                    return self.reject(local, &errors::TENSOR_EXPRESSION);
+                    // It has its value later.
+                    let pat = match &local.pat {
+                        syn::Pat::Type(t) => &*t.pat,
+                        pat => pat,
+                    };
+                    self.bind(pat, Val::Unit, None)?;
+                    return Ok(Val::Unit);
                 };
                 if let Some((_, diverge)) = &init.diverge {
                     return self.reject(diverge, &errors::TENSOR_EXPRESSION);
@@ -34,7 +40,7 @@ impl Lower<'_> {
                     syn::Pat::Type(t) => (&*t.pat, Some(&*t.ty)),
                     pat => (pat, None),
                 };
-                let val = self.typed(&init.expr, ty);
+                let val = self.bindable(&init.expr, ty);
                 match val {
                     Ok(val) => self.bind(pat, val, ty)?,
                     Err(Rejected) => return Err(Rejected),
@@ -129,6 +135,14 @@ impl Lower<'_> {
                         return self.reject(p, &errors::PATTERN);
                     }
                     self.bind(p, val.clone(), None)?;
+                }
+                Ok(())
+            }
+            (syn::Pat::Tuple(t), Val::Const(syn::Expr::Tuple(e)))
+                if t.elems.len() == e.elems.len() =>
+            {
+                for (p, e) in t.elems.iter().zip(e.elems) {
+                    self.bind(p, Val::Const(e), None)?;
                 }
                 Ok(())
             }

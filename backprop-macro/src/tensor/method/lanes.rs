@@ -6,6 +6,7 @@
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Lower, SpanOf, Val};
+use crate::tensor::sequence::Sequence;
 use quote::{ToTokens, format_ident, quote};
 
 impl Lower<'_> {
@@ -32,8 +33,12 @@ impl Lower<'_> {
                 let a = operand(s);
                 (syn::parse_quote!(#a), Some(s))
             }
-            _ => return self.reject(init, &errors::NOT_SCALAR),
+            _ => {
+                let what = "an array or a tuple";
+                return Err(self.errors.reject_named(init, &errors::NOT_SCALAR, what));
+            }
         };
+        let largest = (more.is_none() && self.is_max(f)).then(|| start.clone());
         operands.extend(more);
         let t = self.sig.elem.tokens();
         let body = quote!({
@@ -43,7 +48,41 @@ impl Lower<'_> {
             }
             __fold
         });
-        self.lane_function(v, axis, body, operands, at)
+        self.lane_function(v, axis, body, operands, largest, at)
+    }
+
+    /// Whether a closure or a path is the larger of the accumulator and the element, as they are.
+    fn is_max(&self, f: &syn::Expr) -> bool {
+        let is_method = |p: &syn::Expr| {
+            let syn::Expr::Path(p) = bare(p) else {
+                return false;
+            };
+            let mut last = p.path.segments.iter().rev();
+            let (Some(name), Some(holder)) = (last.next(), last.next()) else {
+                return false;
+            };
+            let generic = self.sig.float().is_some_and(|t| *t == holder.ident);
+            let float = ["f64", "f32", "Float"].iter().any(|f| holder.ident == f);
+            name.ident == "max" && (generic || float)
+        };
+        let syn::Expr::Closure(c) = bare(f) else {
+            return is_method(f);
+        };
+        let names: Option<Vec<&syn::Ident>> = c.inputs.iter().map(bound).collect();
+        let Some([a, b]) = names.as_deref() else {
+            return false;
+        };
+        let (x, y) = match value(&c.body) {
+            syn::Expr::MethodCall(m) if m.method == "max" && m.args.len() == 1 => {
+                (&*m.receiver, &m.args[0])
+            }
+            syn::Expr::Call(call) if call.args.len() == 2 && is_method(&call.func) => {
+                (&call.args[0], &call.args[1])
+            }
+            _ => return false,
+        };
+        let is = |e: &syn::Expr, name: &syn::Ident| matches!(value(e), syn::Expr::Path(p) if p.path.is_ident(name));
+        a != b && (is(x, a) && is(y, b) || is(x, b) && is(y, a))
     }
 
     pub fn apply_fold(
@@ -81,6 +120,16 @@ impl Lower<'_> {
         let [pat] = c.inputs.as_slice() else {
             return self.reject(f, &errors::CLOSURE);
         };
+        let tensors = |v: &Val| !matches!(v, Val::Scalar(_) | Val::Const(_) | Val::Closure(_));
+        if c.captured.iter().any(|(_, v)| tensors(v))
+            && let (Some(axis), Some(2)) = (&axis, self.g.rank(v))
+        {
+            // It reads tensors: a loop over the lanes.
+            let other = quote!(::backprop::tensor::ndarray::Axis(1 - (#axis).index()));
+            let other = self.constant_name(other).to_token_stream();
+            let lanes = Sequence::Axis(Box::new(Val::Tensor(v)), other);
+            return self.collected(&Sequence::Map(Box::new(lanes), c.clone()), at);
+        }
         let (prelude, operands) = self.captures(&c)?;
         let mut body = c.body.clone();
         let mut methods = LaneMethods { ordered: None };
@@ -88,8 +137,38 @@ impl Lower<'_> {
         if let Some(fold) = methods.ordered {
             return self.reject(fold, &errors::TENSOR_FOLD);
         }
+        let largest = bound(pat).and_then(|row| self.largest_of(row, &body));
         let body = quote!({ #prelude let #pat = __row; #body });
-        self.lane_function(v, axis, body, operands, at)
+        self.lane_function(v, axis, body, operands, largest, at)
+    }
+
+    /// `row.iter().fold(start, max)`, where the start is no variable: the start.
+    fn largest_of(&self, row: &syn::Ident, body: &syn::Expr) -> Option<syn::Expr> {
+        let syn::Expr::MethodCall(m) = value(body) else {
+            return None;
+        };
+        let mut of = bare(&m.receiver);
+        while let syn::Expr::MethodCall(inner) = of
+            && ["iter", "copied", "cloned", "view"]
+                .iter()
+                .any(|n| inner.method == n)
+        {
+            of = bare(&inner.receiver);
+        }
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let (true, [start, f]) = (m.method == "fold", args.as_slice()) else {
+            return None;
+        };
+        let is_row = matches!(of, syn::Expr::Path(p) if p.path.is_ident(row));
+        let is_fixed = match bare(start) {
+            syn::Expr::Path(p) => p.path.segments.len() > 1,
+            syn::Expr::Call(c) => {
+                c.args.is_empty()
+                    && matches!(&*c.func, syn::Expr::Path(p) if p.path.segments.len() > 1)
+            }
+            _ => false,
+        };
+        (is_row && is_fixed && self.is_max(f)).then(|| (*start).clone())
     }
 
     pub fn lane_function(
@@ -98,6 +177,7 @@ impl Lower<'_> {
         axis: Option<proc_macro2::TokenStream>,
         body: proc_macro2::TokenStream,
         operands: Vec<V>,
+        largest: Option<syn::Expr>,
         at: &dyn ToTokens,
     ) -> Result<Val> {
         let mut scalars: Vec<V> = Vec::new();
@@ -133,6 +213,9 @@ impl Lower<'_> {
         } else {
             quote!()
         };
+        if let Some(start) = largest {
+            self.g.largest.insert(function.to_string(), start);
+        }
         self.g.items.push(quote! {
             #[::backprop::backprop]
             fn #function #generics (__row: &[#t], #(#params),*) -> #t #clause #body

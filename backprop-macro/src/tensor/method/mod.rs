@@ -8,6 +8,7 @@ use crate::tensor::lower::{Lower, Nest, SHAPE_QUERIES, Val, Zip};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+mod each;
 mod lanes;
 mod sums;
 mod view;
@@ -39,14 +40,19 @@ const ELEMENTWISE: [&str; 35] = [
 
 impl Lower<'_> {
     pub fn method(&mut self, m: &syn::ExprMethodCall) -> Result<Val> {
-        let receiver = self.expr(&m.receiver)?;
+        let receiver = match self.borrow(&m.receiver)? {
+            Some(place) => self.read(&place)?,
+            None => self.expr(&m.receiver)?,
+        };
         let name = m.method.to_string();
         match receiver {
             Val::Tensor(v) => self.tensor_method(m, &name, v),
             Val::Scalar(v) => self.scalar_method(m, &name, v),
             Val::Zip(z) => self.zip_method(m, &name, z),
+            Val::Seq(s) => self.sequence_method(m, &name, s),
             Val::Opt(inner) => match name.as_str() {
-                "unwrap" | "expect" | "unwrap_or_default" => Ok(*inner),
+                "copied" | "cloned" if matches!(*inner, Val::Scalar(_)) => Ok(Val::Opt(inner)),
+                "unwrap" | "expect" => Ok(*inner),
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
             Val::Const(e) => self.const_method(m, e),
@@ -109,7 +115,7 @@ impl Lower<'_> {
                     operands.push(v);
                     out.push(syn::parse_quote!(#name));
                 }
-                Val::Const(e) => out.push(e),
+                Val::Const(e) => out.push(self.for_map(e)),
                 _ => return self.reject(at, &errors::TENSOR_EXPRESSION),
             }
         }
@@ -180,6 +186,18 @@ impl Lower<'_> {
                 self.update(&m.receiver, Val::Tensor(new), None, m)?;
                 Ok(Val::Unit)
             }
+            ("map_inplace" | "par_map_inplace", [f]) => {
+                let place = self.borrowed(&m.receiver)?;
+                self.each(vec![Val::Place(place)], f, m)
+            }
+            ("zip_mut_with", [other, f]) => {
+                let place = self.borrowed(&m.receiver)?;
+                let other = self.tensor(other)?;
+                if let Some(d) = self.g.dim(other).filter(|&d| d != dim) {
+                    self.g.new_dim(DimOp::Into(dim, d), rank);
+                }
+                self.each(vec![Val::Place(place), Val::Tensor(other)], f, m)
+            }
             ("scaled_add", [alpha, other]) => {
                 let other = self.expr(other)?;
                 let alpha = self.expr(alpha)?;
@@ -189,31 +207,26 @@ impl Lower<'_> {
             }
             ("assign", [other]) => {
                 let other = self.expr(other)?;
-                if self.whole_or_part(m)?.is_none() {
-                    // The whole of a local: broadcast to its shape.
-                    let new = self.broadcast_into(v, other, m)?;
-                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
-                    return Ok(Val::Unit);
-                }
-                self.update(&m.receiver, other, None, m)?;
+                let place = self.borrowed(&m.receiver)?;
+                let new = match &place.view {
+                    Some(_) => other,
+                    None => Val::Tensor(self.broadcast_into(v, other, m)?),
+                };
+                self.store(&place, new, m)?;
                 Ok(Val::Unit)
             }
             ("fill", [x]) => {
                 let x = self.expr(x)?;
-                if self.whole_or_part(m)?.is_some() {
-                    self.update(&m.receiver, x, None, m)?;
-                } else {
-                    let (body, operands) = match x {
-                        Val::Const(e) => (e, Vec::new()),
-                        Val::Scalar(s) => {
-                            let a = operand(s);
-                            (syn::parse_quote!(#a), vec![s])
-                        }
-                        _ => return self.reject(m, &errors::TENSOR_EXPRESSION),
-                    };
-                    let new = self.map(body, operands, Some(dim), span);
-                    self.update(&m.receiver, Val::Tensor(new), None, m)?;
-                }
+                let (body, operands) = match x {
+                    Val::Const(e) => (e, Vec::new()),
+                    Val::Scalar(s) => {
+                        let a = operand(s);
+                        (syn::parse_quote!(#a), vec![s])
+                    }
+                    _ => return self.reject(m, &errors::TENSOR_EXPRESSION),
+                };
+                let new = self.map(body, operands, Some(dim), span);
+                self.update(&m.receiver, Val::Tensor(new), None, m)?;
                 Ok(Val::Unit)
             }
             ("dot", [other]) => {
@@ -299,11 +312,74 @@ impl Lower<'_> {
                 Ty::Scalar,
                 span,
             ))),
-            ("first", []) if rank == Some(1) => Ok(Val::Opt(Box::new(Val::Scalar(self.g.push(
-                Op::Get(v, quote!([0])),
-                Ty::Scalar,
-                span,
-            ))))),
+            ("first" | "last", []) if rank.is_some_and(|r| r > 0) => {
+                let n = crate::tensor::emit::dim_name(dim);
+                let at = match name {
+                    "first" => quote!(0),
+                    _ => self.constant_name(quote!(#n.size() - 1)).to_token_stream(),
+                };
+                let element = self.nth(&Val::Tensor(v), &at, m)?;
+                Ok(Val::Opt(Box::new(element)))
+            }
+            ("first", []) if rank == Some(0) => {
+                let element = self.element(v, quote!(()), span);
+                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+            }
+            ("get", [index]) => {
+                let index = self.element_index(index)?;
+                let element = self.element(v, index, span);
+                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+            }
+            ("split_at", [axis, at]) => {
+                let (axis, at) = (self.argument(axis)?, self.argument(at)?);
+                let n = crate::tensor::emit::dim_name(dim);
+                let length = quote!(#n[(#axis).index()]);
+                let ends = [(quote!(0), at.clone()), (at, length)];
+                let mut parts = Vec::new();
+                for (from, to) in ends {
+                    let form = quote!(.split_at(#axis, #to).0.split_at(#axis, #from).1);
+                    let view = View { form, whole: false };
+                    parts.push(match self.borrow(&m.receiver)? {
+                        Some(place) => Val::Place(place.part(view, rank)),
+                        None => Val::Tensor(self.view(v, view, rank, span)?),
+                    });
+                }
+                Ok(Val::Tuple(parts))
+            }
+            ("swap_axes", [a, b]) => {
+                let Some(n) = rank else {
+                    return self.reject(&m.method, &errors::TENSOR_RANK);
+                };
+                let (a, b) = (self.argument(a)?, self.argument(b)?);
+                let order = self.constant_name(quote!({
+                    let mut __order: [usize; #n] = ::core::array::from_fn(|__k| __k);
+                    __order.swap(#a, #b);
+                    __order
+                }));
+                let view = View {
+                    form: quote!(.permuted_axes(#order)),
+                    whole: true,
+                };
+                self.rearranged(m, v, view)
+            }
+            ("invert_axis", [axis]) => {
+                let axis = self.argument(axis)?;
+                let Some(n) = rank else {
+                    return self.reject(&m.method, &errors::TENSOR_RANK);
+                };
+                let Some(at) = axis_number(&axis).filter(|&at| at < n) else {
+                    return self.reject(m, &errors::TENSOR_RANK);
+                };
+                let ranges = (0..n).map(|k| match k == at {
+                    true => quote!(..;-1),
+                    false => quote!(..),
+                });
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*])),
+                    whole: true,
+                };
+                self.rearranged(m, v, view)
+            }
             ("fold", [_, f]) if !lanes::in_any_order(f) => {
                 self.reject(&m.method, &errors::TENSOR_FOLD)
             }
@@ -332,9 +408,34 @@ impl Lower<'_> {
                 | "reshape",
                 [shape],
             ) => {
+                let (shape, columns) = ordered(shape);
                 let rank = self.shape_rank(shape)?;
-                let given = self.given(shape, rank, Some(dim))?;
-                let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
+                let v = match columns {
+                    // In the other order: what is reversed on both sides.
+                    true => {
+                        let (syn::Expr::Tuple(t), Some(axes)) = (shape, rank) else {
+                            return self.reject(shape, &errors::TENSOR_RANK);
+                        };
+                        let reversed = t.elems.iter().rev();
+                        let turned = syn::parse_quote!((#(#reversed,)*));
+                        let given = self.given(&turned, rank, Some(dim))?;
+                        let back = |l: &mut Self, v: V, rank: Rank| {
+                            let view = View {
+                                form: quote!(.reversed_axes()),
+                                whole: true,
+                            };
+                            l.view(v, view, rank, span)
+                        };
+                        let first = back(self, v, self.g.rank(v))?;
+                        let of = Op::Reshape(first);
+                        let v = self.g.push(of, Ty::Tensor(Some(axes), given), span);
+                        back(self, v, rank)?
+                    }
+                    false => {
+                        let given = self.given(shape, rank, Some(dim))?;
+                        self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span)
+                    }
+                };
                 Ok(match name {
                     "into_shape_clone" | "reshape" => Val::Tensor(v),
                     _ => Val::Opt(Box::new(Val::Tensor(v))),
@@ -363,12 +464,24 @@ impl Lower<'_> {
                     .push(Op::Select(v, axis, indices), Ty::Tensor(rank, dim), span);
                 Ok(Val::Tensor(v))
             }
-            ("iter" | "into_iter" | "iter_mut", []) => Ok(Val::Zip(Zip {
+            ("iter_mut", []) => {
+                let place = self.borrowed(&m.receiver)?;
+                Ok(Val::Zip(Zip {
+                    parts: vec![Val::Place(place)],
+                    pattern: Nest::Part(0),
+                    by_ref: true,
+                }))
+            }
+            ("iter" | "into_iter", []) => Ok(Val::Zip(Zip {
                 parts: vec![Val::Tensor(v)],
                 pattern: Nest::Part(0),
                 by_ref: true,
             })),
             _ => match self.view_mut(m, v)? {
+                None => match self.parts_of(m, v)? {
+                    Some(s) => Ok(Val::Seq(std::rc::Rc::new(s))),
+                    None => Err(self.unknown(m)),
+                },
                 Some((view, rank)) => {
                     let v = self.view(v, view, rank, span)?;
                     Ok(if name.starts_with("into_dimensionality") {
@@ -377,9 +490,21 @@ impl Lower<'_> {
                         Val::Tensor(v)
                     })
                 }
-                None => Err(self.unknown(m)),
             },
         }
+    }
+
+    /// A variable becomes a rearrangement of itself.
+    fn rearranged(&mut self, m: &syn::ExprMethodCall, v: V, view: View) -> Result<Val> {
+        let place = self.borrowed(&m.receiver)?;
+        if place.view.is_some() {
+            // The view's own axes change, not those behind it.
+            return self.reject(&m.method, &errors::TENSOR_BORROW);
+        }
+        let rank = self.g.rank(v);
+        let new = self.view(v, view, rank, m.span())?;
+        self.store(&place, Val::Tensor(new), m)?;
+        Ok(Val::Unit)
     }
 
     pub fn unknown(&self, m: &syn::ExprMethodCall) -> Rejected {
@@ -387,5 +512,41 @@ impl Lower<'_> {
             Err(r) => r,
             Ok(()) => Rejected,
         }
+    }
+}
+
+/// A shape without its order, and whether the first index runs fastest.
+fn ordered(shape: &syn::Expr) -> (&syn::Expr, bool) {
+    let syn::Expr::Tuple(t) = shape else {
+        return (shape, false);
+    };
+    let Some(syn::Expr::Path(p)) = t.elems.iter().nth(1).filter(|_| t.elems.len() == 2) else {
+        return (shape, false);
+    };
+    let segments: Vec<String> = p
+        .path
+        .segments
+        .iter()
+        .map(|s| s.ident.to_string())
+        .collect();
+    match segments.as_slice() {
+        [.., order, name] if order == "Order" => {
+            (&t.elems[0], name == "ColumnMajor" || name == "F")
+        }
+        _ => (shape, false),
+    }
+}
+
+/// The number in `Axis(1)`.
+pub fn axis_number(axis: &proc_macro2::TokenStream) -> Option<usize> {
+    match syn::parse2(axis.clone()).ok()? {
+        syn::Expr::Call(c) if c.args.len() == 1 => match &c.args[0] {
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Int(n),
+                ..
+            }) => n.base10_parse().ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -6,17 +6,6 @@ use crate::tensor::lower::{Lower, SpanOf, Val, simple};
 use quote::{ToTokens, quote};
 
 impl Lower<'_> {
-    /// The view that the receiver of `assign` or `fill` is, where it is a part.
-    pub fn whole_or_part(&mut self, m: &syn::ExprMethodCall) -> Result<Option<(View, Rank)>> {
-        match &*m.receiver {
-            syn::Expr::MethodCall(inner) => {
-                let base = self.tensor(&inner.receiver)?;
-                self.view_mut(inner, base)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// A value broadcast to the shape of a tensor.
     pub fn broadcast_into(&mut self, to: V, value: Val, at: &dyn ToTokens) -> Result<V> {
         let Some(dim) = self.g.dim(to) else {
@@ -96,6 +85,18 @@ impl Lower<'_> {
                 };
                 let d = crate::tensor::signature::dimension(found);
                 (whole(quote!(.into_dimensionality::<#d>().unwrap())), found)
+            }
+            ("slice_axis" | "slice_axis_mut", [axis, range]) => {
+                let (axis, range) = (self.argument(axis)?, self.argument(range)?);
+                let (Some(at), Some(n)) = (super::axis_number(&axis), rank) else {
+                    return self.reject(m, &errors::TENSOR_RANK);
+                };
+                let ranges = (0..n).map(|k| match k == at {
+                    true => quote!(#range),
+                    false => quote!(..),
+                });
+                let form = quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*]));
+                (part(form), rank)
             }
             ("slice" | "slice_move" | "slice_mut", [s]) => {
                 let s = match s {

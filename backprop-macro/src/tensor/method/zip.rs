@@ -3,6 +3,7 @@
 use crate::errors::{self, Result};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Lower, Nest, Val, Zip};
+use crate::tensor::sequence::Sequence;
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 
@@ -12,15 +13,25 @@ impl Lower<'_> {
         let span = m.span();
         match (name, args.as_slice()) {
             ("and" | "and_broadcast" | "zip", [other]) => {
-                let (part, nest) = match self.expr(other)? {
-                    Val::Tensor(v) => (vec![Val::Tensor(v)], Nest::Part(0)),
+                let (part, nest) = match self.zip_part(other)? {
+                    val @ (Val::Tensor(_) | Val::Place(_)) => (vec![val], Nest::Part(0)),
                     Val::Zip(z) => (z.parts, z.pattern),
+                    Val::Seq(other) if name == "zip" => {
+                        let first = self.side_by_side(&z.pattern, &z, &m.receiver)?;
+                        let both = Sequence::Zip(Box::new(first), Box::new((*other).clone()));
+                        return Ok(Val::Seq(std::rc::Rc::new(both)));
+                    }
                     _ => return self.reject(other, &errors::TENSOR_EXPRESSION),
                 };
+                let (mut part, nest) = (part, nest);
+                if name == "zip" {
+                    self.as_long(&mut z.parts, &mut part, m)?;
+                }
                 let offset = z.parts.len();
                 for p in &part {
-                    if let (Val::Tensor(a), Val::Tensor(b)) = (&z.parts[0], p)
-                        && let (Some(da), Some(db)) = (self.g.dim(*a), self.g.dim(*b))
+                    let a = self.part_value(&z.parts[0], m)?;
+                    let b = self.part_value(p, m)?;
+                    if let (Some(da), Some(db)) = (self.g.dim(a), self.g.dim(b))
                         && da != db
                     {
                         let rank = self.g.dim_rank(da);
@@ -51,6 +62,12 @@ impl Lower<'_> {
                 Ok(Val::Zip(z))
             }
             ("by_ref" | "into_iter" | "iter", []) => Ok(Val::Zip(z)),
+            ("for_each" | "par_for_each", [f]) => {
+                let Val::Closure(c) = self.expr_function(f)? else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                self.each_of(&z, &c, m)
+            }
             ("map_collect" | "par_map_collect", [f]) => {
                 let Val::Closure(c) = self.expr(f)? else {
                     return self.reject(f, &errors::CLOSURE);
@@ -132,6 +149,19 @@ impl Lower<'_> {
                     _ => self.fold(v, None, init, f, m),
                 }
             }
+            ("enumerate" | "skip" | "take" | "step_by" | "rev", _) => {
+                let mut e = m.clone();
+                e.receiver = m.receiver.clone();
+                let s = self.sequence(&syn::Expr::MethodCall(e))?;
+                Ok(Val::Seq(std::rc::Rc::new(s)))
+            }
+            ("collect", []) => {
+                let v = self.single(&z, m)?;
+                match self.g.rank(v) {
+                    Some(1) => Ok(Val::Tensor(v)),
+                    _ => self.reject(&m.method, &errors::TENSOR_RANK),
+                }
+            }
             ("product", []) => {
                 let v = self.single(&z, m)?;
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
@@ -140,6 +170,36 @@ impl Lower<'_> {
             }
             _ => Err(self.unknown(m)),
         }
+    }
+
+    /// Iterators side by side end with the shorter one.
+    fn as_long(&mut self, a: &mut [Val], b: &mut [Val], at: &syn::ExprMethodCall) -> Result<()> {
+        let (first, second) = (self.part_value(&a[0], at)?, self.part_value(&b[0], at)?);
+        let (Some(da), Some(db)) = (self.g.dim(first), self.g.dim(second)) else {
+            return Ok(());
+        };
+        if da == db || self.g.rank(first) != Some(1) || self.g.rank(second) != Some(1) {
+            return Ok(());
+        }
+        let (na, nb) = (
+            crate::tensor::emit::dim_name(da),
+            crate::tensor::emit::dim_name(db),
+        );
+        let n = self.constant_name(quote!(::core::cmp::Ord::min(#na[0], #nb[0])));
+        let view = View {
+            form: quote!(.slice_move(::backprop::tensor::ndarray::s![..#n])),
+            whole: false,
+        };
+        for part in a.iter_mut().chain(b) {
+            *part = match &*part {
+                Val::Place(place) => Val::Place(place.part(view.clone(), Some(1))),
+                part => {
+                    let v = self.part_value(part, at)?;
+                    Val::Tensor(self.view(v, view.clone(), Some(1), at.span())?)
+                }
+            };
+        }
+        Ok(())
     }
 
     pub fn single(&mut self, z: &Zip, at: &dyn ToTokens) -> Result<V> {

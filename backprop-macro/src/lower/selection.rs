@@ -1,142 +1,18 @@
-//! `Ordering`: what comparisons give that have three outcomes, and selections by them.
+//! Selections: `min_by`, `max_by_key` and their kin, and the items that get through filters.
 //!
-//! In: two scalars, or two functions of them. Out: two conditions, whether the first is less and whether it is greater. What must hold: a
-//! comparison is a decision: it has no gradient, whatever it compares.
+//! In: an iterator, and a comparison. Out: the item selected, where there is one. What must hold: which it is is a decision and has no
+//! gradient; the item has one.
 
 use super::Lower;
 use super::effects;
 use super::iter::{At, Iter, Stage};
 use super::value::Val;
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Opaque, OpaqueForm};
+use crate::graph::Id;
 use quote::quote;
 use std::rc::Rc;
 
-/// The first is less than the second; it is greater. Neither: they are equal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    pub less: Id,
-    pub greater: Id,
-}
-
 impl Lower<'_> {
-    /// `a.total_cmp(&b)`, `a.partial_cmp(&b)`, `a.cmp(&b)`; `None` where it is another method.
-    pub(super) fn comparison(&mut self, name: &str, all: &[Id]) -> Option<Val> {
-        let &[a, b] = all else { return None };
-        if !matches!(name, "total_cmp" | "partial_cmp" | "cmp") {
-            return None;
-        }
-        let (ta, tb) = (self.g.ty(a), self.g.ty(b));
-        self.g.types.unify(ta, tb);
-        let ty = self.g.bool_ty();
-        if name == "total_cmp" {
-            let mut test = |test| {
-                let opaque = Opaque {
-                    key: format!("compare {test}"),
-                    form: OpaqueForm::Compare(test),
-                    discrete: true,
-                };
-                self.g.opaque(opaque, &[a, b], ty)
-            };
-            let (less, greater) = (test(quote!(is_lt)), test(quote!(is_gt)));
-            return Some(Val::Order(Order { less, greater }));
-        }
-        let less = self.g.opaque_binary(quote!(<), a, b, ty, true);
-        let greater = self.g.opaque_binary(quote!(>), a, b, ty, true);
-        let order = Val::Order(Order { less, greater });
-        if name == "cmp" {
-            return Some(order);
-        }
-        let some = if self.g.is_float(a) || self.g.is_float(b) {
-            let (p, q) = (
-                self.g.opaque_method("is_nan", &[a], ty),
-                self.g.opaque_method("is_nan", &[b], ty),
-            );
-            let either = self.g.opaque_binary(quote!(||), p, q, ty, true);
-            self.g.not(either)
-        } else {
-            self.g.bool_const(true)
-        };
-        Some(Val::Opt(some, Box::new(order)))
-    }
-
-    /// A method of an `Ordering`.
-    pub(super) fn order_method(
-        &mut self,
-        x: &syn::ExprMethodCall,
-        order: Order,
-        name: &str,
-        args: &[&syn::Expr],
-    ) -> Result<Val> {
-        let Order { less, greater } = order;
-        let condition = match (name, args) {
-            ("is_lt", []) => less,
-            ("is_gt", []) => greater,
-            ("is_ge", []) => self.g.not(less),
-            ("is_le", []) => self.g.not(greater),
-            ("is_ne", []) => self.differs(order),
-            ("is_eq", []) => {
-                let differs = self.differs(order);
-                self.g.not(differs)
-            }
-            ("reverse", []) => {
-                let (less, greater) = (greater, less);
-                return Ok(Val::Order(Order { less, greater }));
-            }
-            ("then", [_]) | ("then_with", [_]) => {
-                let next = self.operand(args[0])?;
-                let differs = self.differs(order);
-                return self.branch(
-                    differs,
-                    |_| Ok(Val::Order(order)),
-                    |l| match name {
-                        "then" => Ok(next),
-                        _ => l.apply(&next, Vec::new(), x),
-                    },
-                );
-            }
-            _ => return self.reject(&x.method, &errors::UNKNOWN_METHOD),
-        };
-        Ok(Val::Num(condition))
-    }
-
-    fn differs(&mut self, order: Order) -> Id {
-        let ty = self.g.bool_ty();
-        self.g
-            .opaque_binary(quote!(||), order.less, order.greater, ty, true)
-    }
-
-    /// Whether an order is the one that a path names: `Ordering::Less`.
-    pub(super) fn is_ordered(&mut self, order: Order, path: &syn::Path) -> Option<Id> {
-        let name = path.segments.last()?.ident.to_string();
-        match name.as_str() {
-            "Less" => Some(order.less),
-            "Greater" => Some(order.greater),
-            "Equal" => {
-                let differs = self.differs(order);
-                Some(self.g.not(differs))
-            }
-            _ => None,
-        }
-    }
-
-    /// `Ordering::Less` as a value.
-    pub(super) fn order_constant(&mut self, path: &syn::Path) -> Option<Val> {
-        let mut names = path.segments.iter().rev().map(|s| s.ident.to_string());
-        let (last, of) = (names.next()?, names.next()?);
-        if of != "Ordering" {
-            return None;
-        }
-        let (yes, no) = (self.g.bool_const(true), self.g.bool_const(false));
-        let (less, greater) = match last.as_str() {
-            "Less" => (yes, no),
-            "Greater" => (no, yes),
-            "Equal" => (no, no),
-            _ => return None,
-        };
-        Some(Val::Order(Order { less, greater }))
-    }
-
     /// `min_by`, `max_by_key` and their kin: which item is selected is a decision, the item itself is not.
     pub(super) fn selection(
         &mut self,
@@ -163,14 +39,15 @@ impl Lower<'_> {
                 None => l.order_of(best.clone(), item.clone(), x)?,
             };
             let order = match order {
-                Val::Order(order) => order,
+                Val::Order(less, equal) => (less, equal),
                 Val::Poison => return Err(Rejected),
                 _ => return l.reject(&x.method, &errors::UNKNOWN_METHOD),
             };
-            Ok(if largest {
-                l.g.not(order.greater)
-            } else {
-                order.greater
+            let ty = l.g.bool_ty();
+            let not_greater = l.g.opaque_binary(quote!(||), order.0, order.1, ty, true);
+            Ok(match largest {
+                true => not_greater,
+                false => l.g.not(not_greater),
             })
         };
         if let Some(f) = &f
@@ -183,7 +60,7 @@ impl Lower<'_> {
         if let Some((len, at, pure)) = self.positioned(iter)?
             && !self.is_endless(len)
         {
-            let some = self.compared(quote!(>), len, zero);
+            let some = self.related(quote!(>), len, zero);
             let rest = self.saturating_sub(len, one);
             let mut placed = false;
             let selected = self.branch(
@@ -261,7 +138,7 @@ impl Lower<'_> {
         if self.g.is_float(a) || self.g.is_float(b) {
             return self.reject(&x.method, &errors::UNKNOWN_METHOD);
         }
-        match self.comparison("cmp", &[a, b]) {
+        match self.compared("cmp", &[a, b]) {
             Some(order) => Ok(order),
             None => Err(Rejected),
         }

@@ -5,6 +5,9 @@
 //! table of rules are linear in `dy`, so each is the tangent's factor as well as the adjoint's. What must hold: nothing of
 //! `reverse`, `keep` or `gather` is used, so that `check` can compare the two.
 
+mod calls;
+mod parameters;
+
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
 use crate::graph::*;
@@ -12,8 +15,8 @@ use crate::lower::{Output, Primal, Source};
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use crate::shape::Shape;
-use crate::signature::{Signature, local};
-use proc_macro2::{Span, TokenStream};
+use crate::signature::{Param, Signature, local};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote;
 use std::collections::HashMap;
 use syn::ext::IdentExt;
@@ -31,12 +34,8 @@ struct Forward<'a> {
     reads: Vec<TokenStream>,
 }
 
-/// The tangent program: its result is `(value, tangent)`. `None` where the function calls others, of which only the
-/// backward pass is known.
-pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<Gradient> {
-    if !primal.graph.calls.is_empty() {
-        return None;
-    }
+/// The tangent program: its result is `(value, tangent)`.
+pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Gradient {
     let mut f = Forward {
         g: primal.graph.clone(),
         activity,
@@ -50,22 +49,52 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Option<
     f.parameters(primal, sig);
     f.stmts(stmts);
     let tangent = f.output(&primal.result);
+    let mut writes = primal.writes.clone();
+    for (place, value) in &primal.writes {
+        if let Some(place) = tangent_place(place, sig) {
+            writes.push((place, f.tangent_or_zero(*value)));
+        }
+    }
     f.g.close();
-    Some(Gradient {
+    Gradient {
         graph: f.g,
         body: primal.body,
         back: None,
         result: Output::Tuple(vec![primal.result.clone(), tangent]),
         reads: f.reads,
         scalars: Vec::new(),
-        writes: Vec::new(),
+        writes,
         pairs: Vec::new(),
         trace: Vec::new(),
         order: crate::order::Order::default(),
         notes: Default::default(),
         assigned: Default::default(),
         sums: Default::default(),
-    })
+    }
+}
+
+/// The place in the tangent of an active parameter that belongs to one in the parameter: `(*t_x)` to `(*x)`.
+fn tangent_place(place: &TokenStream, sig: &Signature) -> Option<TokenStream> {
+    fn renamed(tokens: TokenStream, sig: &Signature, found: &mut bool) -> TokenStream {
+        let one = |tree| match tree {
+            TokenTree::Group(g) => {
+                let inner = renamed(g.stream(), sig, found);
+                TokenTree::Group(Group::new(g.delimiter(), inner))
+            }
+            TokenTree::Ident(i) if !*found => match sig.active().find(|(_, p)| p.ident == i) {
+                Some((k, _)) => {
+                    *found = true;
+                    TokenTree::Ident(tangent_name(sig, k))
+                }
+                None => TokenTree::Ident(i),
+            },
+            tree => tree,
+        };
+        tokens.into_iter().map(one).collect()
+    }
+    let mut found = false;
+    let place = renamed(place.clone(), sig, &mut found);
+    found.then_some(place)
 }
 
 /// The name of the buffer for the tangent of a parameter's gradient.
@@ -135,7 +164,7 @@ pub fn second(primal: &Primal, gradient: &Gradient, sig: &Signature) -> Gradient
 fn after(tokens: &TokenStream, name: &proc_macro2::Ident) -> Option<TokenStream> {
     let mut rest = tokens.clone().into_iter();
     match rest.next() {
-        Some(proc_macro2::TokenTree::Ident(i)) if i == *name => Some(rest.collect()),
+        Some(TokenTree::Ident(i)) if i == *name => Some(rest.collect()),
         _ => None,
     }
 }
@@ -148,10 +177,14 @@ pub fn companion(
     at: &proc_macro2::Ident,
     errors: &Errors,
 ) -> Option<Gradient> {
-    if !supported(primal, sig, at, errors) {
+    // What such a parameter holds when the function ends has a tangent that nobody could get.
+    let lost = |p: &&Param| p.in_out && p.shape.has_floats() && !p.active;
+    if let Some(p) = sig.params.iter().find(lost) {
+        let what = format!("`wrt` leaves out `{}`, which it changes", p.ident.unraw());
+        errors.reject_named(at, &errors::JVP, &what);
         return None;
     }
-    forward(primal, activity, sig)
+    calls::have_tangents(primal, activity, errors).then(|| forward(primal, activity, sig))
 }
 
 /// Whether `hvp` can be generated; otherwise after an error.
@@ -162,101 +195,21 @@ pub fn can_be_second(
     errors: &Errors,
 ) -> bool {
     if !sig.has_scalar_result() {
-        errors.reject_named(at, &errors::JVP, "its result is not a scalar");
+        errors.reject(at, &errors::HVP_RESULT);
         return false;
     }
-    supported(primal, sig, at, errors)
-}
-
-fn supported(primal: &Primal, sig: &Signature, at: &proc_macro2::Ident, errors: &Errors) -> bool {
     let what = if sig.params.iter().any(|p| p.in_out) {
         "it has `&mut` parameters"
-    } else if sig.output.has_structs() {
-        "its result is a struct"
     } else if !primal.graph.calls.is_empty() {
-        "it calls annotated functions, of which only the backward pass is known"
+        "it calls annotated functions, whose backward passes have no tangents"
     } else {
         return true;
     };
-    errors.reject_named(at, &errors::JVP, what);
+    errors.reject_named(at, &errors::HVP, what);
     false
 }
 
 impl Forward<'_> {
-    fn parameters(&mut self, primal: &Primal, sig: &Signature) {
-        for (k, source) in primal.params.iter().enumerate() {
-            let name = tangent_name(sig, k);
-            let by_ref = sig.params[k].shape.is_array();
-            let read = sig.params[k].active.then(|| quote!(#name));
-            self.parameter(source, &sig.params[k].shape, read, by_ref);
-        }
-    }
-
-    /// Tangents of what a parameter is made of; a constant one has zeros.
-    fn parameter(
-        &mut self,
-        source: &Source,
-        shape: &Shape,
-        read: Option<TokenStream>,
-        by_ref: bool,
-    ) {
-        match (source, read) {
-            (Source::Scalar(id), Some(read)) => {
-                let k = self.reads.len() as u32;
-                self.reads.push(read);
-                let ty = self.g.ty(*id);
-                let t = self.g.bound(Node::Param(k), ty, None);
-                let name = self.g.data(*id).name.as_ref().map(|s| format!("t_{s}"));
-                self.g.nodes[t.0 as usize].name = name.map(|s| s.as_str().into());
-                self.tangents.insert(*id, t);
-            }
-            (Source::Array(a), Some(read)) if !self.g.array(*a).mutated => {
-                let data = self.g.array(*a).clone();
-                let name = format!("t_{}", data.name);
-                let shadow =
-                    self.g
-                        .new_array(&name, data.shape, Init::Given(read), Span::call_site());
-                let s = self.g.array_mut(shadow);
-                (s.shadow, s.frozen) = (by_ref, true);
-                self.shadows.insert(*a, shadow);
-            }
-            (Source::Array(a), Some(read)) => {
-                // The function changes its copy; the caller's tangent stays.
-                let data = self.g.array(*a).clone();
-                let name = format!("t_{}", data.name);
-                // Behind the reference is a slice.
-                let shape = match data.shape.clone() {
-                    Shape::Vec(s) if by_ref => Shape::Slice(s),
-                    shape => shape,
-                };
-                let given = self
-                    .g
-                    .new_array(&name, shape, Init::Given(read), Span::call_site());
-                let s = self.g.array_mut(given);
-                (s.shadow, s.frozen) = (by_ref, true);
-                let from = whole(given);
-                let shape = data.shape.without_names();
-                let own = self
-                    .g
-                    .declare(&name, shape, Init::Copy(from), Span::call_site());
-                self.g.array_mut(own).shadow = true;
-                self.shadows.insert(*a, own);
-            }
-            (Source::Array(a), None) => {
-                if self.g.array(*a).shape.has_floats() {
-                    self.zero_shadow(*a);
-                }
-            }
-            (Source::Tuple(all), read) => {
-                for (part, (member, shape)) in all.iter().zip(shape.parts().unwrap_or_default()) {
-                    let read = read.as_ref().map(|r| quote!(#r.#member));
-                    self.parameter(part, &shape, read, by_ref);
-                }
-            }
-            (Source::Scalar(_) | Source::Constant, _) => {}
-        }
-    }
-
     /// A shadow of zeros, declared here.
     fn zero_shadow(&mut self, array: ArrayId) -> ArrayId {
         let data = self.g.array(array).clone();
@@ -331,6 +284,7 @@ impl Forward<'_> {
                 self.g.push(stmt);
                 self.declare(array);
             }
+            Stmt::Call(c) => self.call(*c),
             Stmt::Store { place, value, add } => {
                 let (place, value, add) = (place.clone(), *value, *add);
                 self.g.push(stmt);
@@ -489,7 +443,15 @@ impl Forward<'_> {
         }
         let part = data.shape.element().unwrap_or(&Shape::Unknown);
         let init = match data.init.clone() {
-            Init::Given(_) | Init::Returned(_) => return,
+            Init::Given(_) => return,
+            Init::Returned(_) => {
+                // The call has made it.
+                if let Some(&shadow) = self.shadows.get(&array) {
+                    self.g.array_mut(shadow).len = data.len;
+                    self.g.push(Stmt::Declare(shadow));
+                }
+                return;
+            }
             Init::Zeros => Init::Zeros,
             Init::Empty => Init::Empty,
             Init::List(all) => Init::List(all.iter().map(|e| self.element(e, part)).collect()),

@@ -1,0 +1,539 @@
+//! What a loop runs over: items by their positions.
+//!
+//! In: constants, subviews of tensors, elements, windows, lists, several of these side by side, mapped or not. Out: a [`Sequence`], whose
+//! length is known when its loop starts, and whose item at a position is an expression of the graph; and the iterators' methods that
+//! make one number or vector of it. What must hold: an item is the same however often it is asked for.
+
+use crate::errors::{self, Rejected, Result};
+use crate::tensor::emit::{dim_name, tensor_name};
+use crate::tensor::graph::*;
+use crate::tensor::lower::{Closure, Lower, Nest, SpanOf, Val, Zip};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::rc::Rc;
+
+#[derive(Clone)]
+pub enum Sequence {
+    /// A constant iterator that can be cloned.
+    Const(syn::Expr),
+    /// Subviews of a tensor along an axis; of a place, where they are borrowed mutably.
+    Axis(Box<Val>, TokenStream),
+    /// The elements of a tensor, in logical order.
+    Elements(Box<Val>),
+    /// Elements with their indices.
+    Indexed(V),
+    /// Parts of so many elements along each axis, so far from one another; how many there are along each axis.
+    Blocks {
+        of: V,
+        sizes: Vec<syn::Expr>,
+        steps: Vec<syn::Expr>,
+        counts: Vec<syn::Expr>,
+    },
+    /// Parts of so many subviews along an axis; the last may be shorter.
+    Chunks(V, usize, syn::Expr),
+    /// The tensors of a list.
+    List(V),
+    Zip(Box<Sequence>, Box<Sequence>),
+    Enumerate(Box<Sequence>),
+    /// From the last to the first, of so many.
+    Rev(Box<Sequence>, syn::Expr),
+    /// Without the first ones.
+    Skip(Box<Sequence>, syn::Expr),
+    /// The first ones.
+    Take(Box<Sequence>, syn::Expr),
+    StepBy(Box<Sequence>, syn::Expr),
+    Map(Box<Sequence>, Rc<Closure>),
+}
+
+impl Lower<'_> {
+    /// What an expression behind `for … in` runs over.
+    pub fn sequence(&mut self, e: &syn::Expr) -> Result<Sequence> {
+        match e {
+            syn::Expr::Paren(p) => return self.sequence(&p.expr),
+            syn::Expr::Group(p) => return self.sequence(&p.expr),
+            syn::Expr::Reference(r) if r.mutability.is_none() => return self.sequence(&r.expr),
+            syn::Expr::MethodCall(m) => {
+                if let Some(adapted) = self.adapted(m)? {
+                    return Ok(adapted);
+                }
+            }
+            _ => {}
+        }
+        if let Some(place) = self.borrow(e)? {
+            return self.runs_over(Val::Place(place), e);
+        }
+        let val = self.expr(e)?;
+        self.runs_over(val, e)
+    }
+
+    /// An adapter of what its receiver runs over.
+    fn adapted(&mut self, m: &syn::ExprMethodCall) -> Result<Option<Sequence>> {
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let name = m.method.to_string();
+        match (name.as_str(), args.as_slice()) {
+            ("zip" | "enumerate" | "rev" | "skip" | "take" | "step_by", _) => {
+                let inner = self.sequence(&m.receiver)?;
+                self.adapt(inner, &name, &args, m).map(Some)
+            }
+            ("into_iter" | "iter" | "copied" | "cloned", [])
+                if matches!(&*m.receiver, syn::Expr::MethodCall(_)) =>
+            {
+                let inner = self.sequence(&m.receiver)?;
+                Ok(Some(inner).filter(|s| !matches!(s, Sequence::Const(_))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// `zip`, `enumerate` and their like.
+    fn adapt(
+        &mut self,
+        inner: Sequence,
+        name: &str,
+        args: &[&syn::Expr],
+        at: &syn::ExprMethodCall,
+    ) -> Result<Sequence> {
+        let inner = Box::new(inner);
+        Ok(match (name, args) {
+            ("zip", [other]) => Sequence::Zip(inner, Box::new(self.sequence(other)?)),
+            ("enumerate", []) => Sequence::Enumerate(inner),
+            ("rev", []) => {
+                let n = self.length(&inner);
+                Sequence::Rev(inner, self.constant_name(n.to_token_stream()))
+            }
+            ("skip" | "take" | "step_by", [n]) => {
+                let n = self.constant(n)?;
+                let n = self.constant_name(quote!({ let __n: ::core::primitive::usize = #n; __n }));
+                match name {
+                    "skip" => Sequence::Skip(inner, n),
+                    "take" => Sequence::Take(inner, n),
+                    _ => Sequence::StepBy(inner, n),
+                }
+            }
+            _ => return self.reject(&at.method, &errors::TENSOR_LOOP),
+        })
+    }
+
+    /// What a value runs over.
+    fn runs_over(&mut self, val: Val, e: &syn::Expr) -> Result<Sequence> {
+        match val {
+            Val::Seq(s) => Ok((*s).clone()),
+            Val::List(v) => Ok(Sequence::List(v)),
+            Val::Tensor(v) if self.g.rank(v).is_some_and(|r| r > 0) => {
+                Ok(Sequence::Elements(Box::new(val)))
+            }
+            Val::Place(_) => {
+                let v = self.part_value(&val, e)?;
+                match self.g.rank(v) {
+                    Some(r) if r > 0 => Ok(Sequence::Elements(Box::new(val))),
+                    _ => self.reject(e, &errors::TENSOR_LOOP),
+                }
+            }
+            Val::Zip(z) => self.side_by_side(&z.pattern, &z, e),
+            Val::Const(c) => {
+                // It is run more than once: a closure could have a state.
+                let mut closures = Closures(false);
+                syn::visit::Visit::visit_expr(&mut closures, e);
+                if closures.0 {
+                    return self.reject(e, &errors::TENSOR_LOOP);
+                }
+                let name = self.constant_name(quote!(::core::iter::IntoIterator::into_iter(#c)));
+                Ok(Sequence::Const(name))
+            }
+            _ => self.reject(e, &errors::TENSOR_LOOP),
+        }
+    }
+
+    pub fn side_by_side(&mut self, nest: &Nest, z: &Zip, e: &syn::Expr) -> Result<Sequence> {
+        match nest {
+            Nest::Part(k) => self.runs_over(z.parts[*k].clone(), e),
+            Nest::Tuple(all) => match all.as_slice() {
+                [a, b] => {
+                    let a = self.side_by_side(a, z, e)?;
+                    let b = self.side_by_side(b, z, e)?;
+                    Ok(Sequence::Zip(Box::new(a), Box::new(b)))
+                }
+                _ => self.reject(e, &errors::TENSOR_LOOP),
+            },
+        }
+    }
+
+    /// The method of a tensor that gives its parts one after another.
+    pub fn parts_of(&mut self, m: &syn::ExprMethodCall, v: V) -> Result<Option<Sequence>> {
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let name = m.method.to_string();
+        let rank = self.g.rank(v);
+        let changed = name.ends_with("_mut");
+        let of = match changed {
+            true => Val::Place(self.borrowed(&m.receiver)?),
+            false => Val::Tensor(v),
+        };
+        let axis = |n: usize| quote!(::backprop::tensor::ndarray::Axis(#n));
+        Ok(Some(
+            match (name.trim_end_matches("_mut"), args.as_slice(), rank) {
+                ("axis_iter", [axis], _) => Sequence::Axis(Box::new(of), self.argument(axis)?),
+                ("outer_iter", [], _) | ("rows" | "genrows", [], Some(2)) => {
+                    Sequence::Axis(Box::new(of), axis(0))
+                }
+                ("columns" | "gencolumns", [], Some(2)) => Sequence::Axis(Box::new(of), axis(1)),
+                // The lanes along one of two axes lie along the other.
+                ("lanes", [along], Some(2)) => {
+                    let along = self.argument(along)?;
+                    let other = quote!(::backprop::tensor::ndarray::Axis(1 - (#along).index()));
+                    let other = self.constant_name(other).to_token_stream();
+                    Sequence::Axis(Box::new(of), other)
+                }
+                ("axis_chunks_iter", [axis, size], Some(n)) if !changed => {
+                    let (axis, size) = (self.argument(axis)?, self.constant(size)?);
+                    let Some(at) = crate::tensor::method::axis_number(&axis).filter(|&at| at < n)
+                    else {
+                        return self.reject(m, &errors::TENSOR_RANK);
+                    };
+                    let size = self
+                        .constant_name(quote!({ let __n: ::core::primitive::usize = #size; __n }));
+                    Sequence::Chunks(v, at, size)
+                }
+                ("indexed_iter", [], Some(1..)) if !changed => Sequence::Indexed(v),
+                ("windows" | "exact_chunks", [size], Some(rank)) if !changed => {
+                    let sizes: Vec<syn::Expr> = match size {
+                        syn::Expr::Tuple(t) => t.elems.iter().cloned().collect(),
+                        syn::Expr::Array(a) => a.elems.iter().cloned().collect(),
+                        other => vec![(*other).clone()],
+                    };
+                    if sizes.len() != rank {
+                        return self.reject(size, &errors::TENSOR_RANK);
+                    }
+                    let n = self.g.dim(v).map(dim_name);
+                    let (mut all, mut counts, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+                    for (k, size) in sizes.iter().enumerate() {
+                        let size = self.constant(size)?;
+                        let size = self.constant_name(
+                            quote!({ let __n: ::core::primitive::usize = #size; __n }),
+                        );
+                        let (count, step) = match name.as_str() {
+                            "windows" => (
+                                quote!((#n[#k] + 1).saturating_sub(#size)),
+                                syn::parse_quote!(1),
+                            ),
+                            _ => (quote!(#n[#k] / #size), size.clone()),
+                        };
+                        counts.push(self.constant_name(count));
+                        steps.push(step);
+                        all.push(size);
+                    }
+                    Sequence::Blocks {
+                        of: v,
+                        sizes: all,
+                        steps,
+                        counts,
+                    }
+                }
+                _ => return Ok(None),
+            },
+        ))
+    }
+
+    pub fn length(&mut self, s: &Sequence) -> syn::Expr {
+        let shape = |l: &mut Self, of: &Val| {
+            let v = match of {
+                Val::Place(p) => match l.read(p) {
+                    Ok(Val::Tensor(v)) => v,
+                    _ => V(0),
+                },
+                Val::Tensor(v) => *v,
+                _ => V(0),
+            };
+            l.g.dim(v).map(dim_name)
+        };
+        match s {
+            Sequence::Const(it) => {
+                syn::parse_quote!(::core::iter::Iterator::count(::core::clone::Clone::clone(&#it)))
+            }
+            Sequence::Axis(of, axis) => {
+                let n = shape(self, of);
+                syn::parse_quote!(#n[(#axis).index()])
+            }
+            Sequence::Elements(of) => {
+                let n = shape(self, of);
+                syn::parse_quote!(#n.size())
+            }
+            Sequence::Indexed(v) => {
+                let n = self.g.dim(*v).map(dim_name);
+                syn::parse_quote!(#n.size())
+            }
+            Sequence::Chunks(v, axis, size) => {
+                let n = self.g.dim(*v).map(dim_name);
+                syn::parse_quote!(::core::primitive::usize::div_ceil(#n[#axis], #size))
+            }
+            Sequence::Blocks { counts, .. } => syn::parse_quote!((1 #(* #counts)*)),
+            Sequence::List(v) => {
+                let t = tensor_name(*v);
+                syn::parse_quote!(#t.len())
+            }
+            Sequence::Zip(a, b) => {
+                let (a, b) = (self.length(a), self.length(b));
+                syn::parse_quote!(::core::cmp::Ord::min(#a, #b))
+            }
+            Sequence::Enumerate(a) | Sequence::Map(a, _) => self.length(a),
+            Sequence::Rev(_, n) => n.clone(),
+            Sequence::Skip(a, n) => {
+                let a = self.length(a);
+                syn::parse_quote!(::core::primitive::usize::saturating_sub(#a, #n))
+            }
+            Sequence::Take(a, n) => {
+                let a = self.length(a);
+                syn::parse_quote!(::core::cmp::Ord::min(#a, #n))
+            }
+            Sequence::StepBy(a, n) => {
+                let a = self.length(a);
+                syn::parse_quote!(::core::primitive::usize::div_ceil(#a, #n))
+            }
+        }
+    }
+
+    /// The item at a position.
+    pub fn item(&mut self, s: &Sequence, k: TokenStream, at: &dyn ToTokens) -> Result<Val> {
+        let span = at.span_of();
+        Ok(match s {
+            Sequence::Const(it) => Val::Const(self.constant_name(quote! {
+                ::core::iter::Iterator::nth(&mut ::core::clone::Clone::clone(&#it), #k).unwrap()
+            })),
+            Sequence::Axis(of, axis) => {
+                let view = View {
+                    form: quote!(.index_axis_move(#axis, #k)),
+                    whole: false,
+                };
+                let v = self.part_value(of, at)?;
+                let rank = self.g.rank(v).map(|r| r.saturating_sub(1));
+                match &**of {
+                    Val::Place(place) => Val::Place(place.part(view, rank)),
+                    _ => Val::Tensor(self.view(v, view, rank, span)?),
+                }
+            }
+            Sequence::Elements(of) => self.nth(of, &k, at)?,
+            Sequence::Indexed(v) => {
+                let (Some(rank), Some(d)) = (self.g.rank(*v), self.g.dim(*v)) else {
+                    return Err(Rejected);
+                };
+                let element = self.nth(&Val::Tensor(*v), &k, at)?;
+                let index = match rank {
+                    1 => Val::Const(syn::parse_quote!(#k)),
+                    _ => {
+                        let all = self.position(d, rank, &k);
+                        Val::Const(syn::parse_quote!((#(#all),*)))
+                    }
+                };
+                Val::Tuple(vec![index, element])
+            }
+            Sequence::Blocks {
+                of,
+                sizes,
+                steps,
+                counts,
+            } => {
+                let mut ranges = Vec::new();
+                for axis in 0..sizes.len() {
+                    let after = counts[axis + 1..].iter().map(|c| quote!(/ #c));
+                    let (count, step, size) = (&counts[axis], &steps[axis], &sizes[axis]);
+                    let from = self.constant_name(quote!((#k #(#after)* % #count) * #step));
+                    ranges.push(quote!(#from..#from + #size));
+                }
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*])),
+                    whole: false,
+                };
+                Val::Tensor(self.view(*of, view, Some(sizes.len()), span)?)
+            }
+            Sequence::Chunks(v, axis, size) => {
+                let n = self.g.dim(*v).map(dim_name);
+                let from = self.constant_name(quote!(#k * #size));
+                let to =
+                    self.constant_name(quote!(::core::cmp::Ord::min(#from + #size, #n[#axis])));
+                let rank = self.g.rank(*v);
+                let ranges = (0..rank.unwrap_or(1)).map(|a| match a == *axis {
+                    true => quote!(#from..#to),
+                    false => quote!(..),
+                });
+                let view = View {
+                    form: quote!(.slice_move(::backprop::tensor::ndarray::s![#(#ranges),*])),
+                    whole: false,
+                };
+                Val::Tensor(self.view(*v, view, rank, span)?)
+            }
+            Sequence::List(v) => Val::Tensor(self.list_item(*v, k, span)),
+            Sequence::Zip(a, b) => {
+                let a = self.item(a, k.clone(), at)?;
+                Val::Tuple(vec![a, self.item(b, k, at)?])
+            }
+            Sequence::Enumerate(a) => {
+                let item = self.item(a, k.clone(), at)?;
+                Val::Tuple(vec![Val::Const(syn::parse_quote!(#k)), item])
+            }
+            Sequence::Rev(a, n) => {
+                let k = self.constant_name(quote!(#n - 1 - #k)).to_token_stream();
+                self.item(a, k, at)?
+            }
+            Sequence::Skip(a, n) => {
+                let k = self.constant_name(quote!(#k + #n)).to_token_stream();
+                self.item(a, k, at)?
+            }
+            Sequence::Take(a, _) => self.item(a, k, at)?,
+            Sequence::StepBy(a, n) => {
+                let k = self.constant_name(quote!(#k * #n)).to_token_stream();
+                self.item(a, k, at)?
+            }
+            Sequence::Map(a, f) => {
+                let item = self.item(a, k, at)?;
+                self.inlined(f, vec![item], at)?
+            }
+        })
+    }
+
+    /// One tensor of a list.
+    pub fn list_item(&mut self, list: V, k: TokenStream, span: Span) -> V {
+        let rank = self.g.rank(list);
+        let dim = Dim(self.g.dims.len() as u32);
+        let v = self.g.push(Op::Item(list, k), Ty::Tensor(rank, dim), span);
+        self.g.new_dim(DimOp::Of(v), rank);
+        v
+    }
+
+    // ---- what iterators' methods make of it ----
+
+    /// A method of an iterator that a loop computes.
+    pub fn sequence_method(
+        &mut self,
+        m: &syn::ExprMethodCall,
+        name: &str,
+        s: Rc<Sequence>,
+    ) -> Result<Val> {
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        let t = self.sig.elem.clone();
+        match (name, args.as_slice()) {
+            ("into_iter" | "iter" | "copied" | "cloned" | "by_ref", []) => Ok(Val::Seq(s)),
+            ("zip" | "enumerate" | "rev" | "skip" | "take" | "step_by", _) => {
+                let adapted = self.adapt((*s).clone(), name, &args, m)?;
+                Ok(Val::Seq(Rc::new(adapted)))
+            }
+            ("map", [f]) => {
+                let Val::Closure(f) = self.expr_function(f)? else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                let inner = Box::new((*s).clone());
+                Ok(Val::Seq(Rc::new(Sequence::Map(inner, f))))
+            }
+            ("sum" | "product", []) => {
+                let (start, op) = match name {
+                    "sum" => (t.zero(), quote!(+)),
+                    _ => (self.one(), quote!(*)),
+                };
+                let start = Val::Const(syn::parse_quote!(#start));
+                self.folded(&s, start, m, &|l, total, item, _| {
+                    l.scalar_value(item.clone(), m)?;
+                    l.binary(op.clone(), total, item, m)
+                })
+            }
+            ("fold", [start, f]) => {
+                let start = self.expr(start)?;
+                let Val::Closure(f) = self.expr_function(f)? else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                self.folded(&s, start, m, &|l, total, item, _| {
+                    l.inlined(&f, vec![total, item], m)
+                })
+            }
+            ("for_each", [f]) => {
+                let Val::Closure(f) = self.expr_function(f)? else {
+                    return self.reject(f, &errors::CLOSURE);
+                };
+                let count = self.length(&s);
+                let count = self.g.new_const(count.to_token_stream());
+                self.repeated(count, m, &|l, k| {
+                    let item = l.item(&s, k, m)?;
+                    l.inlined(&f, vec![item], m).map(|_| ())
+                })?;
+                Ok(Val::Unit)
+            }
+            ("collect", []) => self.collected(&s, m),
+            _ => Err(self.unknown(m)),
+        }
+    }
+
+    fn one(&self) -> TokenStream {
+        match self.sig.float() {
+            Some(t) => quote!(#t::one()),
+            None => quote!(1.0),
+        }
+    }
+
+    /// One value after another into one.
+    fn folded(
+        &mut self,
+        s: &Sequence,
+        start: Val,
+        at: &dyn ToTokens,
+        step: &dyn Fn(&mut Self, Val, Val, TokenStream) -> Result<Val>,
+    ) -> Result<Val> {
+        let count = self.length(s);
+        let count = self.g.new_const(count.to_token_stream());
+        let name = Ident::new("__folded", Span::mixed_site());
+        self.scoped(|l| {
+            l.declare(&name, start);
+            l.repeated(count, at, &|l, k| {
+                let item = l.item(s, k.clone(), at)?;
+                let Some(total) = l.find(&name)? else {
+                    return Err(Rejected);
+                };
+                let next = step(l, total, item, k)?;
+                l.assign(&name, next)
+            })?;
+            l.find(&name)?.ok_or(Rejected)
+        })
+    }
+
+    /// The floats of a sequence as a vector.
+    pub fn collected(&mut self, s: &Sequence, at: &dyn ToTokens) -> Result<Val> {
+        let n = self.length(s);
+        let n = self.constant_name(n.to_token_stream());
+        let dim = self.g.new_dim(DimOp::Given(quote!(#n), None), Some(1));
+        let zero = self.sig.elem.zero();
+        let start = self.map(
+            syn::parse_quote!(#zero),
+            Vec::new(),
+            Some(dim),
+            at.span_of(),
+        );
+        self.folded(s, Val::Tensor(start), at, &|l, all, item, k| {
+            let Val::Tensor(all) = all else {
+                return Err(Rejected);
+            };
+            let item = l.scalar_value(item, at)?;
+            let ty = l.g.value(all).ty;
+            let put = l.g.push(Op::Put(all, item, quote!([#k])), ty, at.span_of());
+            Ok(Val::Tensor(put))
+        })
+    }
+
+    /// A closure of this function's, applied.
+    pub fn inlined(&mut self, f: &Closure, args: Vec<Val>, at: &dyn ToTokens) -> Result<Val> {
+        if args.len() != f.inputs.len() {
+            return self.reject(at, &errors::CLOSURE);
+        }
+        self.scoped(|l| {
+            for (ident, val) in &f.captured {
+                l.declare(ident, val.clone());
+            }
+            for (p, a) in f.inputs.iter().zip(args) {
+                l.bind(p, a, None)?;
+            }
+            l.expr(&f.body)
+        })
+    }
+}
+
+struct Closures(bool);
+impl<'ast> syn::visit::Visit<'ast> for Closures {
+    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {
+        self.0 = true;
+    }
+}
