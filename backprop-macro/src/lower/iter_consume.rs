@@ -148,7 +148,7 @@ impl Lower<'_> {
                 match self.positioned(&iter)? {
                     Some((len, at, true)) => {
                         let some = self.related(quote!(<), n, len);
-                        let val = self.branch(some, |l| at(l, n), |_| Ok(Val::Uninit))?;
+                        let val = self.item_where(some, &at, n, x)?;
                         Ok(Val::Opt(some, Box::new(val)))
                     }
                     _ => self.first(x, &Rc::new(iter.with(Stage::Skip(n)))),
@@ -158,14 +158,9 @@ impl Lower<'_> {
                 Some((len, at, true)) if !self.is_endless(len) => {
                     let zero = self.g.usize_const(0);
                     let some = self.related(quote!(>), len, zero);
-                    let val = self.branch(
-                        some,
-                        |l| {
-                            let k = l.from_the_end(len, zero);
-                            at(l, k)
-                        },
-                        |_| Ok(Val::Uninit),
-                    )?;
+                    let one = self.g.usize_const(1);
+                    let k = self.saturating_sub(len, one);
+                    let val = self.item_where(some, &at, k, x)?;
                     Ok(Val::Opt(some, Box::new(val)))
                 }
                 _ => self.noted(x, &iter, false),
@@ -428,7 +423,7 @@ impl Lower<'_> {
         let val = match by_position {
             Some((at, _)) => {
                 let k = self.num(held, x)?;
-                self.branch(found, |l| at(l, k), |_| Ok(Val::Uninit))?
+                self.item_where(found, &at, k, x)?
             }
             None => held,
         };

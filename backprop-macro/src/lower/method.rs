@@ -176,6 +176,9 @@ impl Lower<'_> {
             }
             return Ok(Val::Num(id));
         }
+        if let Some(order) = self.compared(name, all) {
+            return Ok(order);
+        }
         let ty = self.g.bool_ty();
         match (name, all) {
             ("sin_cos", [a]) => {

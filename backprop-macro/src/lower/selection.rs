@@ -93,7 +93,7 @@ impl Lower<'_> {
                 false => selected,
                 true => {
                     let k = self.num(selected, x)?;
-                    self.branch(some, |l| at(l, k), |_| Ok(Val::Uninit))?
+                    self.item_where(some, &at, k, x)?
                 }
             };
             return Ok(Val::Opt(some, Box::new(val)));
@@ -129,7 +129,7 @@ impl Lower<'_> {
         let some = self.num(some, x)?;
         let k = self.read(best);
         let k = self.num(k, x)?;
-        let val = self.branch(some, |l| at(l, k), |_| Ok(Val::Uninit))?;
+        let val = self.item_where(some, &at, k, x)?;
         Ok(Val::Opt(some, Box::new(val)))
     }
 
@@ -142,6 +142,35 @@ impl Lower<'_> {
             Some(order) => Ok(order),
             None => Err(Rejected),
         }
+    }
+
+    /// The item at a position, where there is one. A part of an array is named outside of the branch, so that it is known after it.
+    pub(super) fn item_where(
+        &mut self,
+        some: Id,
+        at: &At,
+        k: Id,
+        x: &syn::ExprMethodCall,
+    ) -> Result<Val> {
+        let mut placed = false;
+        let val = self.branch(
+            some,
+            |l| {
+                let item = at(l, k)?;
+                placed = item.has_arrays();
+                Ok(if placed { Val::Unit } else { item })
+            },
+            |_| Ok(Val::Uninit),
+        )?;
+        if !placed {
+            return Ok(val);
+        }
+        let item = at(self, k)?;
+        let read = |v: &Val| matches!(v, Val::Num(id) if self.g.is_float(*id));
+        if item.parts().into_iter().flatten().any(read) {
+            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+        }
+        Ok(item)
     }
 
     fn set_where(&mut self, cond: Id, var: super::VarId, val: Val) -> Result<()> {

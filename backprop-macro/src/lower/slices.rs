@@ -156,20 +156,12 @@ impl Lower<'_> {
                 let zero = self.g.usize_const(0);
                 let ty = self.g.bool_ty();
                 let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
-                let first = name == "first";
-                let val = self.branch(
-                    some,
-                    |l| {
-                        let k = if first {
-                            l.g.usize_const(0)
-                        } else {
-                            let one = l.g.usize_const(1);
-                            l.usize_op(quote!(-), len, one)
-                        };
-                        Ok(l.item(&view, k))
-                    },
-                    |_| Ok(Val::Uninit),
-                )?;
+                let one = self.g.usize_const(1);
+                let k = match name {
+                    "first" => zero,
+                    _ => self.saturating_sub(len, one),
+                };
+                let val = self.branch(some, |l| Ok(l.item(&view, k)), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
             ("split_first" | "split_first_mut" | "split_last" | "split_last_mut", 0) => {
