@@ -4,11 +4,10 @@
 //! order of Rust; where a closure changes something that is seen elsewhere, no item is skipped by way of its position.
 
 use super::cursor::Cursor;
-use super::effects;
 use super::value::Val;
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Count, Id, Opaque, OpaqueForm};
+use crate::graph::{Count, Id};
 use crate::types::Kind;
 use proc_macro2::Span;
 use quote::quote;
@@ -519,156 +518,5 @@ impl Lower<'_> {
         let tokens = quote::ToTokens::to_token_stream(at);
         let call: syn::ExprMethodCall = syn::parse_quote!(f.call(#tokens));
         self.apply(f, args, &call)
-    }
-
-    /// Positions `0..len` with the item at each, for adaptors that need both ends; `None` where the number of items is known only
-    /// when they have been seen. The last part says whether computing an item changes nothing.
-    pub(super) fn positioned(&mut self, iter: &Rc<Iter>) -> Result<Option<(Id, At, bool)>> {
-        if !iter.stages.iter().all(|s| matches!(s, Stage::Map(_))) {
-            return Ok(None);
-        }
-        let Some((len, at, mut pure)) = self.source_positions(iter)? else {
-            return Ok(None);
-        };
-        if iter.stages.is_empty() {
-            return Ok(Some((len, at, pure)));
-        }
-        let mut fs = Vec::new();
-        for stage in &iter.stages {
-            if let Stage::Map(f) = stage {
-                pure &= effects::changes_nothing(self, f);
-                fs.push(f.clone());
-            }
-        }
-        let at: At = Rc::new(move |l, k| {
-            let mut item = at(l, k)?;
-            for f in &fs {
-                item = l.apply_fn(f, vec![item], &quote!())?;
-            }
-            Ok(item)
-        });
-        Ok(Some((len, at, pure)))
-    }
-
-    fn source_positions(&mut self, iter: &Rc<Iter>) -> Result<Option<(Id, At, bool)>> {
-        if let Some(cursor) = &iter.cursor {
-            return self.rest_by_position(iter, &cursor.clone());
-        }
-        match iter.source.clone() {
-            Source::Positions {
-                len,
-                rev: false,
-                at,
-                pure,
-            } => Ok(Some((len, at, pure))),
-            Source::Positions {
-                len,
-                rev: true,
-                at,
-                pure,
-            } => {
-                let at: At = Rc::new(move |l, k| {
-                    let k = l.from_the_end(len, k);
-                    at(l, k)
-                });
-                Ok(Some((len, at, pure)))
-            }
-            Source::Range {
-                lo,
-                hi,
-                inclusive,
-                rev,
-                step,
-            } => {
-                // Only `usize` ranges are also positions.
-                for t in [lo, hi] {
-                    let ty = self.g.ty(t);
-                    if !matches!(self.g.types.kind(ty), Kind::AnyInt | Kind::Unknown)
-                        && !matches!(self.g.types.kind(ty), Kind::Int(n) if n == "usize")
-                    {
-                        return Ok(None);
-                    }
-                    self.g.types.learn(ty, Kind::Int("usize".into()));
-                }
-                let hi = if inclusive {
-                    let one = self.g.usize_const(1);
-                    self.usize_op(quote!(+), hi, one)
-                } else {
-                    hi
-                };
-                let len = if self.g.integer(lo) == Some(0) {
-                    hi
-                } else {
-                    self.saturating_sub(hi, lo)
-                };
-                let count = match step {
-                    None => len,
-                    Some(by) => {
-                        self.usize_function(quote!(::core::primitive::usize::div_ceil), len, by)
-                    }
-                };
-                // A range that was reversed first steps down from its end.
-                let at: At = Rc::new(move |l, k| {
-                    let k = match step {
-                        Some(by) => l.usize_op(quote!(*), k, by),
-                        None => k,
-                    };
-                    Ok(Val::Num(if rev {
-                        l.from_the_end(hi, k)
-                    } else {
-                        l.usize_op(quote!(+), lo, k)
-                    }))
-                });
-                Ok(Some((count, at, true)))
-            }
-        }
-    }
-
-    /// `len - 1 - k`
-    pub(super) fn from_the_end(&mut self, len: Id, k: Id) -> Id {
-        let one = self.g.usize_const(1);
-        let last = self.usize_op(quote!(-), len, one);
-        self.usize_op(quote!(-), last, k)
-    }
-
-    pub(super) fn saturating_sub(&mut self, a: Id, b: Id) -> Id {
-        match (self.g.integer(a), self.g.integer(b)) {
-            (_, Some(0)) => a,
-            (Some(x), Some(y)) => self.g.usize_const((x - y).max(0) as usize),
-            _ => self.usize_function(quote!(::core::primitive::usize::saturating_sub), a, b),
-        }
-    }
-
-    pub(super) fn usize_function(&mut self, func: proc_macro2::TokenStream, a: Id, b: Id) -> Id {
-        let ty = self.g.usize_ty();
-        let opaque = Opaque {
-            key: format!("call {func}"),
-            form: OpaqueForm::Call(func),
-            discrete: false,
-        };
-        self.g.opaque(opaque, &[a, b], ty)
-    }
-
-    pub(super) fn usize_min(&mut self, a: Id, b: Id) -> Id {
-        if a == b || self.is_endless(b) {
-            return a;
-        }
-        if self.is_endless(a) {
-            return b;
-        }
-        let (ta, tb) = (self.g.ty(a), self.g.ty(b));
-        self.g.types.learn(ta, Kind::Int("usize".into()));
-        self.g.types.learn(tb, Kind::Int("usize".into()));
-        let ty = self.g.usize_ty();
-        let func = quote!(::core::cmp::min);
-        self.g.opaque(
-            Opaque {
-                key: format!("call {func}"),
-                form: OpaqueForm::Call(func),
-                discrete: false,
-            },
-            &[a, b],
-            ty,
-        )
     }
 }

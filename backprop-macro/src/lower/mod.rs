@@ -18,6 +18,7 @@ mod integer;
 mod iter;
 mod iter_consume;
 mod iter_method;
+mod iter_position;
 mod iter_source;
 mod lengths;
 mod lists;
