@@ -8,7 +8,6 @@ mod differences;
 
 use backprop::backprop;
 
-const MIXED: [f64; 5] = [0.3, -0.8, 1.2, 0.4, 0.7];
 const POSITIVE: [f64; 5] = [0.3, 0.8, 1.2, 0.45, 0.1];
 
 #[backprop]
