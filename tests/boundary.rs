@@ -822,3 +822,77 @@ mod log_sum_exp {
         }
     }
 }
+
+/// A maximum that a loop carries by `max`: no iteration keeps anything, and ties are found again from the result.
+mod carried_extremum {
+    use super::*;
+
+    #[backprop]
+    fn most(v: &[f64]) -> f64 {
+        v.iter().copied().fold(-INF, f64::max)
+    }
+
+    #[backprop]
+    fn least(v: &[f64]) -> f64 {
+        let mut m = v[0];
+        for x in &v[1..] {
+            m = x.min(m);
+        }
+        m
+    }
+
+    #[backprop]
+    fn of_numbers(v: &[f64]) -> f64 {
+        v.iter().copied().fold(NAN, f64::max)
+    }
+
+    #[backprop(wrt(v, start))]
+    fn widest(v: &[f64], start: f64) -> f64 {
+        let mut m = start;
+        for i in 0..v.len() {
+            m = m.max(v[i].abs());
+        }
+        3.0 * m
+    }
+
+    macro_rules! slopes {
+        ($f:ident, $v:expr, $want:expr) => {{
+            let (v, want): (&[f64], &[f64]) = (&$v, &$want);
+            let (y, saved) = $f::forward(v);
+            let mut into = vec![NAN; v.len()];
+            let z = $f::value_and_gradient_into(v, &mut into);
+            exact(y, $f(v));
+            exact(z, $f(v));
+            for d in [into, $f::backward(&saved, 1.0).v] {
+                assert_eq!(d, want, "{} of {v:?}", stringify!($f));
+            }
+        }};
+    }
+
+    #[test]
+    fn ties_share() {
+        slopes!(most, [1.0, 3.0, 2.0], [0.0, 1.0, 0.0]);
+        slopes!(most, [3.0, 1.0, 3.0, 2.0, 3.0], [0.25, 0.0, 0.25, 0.0, 0.5]);
+        slopes!(most, [NAN, 1.0, NAN, 0.5], [0.0, 1.0, 0.0, 0.0]);
+        slopes!(most, [-INF, -INF], [0.25, 0.5]);
+        slopes!(most, [-0.0, 0.0], [0.5, 0.5]);
+        slopes!(least, [2.0], [1.0]);
+        slopes!(least, [2.0, 5.0, 2.0], [0.5, 0.0, 0.5]);
+        slopes!(least, [2.0, 1.0, 2.0, 1.0], [0.0, 0.5, 0.0, 0.5]);
+        slopes!(of_numbers, [NAN, 2.0, 1.0, 2.0], [0.0, 0.5, 0.0, 0.5]);
+        assert!(most::gradient(&[]).v.is_empty());
+    }
+
+    #[test]
+    fn the_start_takes_part() {
+        for (v, start, want, want_start) in [
+            (vec![1.0, -2.0], 0.5, vec![0.0, -3.0], 0.0),
+            (vec![1.0, -2.0], 5.0, vec![0.0, 0.0], 3.0),
+            (vec![1.0, -2.0, 2.0], 2.0, vec![0.0, -0.75, 1.5], 0.75),
+            (vec![], 2.0, vec![], 3.0),
+        ] {
+            let g = widest::gradient(&v, start);
+            assert_eq!((g.v, g.start), (want, want_start), "{v:?} {start}");
+        }
+    }
+}

@@ -13,5 +13,9 @@ mod arrays;
 mod control;
 #[path = "imperative/decisions.rs"]
 mod decisions;
+#[path = "imperative/precision.rs"]
+mod precision;
 #[path = "imperative/results.rs"]
 mod results;
+#[path = "imperative/search.rs"]
+mod search;

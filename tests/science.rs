@@ -13,6 +13,8 @@ mod curves;
 mod dynamics;
 #[path = "science/equations.rs"]
 mod equations;
+#[path = "science/estimation.rs"]
+mod estimation;
 #[path = "science/geometry.rs"]
 mod geometry;
 #[path = "science/sequences.rs"]

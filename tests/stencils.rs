@@ -10,6 +10,9 @@
 
 use backprop::backprop;
 
+#[path = "support/differences.rs"]
+mod differences;
+
 fn numbers(n: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..n)
@@ -558,5 +561,193 @@ mod pairs {
         assert_eq!(beyond::gradient(&[2.0], 7).x, [0.0]);
         let d = beyond::gradient(&[2.0, 1.0, 3.0], 1).x;
         same("gradient", 3, &d, &[0.0, 0.1, -0.06]);
+    }
+}
+
+/// Rows of grids, in nested and in flat arrays, against differences: of each row that a loop adds to, what comes from the row beside it.
+mod grids {
+    use super::*;
+
+    fn load(x: &[f64]) -> [[f64; 5]; 4] {
+        std::array::from_fn(|j| std::array::from_fn(|i| x[5 * j + i]))
+    }
+
+    #[backprop]
+    fn steps(u0: &[[f64; 5]; 4]) -> f64 {
+        let mut u = *u0;
+        let mut v = *u0;
+        for _ in 0..3 {
+            for j in 1..3 {
+                for i in 1..4 {
+                    v[j][i] = u[j][i]
+                        + 0.1 * (u[j][i + 1] + u[j][i - 1] + u[j + 1][i] + u[j - 1][i])
+                        - 0.4 * u[j][i];
+                }
+            }
+            for j in 1..3 {
+                for i in 1..4 {
+                    u[j][i] = v[j][i];
+                }
+            }
+        }
+        u.iter().flatten().map(|u| u * u * u).sum()
+    }
+
+    #[backprop]
+    fn swaps(u0: &[[f64; 5]; 4]) -> f64 {
+        let (mut u, mut v) = (*u0, *u0);
+        for _ in 0..3 {
+            for j in 1..3 {
+                for i in 1..4 {
+                    v[j][i] = u[j][i] * u[j][i + 1] + 0.3 * u[j + 1][i - 1] - u[j - 1][i];
+                }
+            }
+            std::mem::swap(&mut u, &mut v);
+        }
+        u.iter().flatten().map(|u| u.sin()).sum()
+    }
+
+    #[backprop]
+    fn slopes(u: &[[f64; 5]; 4]) -> f64 {
+        let mut s = 0.0;
+        for j in 0..3 {
+            for i in 0..4 {
+                let (x, y) = (u[j][i + 1] - u[j][i], u[j + 1][i] - u[j][i]);
+                s += (x * x + y * y + 0.1).sqrt();
+            }
+        }
+        s
+    }
+
+    #[backprop(wrt(x))]
+    fn flat(x: &[f64], h: usize, w: usize) -> f64 {
+        let mut u = x.to_vec();
+        let mut v = x.to_vec();
+        for _ in 0..2 {
+            for j in 1..h.saturating_sub(1) {
+                for i in 1..w.saturating_sub(1) {
+                    let k = j * w + i;
+                    v[k] = u[k] * u[k + 1] + 0.1 * (u[k - 1] + u[k + w] - u[k - w]) - 0.4 * u[k];
+                }
+            }
+            for k in 0..h * w {
+                u[k] = v[k];
+            }
+        }
+        let mut s = 0.0;
+        for k in 0..h * w {
+            s += u[k] * u[k];
+        }
+        s
+    }
+
+    #[backprop(wrt(x))]
+    fn products(x: &[f64], h: usize, w: usize) -> f64 {
+        let mut c = vec![0.0; h * h];
+        for i in 0..h {
+            for k in 0..w {
+                for j in 0..h {
+                    c[i * h + j] += x[i * w + k] * x[j * w + k];
+                }
+            }
+        }
+        c.iter().map(|c| c * c).sum()
+    }
+
+    /// Windows that overlap: the rows are not apart.
+    #[backprop(wrt(x))]
+    fn windows(x: &[f64], h: usize, w: usize) -> f64 {
+        let mut s = 0.0;
+        for i in 0..h {
+            let mut p = 0.0;
+            for k in 0..w {
+                p += x[i * 2 + k] * x[k] + x[i + k] * x[i + k + h];
+            }
+            s += p * p;
+        }
+        s
+    }
+
+    fn check(what: &str, x: &[f64], f: impl Fn(&[f64]) -> f64, gradients: &[Vec<f64>]) {
+        for (k, d) in gradients.iter().enumerate() {
+            assert_eq!(d.len(), x.len());
+            for i in 0..x.len() {
+                let at = |v: f64| {
+                    let mut x = x.to_vec();
+                    x[i] = v;
+                    f(&x)
+                };
+                let want = differences::slope(at, x[i]);
+                assert!(
+                    (d[i] - want).abs() <= 1e-8 * want.abs().max(1.0),
+                    "{what}, gradient {k}, element {i}: {}, not {want}",
+                    d[i]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nested() {
+        let x = numbers(20, 8);
+        let u = load(&x);
+        macro_rules! all {
+            ($($f:ident)*) => {$(
+                let (y, saved) = $f::forward(&u);
+                assert_eq!(y.to_bits(), $f(&u).to_bits());
+                let mut into = [[f64::NAN; 5]; 4];
+                $f::value_and_gradient_into(&u, &mut into);
+                let mut added = [[0.0; 5]; 4];
+                $f::accumulate(&u, 0.25, &mut added);
+                $f::accumulate(&u, 0.75, &mut added);
+                let back = $f::backward(&saved, 1.0).u_grid();
+                let gradients = [into, added, back].map(|d| d.as_flattened().to_vec());
+                check(stringify!($f), &x, |x| $f(&load(x)), &gradients);
+            )*};
+        }
+        trait Grid {
+            fn u_grid(self) -> [[f64; 5]; 4];
+        }
+        impl Grid for StepsGradient {
+            fn u_grid(self) -> [[f64; 5]; 4] {
+                self.u0
+            }
+        }
+        impl Grid for SwapsGradient {
+            fn u_grid(self) -> [[f64; 5]; 4] {
+                self.u0
+            }
+        }
+        impl Grid for SlopesGradient {
+            fn u_grid(self) -> [[f64; 5]; 4] {
+                self.u
+            }
+        }
+        all!(steps swaps slopes);
+    }
+
+    #[test]
+    fn flat_of_all_sizes() {
+        macro_rules! all {
+            ($n:expr, $h:expr, $w:expr, $($f:ident)*) => {$(
+                let (x, h, w) = (numbers($n, 9 + $h + $w), $h as usize, $w as usize);
+                let (y, saved) = $f::forward(&x, h, w);
+                assert_eq!(y.to_bits(), $f(&x, h, w).to_bits());
+                let mut into = vec![f64::NAN; x.len()];
+                $f::value_and_gradient_into(&x, h, w, &mut into);
+                let mut added = vec![0.0; x.len()];
+                $f::accumulate(&x, h, w, 0.25, &mut added);
+                $f::accumulate(&x, h, w, 0.75, &mut added);
+                let gradients = [into, added, $f::backward(&saved, 1.0).x];
+                let what = format!("{} {h} {w}", stringify!($f));
+                check(&what, &x, |x| $f(x, h, w), &gradients);
+            )*};
+        }
+        for h in 0..6 {
+            for w in 0..6 {
+                all!((h * w) as usize, h, w, flat products);
+                all!((3 * h + 2 * w) as usize, h, w, windows);
+            }
+        }
     }
 }

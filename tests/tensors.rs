@@ -1,7 +1,6 @@
 //! Functions of tensors: every operation against differences, and the contract's functions against one another.
 #![cfg(feature = "runtime")]
-#![allow(clippy::assign_op_pattern, clippy::op_ref, clippy::needless_range_loop)]
-#![allow(unused_variables)] // Functions of one signature, for one comparison. // Differentiated as users write them.
+#![allow(clippy::assign_op_pattern, clippy::op_ref, clippy::needless_range_loop)] // Differentiated as users write them.
 
 #[macro_use]
 #[path = "tensors/agree.rs"]
@@ -9,8 +8,6 @@ mod agree;
 #[macro_use]
 #[path = "tensors/compared.rs"]
 mod compared;
-#[path = "tensors/borrowed.rs"]
-mod borrowed;
 #[path = "tensors/branches.rs"]
 mod branches;
 #[path = "tensors/calls.rs"]
@@ -29,17 +26,11 @@ mod idioms;
 mod linear;
 #[path = "tensors/loops.rs"]
 mod loops;
-#[path = "tensors/models.rs"]
-mod models;
 #[path = "tensors/networks.rs"]
 mod networks;
-#[path = "tensors/sequences.rs"]
-mod sequences;
 #[path = "tensors/shapes.rs"]
 mod shapes;
 #[path = "tensors/slices.rs"]
 mod slices;
 #[path = "tensors/structs.rs"]
 mod structs;
-#[path = "tensors/ways_out.rs"]
-mod ways_out;

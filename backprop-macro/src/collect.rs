@@ -2,7 +2,7 @@
 //!
 //! An adjoint is the sum of what each use of a value contributes, in an order that nothing prescribes. In: the sum so far and
 //! one term more. Out: their sum, in which terms that differ in a constant factor only are one term (`t + t = 2 t`,
-//! `v - 0.5 v = 0.5 v`), and terms with one constant factor share it (`k a + k b = k (a + b)`). What must hold: only sums
+//! `v - 0.5 v = 0.5 v`), and terms with one factor share it (`k a + k b = k (a + b)`), constant or not. What must hold: only sums
 //! built here are taken apart again. The user's own sums and those inside of a rule keep their order, which may be what
 //! makes them accurate.
 
@@ -70,18 +70,56 @@ impl Sums {
             let a = self.merge(g, a, term, depth - 1)?;
             return Some(self.pair(g, a, b));
         }
+        if let (Some(a), Some(b)) = (g.constant(sum), g.constant(term)) {
+            return Some(g.lit_like(a + b, sum));
+        }
         let ((k, x), (m, y)) = (factor(g, sum), factor(g, term));
         // What cancels may be infinite: that is not for constants to decide.
-        if x == y && k + m != 0.0 {
-            let factor = g.lit_like(k + m, x);
+        if x == y {
+            let factor = (k + m != 0.0).then(|| g.lit_like(k + m, x))?;
             return Some(g.apply(Op::Mul, &[factor, x]));
         }
         // Worth it only where it saves a product.
-        (k == m && k != 1.0 && k != -1.0).then(|| {
+        if k.abs() == m.abs() && k.abs() != 1.0 {
+            let y = if k == m { y } else { g.apply(Op::Neg, &[y]) };
             let inner = self.pair(g, x, y);
             let factor = g.lit_like(k, x);
-            g.apply(Op::Mul, &[factor, inner])
-        })
+            return Some(g.apply(Op::Mul, &[factor, inner]));
+        }
+        let (common, a, b) = common_factor(g, x, y)?;
+        let (a, b) = (scaled(g, k, a, common), scaled(g, m, b, common));
+        let inner = self.add(g, a, b);
+        Some(g.apply(Op::Mul, &[common, inner]))
+    }
+}
+
+/// A factor that two terms share, and what each has beside it, if anything.
+fn common_factor(g: &Graph, x: Id, y: Id) -> Option<(Id, Option<Id>, Option<Id>)> {
+    let (a, b) = (factors(g, x), factors(g, y));
+    let (&(common, rest), &(_, other)) = a
+        .iter()
+        .flat_map(|p| b.iter().map(move |q| (p, q)))
+        .find(|(p, q)| p.0 == q.0)?;
+    Some((common, rest, other))
+}
+
+/// The ways to see a term as a factor and the rest.
+fn factors(g: &Graph, x: Id) -> Vec<(Id, Option<Id>)> {
+    match g.node(x) {
+        Node::Apply(Op::Mul, args) => {
+            let (a, b) = (g.resolve(args[0]), g.resolve(args[1]));
+            vec![(a, Some(b)), (b, Some(a))]
+        }
+        _ => vec![(x, None)],
+    }
+}
+
+/// A constant times a value, or the constant itself.
+fn scaled(g: &mut Graph, k: f64, x: Option<Id>, like: Id) -> Id {
+    let factor = g.lit_like(k, like);
+    match x {
+        Some(x) => g.apply(Op::Mul, &[factor, x]),
+        None => factor,
     }
 }
 

@@ -190,6 +190,7 @@ pub fn programs(
             crate::fresh::fresh(&mut program);
         }
         crate::still::still(&mut program);
+        crate::regroup::regroup(&mut program, primal.graph.nodes.len());
         (program, saved)
     };
     let mut unit = sig.has_scalar_result().then(|| run(Mode::Unit).0);

@@ -3,7 +3,7 @@
 //! In: the tokens at fault and a row of the table. Out: errors with the smallest span, accumulated so that one does not
 //! hide another. A message says what was found, why it has no gradient or is not supported, and what to write instead.
 
-use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::cell::RefCell;
 
@@ -122,9 +122,9 @@ messages! {
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
     TENSOR_METHOD_UNKNOWN: "method `{}` is not known to have a gradient on tensors", "called on a tensor that may depend on the parameters, it could hide a gradient", "use elementwise operations, `dot`, sums and views, or an annotated function `f(&x)`";
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
-    TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`), the elements of a vector, a list of tensors, or `zip`, `enumerate` and `rev` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
-    TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is neither a tensor nor a float throughout", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, or a float", "give it its type before the loop, compute it from the loop's position, or keep it outside";
-    TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give a tensor of one number of axes, or a float, or nothing", "give both sides the same kind of value, or assign to variables";
+    TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`, windows), the elements of an array, a list of tensors, or `zip`, `enumerate`, `rev`, `skip`, `take` and `map` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
+    TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is not of one kind that can be handed on", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, a float, an integer or a flag", "give it its type before the loop, compute it from the loop's position, or keep it outside";
+    TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give tensors of one number of axes, floats, integers or flags, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
     TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
@@ -246,78 +246,114 @@ fn render(message: &Message, name: &str) -> String {
 
 /// Tokens as a person writes them: `Vec::<f64>::new()`, not `Vec :: < f64 > :: new ()`.
 pub fn plain(tokens: &TokenStream) -> String {
-    let mut out = String::new();
-    spell(tokens, &mut out);
-    out
+    let mut spelling = Spelling::default();
+    spelling.all(tokens);
+    spelling.out
 }
 
-fn spell(tokens: &TokenStream, out: &mut String) {
-    // No space may stand before the next token; an operand has just ended; it could take `<…>`; how many of these are open.
-    let (mut glue, mut operand, mut generic, mut open) = (true, false, false, 0usize);
-    let mut sign = String::new();
-    for tree in tokens.clone() {
-        match &tree {
-            TokenTree::Punct(p) => {
+#[derive(Default)]
+struct Spelling {
+    out: String,
+    /// A space stands before the next token, unless that one wants none.
+    space: bool,
+    /// An operand has just ended.
+    operand: bool,
+    /// What has just ended could take `<…>`; how many of these are open.
+    generic: bool,
+    open: usize,
+    /// Between the bars of a closure.
+    closure: bool,
+}
+
+impl Spelling {
+    fn all(&mut self, tokens: &TokenStream) {
+        const SIGNS: [&str; 24] = [
+            "::", "..", "..=", "...", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=",
+            "*=", "/=", "%=", "^=", "|=", "&=", "<<", ">>", "<<=", ">>=",
+        ];
+        let mut sign = String::new();
+        for tree in tokens.clone() {
+            if let TokenTree::Punct(p) = &tree {
+                let longer = format!("{sign}{}", p.as_char());
+                if !sign.is_empty() && !SIGNS.contains(&longer.as_str()) {
+                    self.sign(&std::mem::take(&mut sign));
+                }
                 sign.push(p.as_char());
-                // A lifetime is one word; other signs are complete where nothing is joined to them.
-                if p.spacing() == Spacing::Joint {
-                    continue;
+                if p.spacing() == Spacing::Alone {
+                    self.sign(&std::mem::take(&mut sign));
                 }
-                let starts = sign == "<" && generic;
-                let ends = open > 0 && sign.chars().all(|c| c == '>');
-                let tight = starts
-                    || ends
-                    || matches!(sign.as_str(), "::" | "." | ".." | "..=" | "?" | "#");
-                let before =
-                    tight || matches!(sign.as_str(), "," | ";" | ":") || sign == "!" && operand;
-                let prefix = !operand && matches!(sign.as_str(), "-" | "&" | "*" | "!" | "&&");
-                if !glue && !before {
-                    out.push(' ');
-                }
-                out.push_str(&sign);
-                if starts {
-                    open += 1;
-                } else if ends {
-                    open = open.saturating_sub(sign.len());
-                }
-                operand = ends || sign == "?" || sign == "!" && operand;
-                glue = prefix || tight && !ends && sign != "?";
-                generic = sign == "::";
-                sign.clear();
+                continue;
             }
-            TokenTree::Group(g) => {
-                let (before, after) = match g.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => ("{ ", " }"),
-                    Delimiter::None => ("", ""),
-                };
-                let called = operand && g.delimiter() != Delimiter::Brace;
-                if !glue && !called {
-                    out.push(' ');
-                }
-                out.push_str(before);
-                spell(&g.stream(), out);
-                out.push_str(after);
-                (glue, operand, generic) = (false, true, false);
+            let lifetime = sign == "'";
+            if !lifetime && !sign.is_empty() {
+                self.sign(&std::mem::take(&mut sign));
             }
-            word => {
-                if !glue {
-                    out.push(' ');
+            match &tree {
+                TokenTree::Group(g) => self.group(g),
+                word => {
+                    let text = std::mem::take(&mut sign) + &word.to_string();
+                    let keywords = [
+                        "mut", "as", "in", "if", "else", "match", "return", "let", "dyn", "impl",
+                        "break",
+                    ];
+                    self.put(&text, self.space);
+                    self.space = true;
+                    self.operand = !keywords.contains(&text.as_str());
+                    self.generic = text.starts_with(char::is_uppercase);
                 }
-                let text = word.to_string();
-                out.push_str(&std::mem::take(&mut sign));
-                out.push_str(&text);
-                let keyword = [
-                    "mut", "as", "in", "if", "else", "match", "return", "let", "dyn", "impl",
-                    "break",
-                ];
-                (glue, operand) = (false, !keyword.contains(&text.as_str()));
-                generic = text.starts_with(char::is_uppercase);
             }
         }
+        if !sign.is_empty() {
+            self.sign(&sign);
+        }
     }
-    out.push_str(&sign);
+
+    fn put(&mut self, text: &str, space: bool) {
+        if space {
+            self.out.push(' ');
+        }
+        self.out.push_str(text);
+    }
+
+    fn group(&mut self, g: &Group) {
+        let (before, after) = match g.delimiter() {
+            Delimiter::Parenthesis => ("(", ")"),
+            Delimiter::Bracket => ("[", "]"),
+            Delimiter::Brace => ("{ ", " }"),
+            Delimiter::None => ("", ""),
+        };
+        let called = self.operand && g.delimiter() != Delimiter::Brace;
+        self.put(before, self.space && !called);
+        (self.space, self.operand, self.generic) = (false, false, false);
+        let open = std::mem::take(&mut self.open);
+        self.all(&g.stream());
+        self.open = open;
+        self.out.push_str(after);
+        (self.space, self.operand, self.generic) = (true, true, false);
+    }
+
+    fn sign(&mut self, sign: &str) {
+        let closes = sign == "|" && self.closure;
+        self.closure = sign == "|" && !self.operand && !closes || self.closure && !closes;
+        let starts = sign == "<" && self.generic;
+        let ends = self.open > 0 && sign.chars().all(|c| c == '>');
+        let of_macro = sign == "!" && self.operand;
+        let tight =
+            starts || ends || of_macro || matches!(sign, "::" | "." | ".." | "..=" | "?" | "#");
+        let prefix = !self.operand && !closes && matches!(sign, "-" | "&" | "*" | "!" | "&&" | "|");
+        self.put(
+            sign,
+            self.space && !tight && !closes && !matches!(sign, "," | ";" | ":"),
+        );
+        if starts {
+            self.open += 1;
+        } else if ends {
+            self.open = self.open.saturating_sub(sign.len());
+        }
+        self.operand = ends || of_macro || sign == "?";
+        self.space = !(prefix || tight && !ends && sign != "?");
+        self.generic = sign == "::";
+    }
 }
 
 #[test]

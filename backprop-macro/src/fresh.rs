@@ -29,8 +29,10 @@ pub fn fresh(p: &mut Gradient) {
         let (alone, all) = exact(g, *array, stores);
         let mut covered = all;
         firsts.extend(alone);
-        if let [one] = stores.as_slice()
+        // All that comes later is in other loops.
+        if let Some((one, rest)) = stores.split_first()
             && own_elements(g, one)
+            && rest.iter().all(|o| o.loops.first() != one.loops.first())
         {
             firsts.insert((one.region, one.at));
             covered |= whole(g, *array, one);

@@ -100,6 +100,7 @@ impl Keep<'_> {
     }
 
     fn pair(&mut self, pair: &Pair) {
+        self.compute_together(pair);
         let mut uses = BTreeSet::new();
         self.uses(pair.back, &mut uses);
         self.leaving(pair.back, &mut uses);
@@ -172,6 +173,39 @@ impl Keep<'_> {
         }
         let stmts = &mut self.p.graph.region_mut(pair.back).stmts;
         stmts.splice(0..0, prologue);
+    }
+
+    /// The sine of what the forward pass takes the cosine of, or the other way round, costs little beside it: it is computed there,
+    /// and kept, instead of in the backward pass.
+    fn compute_together(&mut self, pair: &Pair) {
+        let g = &mut self.p.graph;
+        let partner = |g: &Graph, id: Id| match g.node(id) {
+            Node::Apply(Op::Sin, a) => Some(Node::Apply(Op::Cos, vec![g.resolve(a[0])])),
+            Node::Apply(Op::Cos, a) => Some(Node::Apply(Op::Sin, vec![g.resolve(a[0])])),
+            _ => None,
+        };
+        for stmt in g.region(pair.back).stmts.clone() {
+            let Stmt::Let(id) = stmt else { continue };
+            if g.data(id).region != Some(pair.back) {
+                continue;
+            }
+            let Some(partner) = partner(g, id) else {
+                continue;
+            };
+            let at = g.region(pair.primal).stmts.iter().position(|s| {
+                matches!(s, Stmt::Let(other)
+                    if g.data(*other).region == Some(pair.primal) && *g.node(*other) == partner)
+            });
+            if let Some(at) = at {
+                g.region_mut(pair.back)
+                    .stmts
+                    .retain(|s| !matches!(s, Stmt::Let(other) if *other == id));
+                g.region_mut(pair.primal)
+                    .stmts
+                    .insert(at + 1, Stmt::Let(id));
+                g.nodes[id.0 as usize].region = Some(pair.primal);
+            }
+        }
     }
 
     /// The index of a loop that counts is the index of the one that counts down.

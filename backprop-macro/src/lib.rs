@@ -40,7 +40,9 @@ mod mutated;
 mod options;
 mod order;
 mod park;
+mod positions;
 mod prune;
+mod regroup;
 mod reverse;
 #[macro_use]
 mod rules_macro;

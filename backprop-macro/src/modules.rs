@@ -2,7 +2,7 @@
 //!
 //! In: a file, what it imports, and the path that is written there. Out: the [`Route`]s that the path can stand for, and the
 //! other files of the crate with the names of their modules. What must hold: nothing here is believed; a definition that is found
-//! by it is checked by rustc in the emitted code (`source.rs`). A path that leads to another crate leads nowhere here.
+//! by it is checked by rustc in the emitted code (`source`). A path that leads to another crate leads nowhere here.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

@@ -227,6 +227,11 @@ fn mutated_functions_are_differentiated_or_rejected() {
 #[test]
 fn what_once_panicked_does_not() {
     for (option, f) in [
+        // A loop of which nothing says how often it runs has no root of that number.
+        (
+            "checkpoint",
+            "fn f(x: f64, n: usize) -> f64 { let mut s = x; let mut k = 0; while k < n { s = s * s; k += 1; } s }",
+        ),
         // An index that is out of bounds, known while compiling, is no part of a name.
         (
             "",

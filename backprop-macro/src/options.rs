@@ -9,7 +9,6 @@ use crate::cost::CostOptions;
 use crate::custom::Custom;
 use crate::errors::{self, Errors};
 use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Token, parenthesized};
 
@@ -187,14 +186,18 @@ impl Options {
                         "check" => &errors::BAD_CHECK_OPTION,
                         "associated" | "trace" | "stable" | "graph" | "source" | "jvp" | "hvp"
                         | "jacobian" | "hessian" => &errors::BAD_FLAG,
-                        _ => &errors::UNKNOWN_OPTION,
+                        _ => {
+                            errors.reject_named(&key, &errors::UNKNOWN_OPTION, &name);
+                            continue;
+                        }
                     };
                     // At the value, where that is what is wrong.
-                    let at = match value {
-                        Value::Other(at) if !at.is_empty() => at,
-                        _ => key.to_token_stream(),
+                    match value {
+                        Value::Other(at) if !at.is_empty() => {
+                            errors.reject_named(at, message, &name)
+                        }
+                        _ => errors.reject_named(&key, message, &name),
                     };
-                    errors.reject_named(at, message, &name);
                 }
             }
         }

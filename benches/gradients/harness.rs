@@ -18,7 +18,7 @@ impl<const N: usize> Gradient for [f64; N] {
     }
 }
 
-impl<const N: usize> Gradient for [[f64; 3]; N] {
+impl<const M: usize, const N: usize> Gradient for [[f64; M]; N] {
     fn numbers(&self) -> &[f64] {
         self.as_flattened()
     }

@@ -16,11 +16,15 @@
 mod counting;
 mod harness;
 
+mod ackley;
+mod cross_entropy;
 mod fisher;
 mod heat;
+mod heat_2d;
 mod heat_in_place;
 mod log_sum_exp;
 mod lorenz;
+mod matrix;
 mod mlp;
 mod mlp_small;
 mod nbody;
@@ -34,14 +38,18 @@ fn main() {
         neuron::rows,
         rosenbrock::rows,
         log_sum_exp::rows,
+        cross_entropy::rows,
+        ackley::rows,
         mlp_small::rows,
         mlp::rows,
         heat::rows,
+        heat_2d::rows,
         fisher::rows,
         heat_in_place::rows,
         lorenz::rows,
         nbody::rows,
         product::rows,
+        matrix::rows,
     ] {
         rows(&mut bench);
     }

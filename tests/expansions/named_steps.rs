@@ -7,13 +7,15 @@ pub struct NamedStepsResiduals {
     x: f64,
     y: f64,
     b: f64,
+    v: f64,
 }
 impl named_steps {
     pub fn forward(x: f64, y: f64) -> (f64, NamedStepsResiduals) {
         let a = x * y;
+        let v = a.cos();
         let b = a.sin() + x;
         let c = (a - b) / (1.0 + b * b);
-        let saved = NamedStepsResiduals { x, y, b };
+        let saved = NamedStepsResiduals { x, y, b, v };
         (a * c, saved)
     }
     pub fn backward(saved: &NamedStepsResiduals, upstream: f64) -> NamedStepsGradient {
@@ -22,13 +24,14 @@ impl named_steps {
         let mut g_y: f64 = 0.0;
         let d_y = &mut g_y;
         let b = saved.b;
+        let v = saved.v;
         let a = saved.x * saved.y;
-        let v = 1.0 + b * b;
-        let c = (a - b) / v;
+        let v_2 = 1.0 + b * b;
+        let c = (a - b) / v_2;
         let d_c = upstream * a;
-        let v_2 = d_c / v;
-        let d_b = (-2.0) * (d_c * (c / v) * b) - v_2;
-        let d_a = upstream * c + v_2 + d_b * a.cos();
+        let v_3 = d_c / v_2;
+        let d_b = (-2.0) * (d_c * (c / v_2) * b) - v_3;
+        let d_a = upstream * c + v_3 + d_b * v;
         *d_x = d_b + d_a * saved.y;
         *d_y = d_a * saved.x;
         NamedStepsGradient {
@@ -45,30 +48,30 @@ impl named_steps {
     ) -> f64 {
         let a = x * y;
         let b = a.sin() + x;
-        let v = 1.0 + b * b;
-        let c = (a - b) / v;
+        let v_2 = 1.0 + b * b;
+        let c = (a - b) / v_2;
         let d_c = upstream * a;
-        let v_2 = d_c / v;
-        let d_b = (-2.0) * (d_c * (c / v) * b) - v_2;
-        let d_a = upstream * c + v_2 + d_b * a.cos();
-        let v_3 = d_a * x;
-        let v_4 = d_b + d_a * y;
-        (*d_x) += v_4;
-        (*d_y) += v_3;
+        let v_3 = d_c / v_2;
+        let d_b = (-2.0) * (d_c * (c / v_2) * b) - v_3;
+        let d_a = upstream * c + v_3 + d_b * a.cos();
+        let v_4 = d_a * x;
+        let v_5 = d_b + d_a * y;
+        (*d_x) += v_5;
+        (*d_y) += v_4;
         a * c
     }
     fn unit(x: f64, y: f64, d_x: &mut f64, d_y: &mut f64) -> f64 {
         let a = x * y;
         let b = a.sin() + x;
-        let v = 1.0 + b * b;
-        let c = (a - b) / v;
-        let v_2 = a / v;
-        let d_b = (-2.0) * (a * (c / v) * b) - v_2;
-        let d_a = c + v_2 + d_b * a.cos();
-        let v_3 = d_a * x;
-        let v_4 = d_b + d_a * y;
-        *d_x = v_4;
-        *d_y = v_3;
+        let v_2 = 1.0 + b * b;
+        let c = (a - b) / v_2;
+        let v_3 = a / v_2;
+        let d_b = (-2.0) * (a * (c / v_2) * b) - v_3;
+        let d_a = c + v_3 + d_b * a.cos();
+        let v_4 = d_a * x;
+        let v_5 = d_b + d_a * y;
+        *d_x = v_5;
+        *d_y = v_4;
         a * c
     }
     pub fn value_and_gradient_into(x: f64, y: f64, d_x: &mut f64, d_y: &mut f64) -> f64 {

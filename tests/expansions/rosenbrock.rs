@@ -36,71 +36,53 @@ impl rosenbrock {
         let d_x = &mut g_x;
         let v = saved.x.len();
         let v_2 = v - 1;
-        let loop0_n = v_2;
-        if loop0_n > 0 {
-            let x_2 = &saved.x[1..][..loop0_n];
-            let x_3 = &saved.x[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let i = loop0_k;
-                let v_3 = i + 1;
-            }
-        }
-        let v_4 = 1 <= v_2;
-        if v_4 {
+        let v_3 = 1 <= v_2;
+        if v_3 {
             let x0 = saved.x[0];
-            let v_5 = saved.x[1] - x0 * x0;
-            let v_6 = upstream * (1.0 - x0)
-                + (upstream * (100.0 * v_5) + 100.0 * (upstream * v_5)) * x0;
-            d_x[0] += (-2.0) * v_6;
-            let v_7 = v_2 - 1;
-            let x_4 = saved.x[v_7];
-            let v_8 = saved.x[v_2] - x_4 * x_4;
-            d_x[v_2] += upstream * (100.0 * v_8) + 100.0 * (upstream * v_8);
+            let v_4 = upstream * (1.0 - x0)
+                + upstream * (200.0 * (saved.x[1] - x0 * x0)) * x0;
+            d_x[0] += (-2.0) * v_4;
+            let v_5 = v_2 - 1;
+            let x_2 = saved.x[v_5];
+            d_x[v_2] += upstream * (200.0 * (saved.x[v_2] - x_2 * x_2));
             let loop2_n = usize::saturating_sub(v_2, 1);
             if loop2_n > 0 {
-                let x_5 = &saved.x[1..][..loop2_n];
-                let x_6 = &saved.x[2..][..loop2_n];
-                let x_7 = &saved.x[0..][..loop2_n];
+                let x_3 = &saved.x[1..][..loop2_n];
+                let x_4 = &saved.x[2..][..loop2_n];
+                let x_5 = &saved.x[0..][..loop2_n];
                 let d_x_2 = &mut d_x[1..][..loop2_n];
                 for loop2_k in 0..loop2_n {
                     let j = 1 + loop2_k;
-                    let x_8 = x_5[loop2_k];
-                    let v_9 = x_6[loop2_k] - x_8 * x_8;
-                    let v_10 = upstream * (1.0 - x_8)
-                        + (upstream * (100.0 * v_9) + 100.0 * (upstream * v_9)) * x_8;
-                    let x_9 = x_7[loop2_k];
-                    let v_11 = x_8 - x_9 * x_9;
+                    let x_6 = x_3[loop2_k];
+                    let v_6 = upstream * (1.0 - x_6)
+                        + upstream * (200.0 * (x_4[loop2_k] - x_6 * x_6)) * x_6;
+                    let x_7 = x_5[loop2_k];
                     d_x_2[loop2_k]
-                        += (-2.0) * v_10 + upstream * (100.0 * v_11)
-                            + 100.0 * (upstream * v_11);
+                        += (-2.0) * v_6 + upstream * (200.0 * (x_6 - x_7 * x_7));
                 }
             }
         } else {
-            let v_12 = 0 < v_2;
-            if v_12 {
-                let v_13 = v_2 + 1;
-                for j_2 in (0)..(v_13) {
-                    let v_14 = j_2 >= 0;
-                    let v_15 = j_2 < v_2;
+            let v_7 = 0 < v_2;
+            if v_7 {
+                let v_8 = v_2 + 1;
+                for j_2 in (0)..(v_8) {
+                    let v_9 = j_2 >= 0;
+                    let v_10 = j_2 < v_2;
+                    let v_11 = v_9 && v_10;
+                    if v_11 {
+                        let x_8 = saved.x[j_2];
+                        let v_12 = j_2 + 1;
+                        let v_13 = upstream * (1.0 - x_8)
+                            + upstream * (200.0 * (saved.x[v_12] - x_8 * x_8)) * x_8;
+                        d_x[j_2] += (-2.0) * v_13;
+                    }
+                    let v_14 = j_2 >= 1;
+                    let v_15 = j_2 < v_8;
                     let v_16 = v_14 && v_15;
                     if v_16 {
-                        let x_10 = saved.x[j_2];
-                        let v_17 = j_2 + 1;
-                        let v_18 = saved.x[v_17] - x_10 * x_10;
-                        let v_19 = upstream * (1.0 - x_10)
-                            + (upstream * (100.0 * v_18) + 100.0 * (upstream * v_18))
-                                * x_10;
-                        d_x[j_2] += (-2.0) * v_19;
-                    }
-                    let v_20 = j_2 >= 1;
-                    let v_21 = j_2 < v_13;
-                    let v_22 = v_20 && v_21;
-                    if v_22 {
-                        let v_23 = j_2 - 1;
-                        let x_11 = saved.x[v_23];
-                        let v_24 = saved.x[j_2] - x_11 * x_11;
-                        d_x[j_2]
-                            += upstream * (100.0 * v_24) + 100.0 * (upstream * v_24);
+                        let v_17 = j_2 - 1;
+                        let x_9 = saved.x[v_17];
+                        d_x[j_2] += upstream * (200.0 * (saved.x[j_2] - x_9 * x_9));
                     }
                 }
             }
@@ -128,10 +110,9 @@ impl rosenbrock {
                 let x_5 = x_3[loop0_k];
                 let a = x_4 - x_5 * x_5;
                 let b = 1.0 - x_5;
-                let v_5 = 100.0 * a;
-                let d_a = upstream * v_5 + 100.0 * (upstream * a);
+                let d_a = upstream * (200.0 * a);
                 d_x_2[loop0_k] += waiting + (-2.0) * (upstream * b + d_a * x_5);
-                total += v_5 * a + b * b;
+                total += 100.0 * a * a + b * b;
                 waiting = d_a;
             }
         }

@@ -106,6 +106,6 @@ fn inside_of_loops() {
 #[test]
 fn what_is_not_taken_is_not_run() {
     let (a, b) = (numbers(3, 1), numbers(2, 2));
-    assert_eq!(guarded::gradient(&a, &b, 7).a, Array1::ones(3));
+    assert_eq!(guarded::gradient(&a, &b, 7).a, Array1::<f64>::ones(3));
     assert_eq!(guarded::gradient(&a, &b, 1).a, Array1::from_elem(3, b[1]));
 }

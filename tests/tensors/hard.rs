@@ -1,8 +1,7 @@
 //! What is easily got wrong: arrays copied, replaced and overwritten, the same array twice, shapes that change, views that run backwards.
 
-use crate::agree::{close, numbers, slope};
 use backprop::backprop;
-use ndarray::{Array1, Array2, Axis, ShapeBuilder, concatenate, s, stack};
+use ndarray::{Axis, concatenate, s, stack};
 
 functions! {
     fn copied_and_changed(z, v, k) {

@@ -1,7 +1,7 @@
 //! What loops run over, and what iterators make of it: rows to change, windows, chunks, elements with their indices, collected vectors.
 
 use backprop::backprop;
-use ndarray::{Array, Array1, Array2, Axis, Order, Slice, arr1, array, s};
+use ndarray::{Array1, Array2, Axis, Order, Slice, Zip, arr1, array};
 
 functions! {
     fn rows_mut(z, v, k) {

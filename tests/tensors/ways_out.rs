@@ -1,7 +1,6 @@
 //! `while`, `break`, `continue` and `return` in loops; integers and flags that loops change; deep branches.
 
 use backprop::backprop;
-use ndarray::{Array2, s};
 
 functions! {
     fn while_loop(z, v, k) {

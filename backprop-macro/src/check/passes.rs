@@ -4,6 +4,7 @@
 //! function's own bits, and `⟨J v, w⟩ = ⟨v, Jᵀ w⟩` to 1e-12, but for what the last bits of the point change.
 
 use super::*;
+use crate::evaluate::Scalar;
 
 impl Check<'_> {
     /// The function's value, or why it has none there.
@@ -59,7 +60,7 @@ impl Check<'_> {
                 return Ok(None);
             };
             let mut slopes = Vec::new();
-            parts[1].floats(&mut slopes);
+            slopes_of(&parts[0], &parts[1], &mut slopes);
             Ok(Some(slopes))
         };
         let slopes = forward(params)?;
@@ -159,6 +160,17 @@ impl Check<'_> {
             }
         }
         Ok(most)
+    }
+}
+
+/// The tangents of the floats of a value: what is constant in a result has none.
+fn slopes_of(value: &Value, tangent: &Value, out: &mut Vec<f64>) {
+    match (value, tangent) {
+        (Value::Scalar(Scalar::Float(_)), t) => t.floats(out),
+        (Value::List(all) | Value::Tuple(all), Value::List(t) | Value::Tuple(t)) => {
+            (all.iter().zip(t)).for_each(|(v, t)| slopes_of(v, t, out));
+        }
+        _ => {}
     }
 }
 

@@ -69,8 +69,15 @@ impl Check<'_> {
             let mut verdict = Verdict::Unsure;
             let mut found = None;
             let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
-            for shrink in [1.0, 0.03, 1e-3] {
-                let Some(d) = ridders(&mut f, self.reach(k, x) * shrink, grain) else {
+            let reach = self.reach(k, x);
+            let mut tries = vec![(reach, grain), (0.03 * reach, grain), (1e-3 * reach, grain)];
+            // For parameters that are tiny themselves.
+            let own = 0.1 * x.abs();
+            if own > 0.0 && own < 1e-3 * reach {
+                tries.push((own, 8.0 * f64::EPSILON * x.abs()));
+            }
+            for (reach, grain) in tries {
+                let Some(d) = ridders(&mut f, reach, grain) else {
                     continue;
                 };
                 found = Some(d);

@@ -143,7 +143,7 @@ impl Emit<'_> {
             .iter()
             .filter(|c| self.live.carried(g, c))
             .collect();
-        let mut before = self.declare_segment_tapes(l);
+        let mut before = self.declare_reused_tapes(l);
         let mut after = TokenStream::new();
         for c in &carried {
             let (phi, init) = (self.name(c.phi), self.value(c.init));
@@ -166,6 +166,10 @@ impl Emit<'_> {
             .filter(|of| !g.looped(*of).tape.is_empty())
             .or((!data.tape.is_empty()).then_some(l))
             .filter(|of| self.counted(*of));
+        let idle = carried.is_empty() && self.only_repeats(l);
+        if idle && taped.is_none() {
+            return TokenStream::new();
+        }
         let hoists = self.hoists(l);
         let tracked = self.tracks.borrow().len();
         let tracks = self.take_tracks(l);
@@ -173,9 +177,11 @@ impl Emit<'_> {
         let by_counter = self.counted(l)
             && (taped.is_some() || !hoists.is_empty() || !tracks.is_empty() || in_pairs);
         let (n, counter) = (self.trips(l), self.counter(l));
+        let (positions, lifted) = self.lift(l, &hoists);
         let slices = self.take(l, &hoists);
         let mark = self.hoisted.borrow().len();
-        let slices = quote!(#tracks #slices);
+        let slices = quote!(#tracks #positions #slices);
+        self.lifted.borrow_mut().extend(&lifted);
         let sliced = !slices.is_empty();
         self.hoisted
             .borrow_mut()
@@ -186,6 +192,9 @@ impl Emit<'_> {
             .contains(&l)
             .then(|| self.iteration(l, &carried));
         self.hoisted.borrow_mut().truncate(mark);
+        lifted.iter().for_each(|id| {
+            self.lifted.borrow_mut().remove(id);
+        });
         self.tracks.borrow_mut().truncate(tracked);
         let end = data
             .end
@@ -293,6 +302,7 @@ impl Emit<'_> {
             (quote!(#counter), counts)
         };
         let mut run = match second {
+            _ if idle => TokenStream::new(),
             Some(second) => {
                 let bodies = [&quote!(#lead #body), &quote!(#lead #second)];
                 self.two_by_two(l, &step, &range, bodies)
@@ -300,11 +310,23 @@ impl Emit<'_> {
             None if in_pairs => self.run_in_pairs(l, &quote!(#lead #body)),
             None => quote!(for #step in #range { #lead #body }),
         };
-        if sliced {
+        if sliced && !idle {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });
         }
         quote!(#before #run #after)
+    }
+
+    /// Whether a loop of the backward pass only computes again what the forward pass has: loops after it do what it was there for.
+    fn only_repeats(&self, l: LoopId) -> bool {
+        let g = self.g();
+        let data = g.looped(l);
+        let repeats = |s: &Stmt| match s {
+            Stmt::Let(id) => g.data(*id).region != Some(data.body) || !self.live.stmt(g, s),
+            Stmt::ReadTape(of) => self.counted(*of),
+            _ => false,
+        };
+        data.reverses.is_some() && g.region(data.body).stmts.iter().all(repeats)
     }
 
     /// One iteration: the statements, what is kept, what is carried on.

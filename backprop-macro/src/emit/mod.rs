@@ -61,6 +61,8 @@ pub struct Emit<'a> {
     tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<slices::Hoist>>,
+    /// Positions that have been computed before the loop around what is being emitted, for its slices.
+    lifted: RefCell<HashSet<Id>>,
     /// What is spelt where it is used: in the forward pass, and in `backward`.
     nested: [HashSet<Id>; 2],
     /// What a call leaves behind `&mut`, and where.
@@ -102,6 +104,7 @@ impl<'a> Emit<'a> {
             acting: RefCell::default(),
             tracks: RefCell::default(),
             hoisted: RefCell::default(),
+            lifted: RefCell::default(),
             nested,
             in_place: HashMap::new(),
             kept: HashSet::new(),
@@ -244,6 +247,7 @@ impl<'a> Emit<'a> {
                     out.extend(self.declare_tapes(region, stmt));
                 }
                 match stmt {
+                    Stmt::Let(id) if self.lifted.borrow().contains(id) => {}
                     Stmt::Let(id) if matches!(self.g().node(*id), Node::Whole(..)) => {
                         out.extend(self.hold(*id, again));
                     }

@@ -5,11 +5,13 @@
 
 use super::Emit;
 use crate::graph::*;
+use crate::positions::{Offset, Within};
 use crate::shape::{Length, Shape};
 use crate::signature::local;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
 
 /// A slice taken before a loop: the part of an array that the loop runs over, from a fixed distance.
 pub(super) struct Hoist {
@@ -20,14 +22,7 @@ pub(super) struct Hoist {
     steps: usize,
     slice: Ident,
     counter: Ident,
-    of: LoopId,
-}
-
-/// A distance from a loop's index: something that does not change in the loop, and a number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Offset {
-    fixed: Option<Id>,
-    number: i128,
+    within: Rc<Within>,
 }
 
 /// An access of an array in a loop.
@@ -39,97 +34,18 @@ struct Access {
 }
 
 impl Emit<'_> {
-    /// An index as a distance from the loop's own.
-    fn offset(&self, id: Id, index: Id, inside: &HashSet<Id>) -> Option<Offset> {
-        let g = self.g();
-        let id = g.resolve(id);
-        if id == index {
-            return Some(Offset {
-                fixed: None,
-                number: 0,
-            });
-        }
-        let Node::Opaque(k, args) = g.node(id) else {
-            return None;
-        };
-        let OpaqueForm::Binary(op) = &g.opaque_of(*k).form else {
-            return None;
-        };
-        let plus = match op.to_string().as_str() {
-            "+" => true,
-            "-" => false,
-            _ => return None,
-        };
-        let [a, b] = args.as_slice() else { return None };
-        let (a, b) = (g.resolve(*a), g.resolve(*b));
-        let sides = if plus {
-            vec![(a, b), (b, a)]
-        } else {
-            vec![(a, b)]
-        };
-        for (base, rest) in sides {
-            let Some(inner) = self.offset(base, index, inside) else {
-                continue;
-            };
-            if let Some(n) = g.integer(rest) {
-                return Some(Offset {
-                    number: if plus {
-                        inner.number + n
-                    } else {
-                        inner.number - n
-                    },
-                    ..inner
-                });
-            }
-            if plus && inner.fixed.is_none() && !inside.contains(&rest) && rest != index {
-                return Some(Offset {
-                    fixed: Some(rest),
-                    ..inner
-                });
-            }
-        }
-        None
-    }
-
-    /// The part of an access up to the step that moves with the loop.
-    fn moving(
-        &self,
-        place: &Place,
-        index: Id,
-        inside: &HashSet<Id>,
-    ) -> Option<(Vec<Step>, Offset)> {
-        let mut prefix = Vec::new();
-        for step in &place.path {
-            match step {
-                Step::Field(_) => prefix.push(*step),
-                Step::Index(i) => {
-                    let i = self.g().resolve(*i);
-                    if let Some(offset) = self.offset(i, index, inside) {
-                        return Some((prefix, offset));
-                    }
-                    if inside.contains(&i) {
-                        return None;
-                    }
-                    prefix.push(Step::Index(i));
-                }
-            }
-        }
-        None
-    }
-
     pub(super) fn hoists(&self, l: LoopId) -> Vec<(Hoist, bool)> {
         let data = self.g().looped(l);
-        let Count::Range { index, lo, hi, .. } = &data.count else {
+        let Count::Range { lo, hi, .. } = &data.count else {
             return Vec::new();
         };
         if !self.positional(l) {
             return Vec::new();
         }
+        let Some(within) = Within::of(self.g(), l).map(Rc::new) else {
+            return Vec::new();
+        };
         let constant = self.g().integer(*lo).is_some() && self.g().integer(*hi).is_some();
-        let index = self.g().resolve(*index);
-        let mut inside = HashSet::from([index]);
-        self.bound_in(data.body, &mut inside);
-        inside.extend(data.carried.iter().map(|c| c.phi));
         let mut accesses = Vec::new();
         self.accesses(data.body, true, &mut accesses);
         let arrays: BTreeSet<ArrayId> = accesses.iter().map(|a| a.place.array).collect();
@@ -147,7 +63,7 @@ impl Emit<'_> {
             let stored = mine.iter().any(|a| a.store);
             let keys: Vec<Option<(Vec<Step>, Offset)>> = mine
                 .iter()
-                .map(|a| self.moving(&a.place, index, &inside))
+                .map(|a| within.moving(self.g(), &a.place))
                 .collect();
             if stored && (keys.iter().any(Option::is_none) || keys.iter().any(|k| *k != keys[0])) {
                 continue;
@@ -164,16 +80,52 @@ impl Emit<'_> {
                 let hoist = Hoist {
                     array,
                     prefix: key.0.clone(),
-                    offset: key.1,
+                    offset: key.1.clone(),
                     steps: key.0.len() + 1,
                     slice,
                     counter: self.counter(l),
-                    of: l,
+                    within: within.clone(),
                 };
                 out.push((hoist, stored));
             }
         }
         out
+    }
+
+    /// The positions that slices start from and the body computes itself: they are computed before the slices, and not again.
+    /// Answers with what they are, as statements, and which.
+    pub(super) fn lift(&self, l: LoopId, hoists: &[(Hoist, bool)]) -> (TokenStream, Vec<Id>) {
+        let g = self.g();
+        let Some((first, _)) = hoists.first() else {
+            return Default::default();
+        };
+        let settled = &first.within.settled;
+        let mut todo: Vec<Id> = Vec::new();
+        for (h, _) in hoists {
+            todo.extend(h.offset.plus.iter().chain(&h.offset.minus));
+            todo.extend(h.prefix.iter().filter_map(|s| match s {
+                Step::Index(i) => Some(*i),
+                Step::Field(_) => None,
+            }));
+        }
+        let mut needed = HashSet::new();
+        while let Some(id) = todo.pop() {
+            if settled.contains(&id) && needed.insert(id) || g.data(id).region.is_none() {
+                todo.extend(g.operands(id));
+            }
+        }
+        let mut lifted = Vec::new();
+        let mut out = TokenStream::new();
+        for stmt in &g.region(g.looped(l).body).stmts {
+            if let Stmt::Let(id) = stmt
+                && needed.contains(id)
+                && !self.is_nested(*id)
+            {
+                out.extend(self.stmt(stmt));
+                lifted.push(*id);
+            }
+        }
+        (out, lifted)
     }
 
     /// Inside a slice that an outer loop took, the array itself is borrowed: no second slice of its first dimension.
@@ -196,28 +148,23 @@ impl Emit<'_> {
                 array: h.array,
                 path: h.prefix.clone(),
             });
-            let mut start = TokenStream::new();
-            let number = h.offset.number + self.g().integer(*lo).unwrap_or(0);
-            if self.g().integer(*lo).is_none() {
-                let lo = self.value(*lo);
-                start.extend(quote!(#lo));
+            let mut number = h.offset.number;
+            let mut plus: Vec<TokenStream> = Vec::new();
+            match self.g().integer(*lo) {
+                Some(lo) => number += lo,
+                None => plus.push(self.value(*lo)),
             }
-            if let Some(fixed) = h.offset.fixed {
-                let fixed = self.value(fixed);
-                start = if start.is_empty() {
-                    quote!(#fixed)
-                } else {
-                    quote!(#start + #fixed)
-                };
+            plus.extend(h.offset.plus.iter().map(|id| self.value(*id)));
+            let mut minus: Vec<TokenStream> =
+                h.offset.minus.iter().map(|id| self.value(*id)).collect();
+            let size = proc_macro2::Literal::usize_unsuffixed(number.unsigned_abs() as usize);
+            // What is subtracted comes last: no sum on the way is negative.
+            if number > 0 || plus.is_empty() {
+                plus.push(quote!(#size));
+            } else if number < 0 {
+                minus.push(quote!(#size));
             }
-            if number != 0 || start.is_empty() {
-                let size = proc_macro2::Literal::usize_unsuffixed(number.unsigned_abs() as usize);
-                start = match (start.is_empty(), number >= 0) {
-                    (true, _) => quote!(#size),
-                    (false, true) => quote!(#start + #size),
-                    (false, false) => quote!(#start - #size),
-                };
-            }
+            let start = quote!(#(#plus)+* #(- #minus)*);
             let slice = &h.slice;
             out.extend(if *store {
                 quote!(let #slice = &mut #base[#start..][..#n];)
@@ -234,19 +181,11 @@ impl Emit<'_> {
             if h.array != place.array || place.path.len() < h.steps {
                 continue;
             }
-            let data = self.g().looped(h.of);
-            let Count::Range { index, .. } = &data.count else {
-                continue;
-            };
-            let index = self.g().resolve(*index);
-            let mut inside = HashSet::from([index]);
-            self.bound_in(data.body, &mut inside);
-            inside.extend(data.carried.iter().map(|c| c.phi));
             let head = Place {
                 array: place.array,
                 path: place.path[..h.steps].to_vec(),
             };
-            if self.moving(&head, index, &inside).as_ref() != Some(&(h.prefix.clone(), h.offset)) {
+            if h.within.moving(self.g(), &head) != Some((h.prefix.clone(), h.offset.clone())) {
                 continue;
             }
             let (slice, counter) = (&h.slice, &h.counter);
@@ -258,44 +197,6 @@ impl Emit<'_> {
             return Some(self.steps(element, &shape, &place.path[h.steps..]));
         }
         None
-    }
-
-    /// The nodes bound by statements of a region, nested regions included.
-    pub(super) fn bound_in(&self, region: RegionId, out: &mut HashSet<Id>) {
-        let g = self.g();
-        for stmt in &g.region(region).stmts {
-            match stmt {
-                Stmt::Let(id)
-                | Stmt::Bind(id, _)
-                | Stmt::ReadSaved(id)
-                | Stmt::Pop(_, Some(id)) => {
-                    out.insert(*id);
-                }
-                Stmt::ReadTape(l) | Stmt::ReadTapeAt(l, _) => {
-                    out.extend(g.looped(*l).tape.iter().copied())
-                }
-                Stmt::Call(c) => out.extend(g.call(*c).outs.iter().copied()),
-                Stmt::Pullback(c) => out.extend(g.call(*c).gradients.iter().flatten().copied()),
-                Stmt::If(b) => {
-                    let data = g.branch(*b);
-                    out.extend(data.slots.iter().map(|s| s.out));
-                    self.bound_in(data.then, out);
-                    self.bound_in(data.otherwise, out);
-                }
-                Stmt::Loop(l) => {
-                    let data = g.looped(*l);
-                    for c in &data.carried {
-                        out.extend([c.phi, c.out]);
-                    }
-                    out.extend(data.end);
-                    if let Count::Range { index, .. } | Count::Stepped { index, .. } = &data.count {
-                        out.insert(*index);
-                    }
-                    self.bound_in(data.body, out);
-                }
-                _ => {}
-            }
-        }
     }
 
     fn accesses(&self, region: RegionId, always: bool, out: &mut Vec<Access>) {

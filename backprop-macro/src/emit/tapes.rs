@@ -62,8 +62,10 @@ impl Emit<'_> {
             let (tape, cursor) = (self.tape_name(l), self.cursor(l));
             let zero = self.tape_zero(l);
             let nest = self.nest(l, region);
-            if self.is_segment(region) {
-                out.extend(self.reuse_tape(l, region));
+            if let Some(over) = self.reused_in(l) {
+                if self.counts_before(l, over).is_none() {
+                    out.extend(self.reuse_tape(l, region));
+                }
                 continue;
             }
             let init = if let Some(n) = self.stack_size(l, region) {
@@ -80,28 +82,48 @@ impl Emit<'_> {
         out
     }
 
-    /// Whether a region is the body of a loop over the segments of a checkpointed loop.
-    fn is_segment(&self, region: RegionId) -> bool {
-        let over = self.bodies.get(&region);
-        over.is_some_and(|l| self.g().looped(*l).segments.is_some())
+    /// The outermost loop around the home of a tape on the heap: each of its iterations uses the buffer of the one before.
+    fn reused_in(&self, l: LoopId) -> Option<LoopId> {
+        let g = self.g();
+        let home = self.home(g.looped(l).body);
+        let mut at = Some(home);
+        let mut over = None;
+        while let Some(r) = at {
+            over = self.bodies.get(&r).copied().or(over);
+            at = g.region(r).parent;
+        }
+        over.filter(|_| self.stack_size(l, home).is_none())
     }
 
-    /// The tapes of a segment, declared outside of the loop over the segments: each segment uses those of the one before.
-    pub(super) fn declare_segment_tapes(&self, over: LoopId) -> TokenStream {
-        let data = self.g().looped(over);
+    /// How often each loop from a tape's own to its home runs, where that is known before the loop that reuses the tape.
+    fn counts_before(&self, l: LoopId, over: LoopId) -> Option<Vec<TokenStream>> {
+        let g = self.g();
+        let around = g.region(g.looped(over).body).parent?;
+        self.counts(&self.nest(l, self.home(g.looped(l).body)), around)
+    }
+
+    /// The tapes that each iteration of a loop uses anew, declared before it.
+    pub(super) fn declare_reused_tapes(&self, over: LoopId) -> TokenStream {
         let mut out = TokenStream::new();
-        if data.segments.is_some() {
-            for &l in self.tapes.get(&data.body).into_iter().flatten() {
-                let (tape, cursor) = (self.tape_name(l), self.cursor(l));
-                out.extend(
-                    quote!(let mut #tape = ::std::vec::Vec::new(); let mut #cursor = 0usize;),
-                );
+        for &l in self.tapes.values().flatten() {
+            if self.reused_in(l) != Some(over) {
+                continue;
             }
+            let (tape, cursor) = (self.tape_name(l), self.cursor(l));
+            let init = match self.counts_before(l, over) {
+                Some(counts) => {
+                    let total = counts.into_iter().reduce(|a, b| quote!(#a * #b));
+                    let zero = self.tape_zero(l);
+                    quote!(::std::vec![#zero; #total])
+                }
+                None => quote!(::std::vec::Vec::new()),
+            };
+            out.extend(quote!(let mut #tape = #init; let mut #cursor = 0usize;));
         }
         out
     }
 
-    /// Makes room on a segment's tape; one that is pushed starts anew.
+    /// Makes room on a tape that was used before; one that is pushed starts anew.
     fn reuse_tape(&self, l: LoopId, region: RegionId) -> TokenStream {
         let (tape, cursor) = (self.tape_name(l), self.cursor(l));
         match self.counts(&self.nest(l, region), region) {
@@ -134,7 +156,11 @@ impl Emit<'_> {
 
     pub(super) fn uniform(&self, l: LoopId) -> bool {
         let tape = &self.g().looped(l).tape;
-        tape.len() > 1 && tape.iter().all(|id| self.g().is_float(*id))
+        let float = |id: &Id| self.g().types.float(self.g().ty(*id));
+        tape.len() > 1
+            && tape
+                .iter()
+                .all(|id| self.g().is_float(*id) && float(id) == float(&tape[0]))
     }
 
     /// What a tape's element looks like, from its parts.

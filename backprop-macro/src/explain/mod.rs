@@ -239,6 +239,9 @@ fn loops(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
                 Some(Reversal::Overwritten) => {
                     "only the last overwrite counts, keeps its index".to_owned()
                 }
+                Some(Reversal::Extremum) => {
+                    "what equals its result is found again, keeps nothing".to_owned()
+                }
                 Some(Reversal::Fused) => "fused, keeps nothing".to_owned(),
                 Some(Reversal::Met) => {
                     "run from both ends at once, forwards and backwards, keeps nothing".to_owned()
@@ -300,13 +303,13 @@ fn state(g: &Graph, array: ArrayId) -> String {
     all.join(" and ")
 }
 
-/// How the second loop runs that reverses one, after all rearrangements: `forwards` may have turned it, and `gather` have
-/// put loops in its place that go over the elements instead.
+/// How the second loop runs that reverses one, after all rearrangements: `forwards` may have turned it. Where `gather` has put
+/// an end before and after it, it is the middle.
 fn second(g: &Graph, of: LoopId) -> &'static str {
     let all = (0..g.loops.len()).map(|k| LoopId(k as u32));
     let mut those = all.filter(|&l| g.looped(l).reverses == Some(of) && is_run(g, l));
     match those.next() {
-        None => "run again for each element, whose terms are gathered",
+        None => "left out of the backward pass",
         Some(l) if backwards(g, l) => "run backwards",
         Some(_) => "run again in the same order",
     }

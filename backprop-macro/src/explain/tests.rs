@@ -84,6 +84,11 @@ fn every_strategy_of_a_loop_has_its_sentence() {
             "fn f(x: &[f64]) -> f64 { let mut p = 1.0; for i in 0..x.len() { p *= x[i]; } p }",
             "run from both ends at once, forwards and backwards, keeps nothing",
         ),
+        // A stencil: each element of the gradient collects from the iterations that read it, in their order.
+        (
+            "fn f(x: &[f64; 8]) -> [f64; 8] { let mut u = [0.0; 8]; for i in 1..7 { u[i] = x[i - 1] * x[i + 1] + x[i]; } u }",
+            "run again in the same order, keeps nothing",
+        ),
         // Constant.
         (
             "fn f(x: f64, n: usize) -> f64 { let mut k = 1; for _ in 0..n { k = k * 3 % 7; } x * k as f64 }",

@@ -1,6 +1,6 @@
-//! The gathered loop: its middle, its ends, and what is run where there are too few iterations to have a middle.
+//! The gathered loop: its middle and its ends.
 
-use super::Plan;
+use super::{Plan, Row};
 use crate::access::{Base, distance, extent, length_of};
 use crate::collect::Sums;
 use crate::graph::*;
@@ -11,17 +11,17 @@ use std::collections::{HashMap, HashSet};
 
 /// An iteration, or an element: so many after a node that does not change in it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct At {
+pub(super) struct At {
     base: Id,
     by: i128,
 }
 
-struct Builder<'a> {
-    g: &'a mut Graph,
-    sums: &'a mut Sums,
-    plan: &'a Plan,
+pub(super) struct Builder<'a> {
+    pub(super) g: &'a mut Graph,
+    pub(super) sums: &'a mut Sums,
+    pub(super) plan: &'a Plan,
     /// The nodes that the loop's body computes.
-    bound: HashSet<Id>,
+    pub(super) bound: HashSet<Id>,
     /// In place: the middle's index, and the old values of the elements before it, nearest first.
     old: Option<(Id, Vec<Id>)>,
 }
@@ -34,10 +34,10 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
         g.region_mut(data.body).stmts.retain(|s| match s {
             Stmt::Store {
                 place, add: true, ..
-            } => place.array != plan.array,
+            } => !plan.places.contains(place),
             Stmt::Store {
                 place, add: false, ..
-            } => !cleared.contains(&place.array),
+            } => !cleared.iter().any(|(a, _)| *a == place.array),
             _ => true,
         });
     }
@@ -109,16 +109,13 @@ pub fn build(g: &mut Graph, sums: &mut Sums, plan: &Plan) -> bool {
         }
         b.g.push(Stmt::If(branch));
     }
-    for array in plan.cleared.iter().filter(|a| !plan.unread.contains(a)) {
+    for (array, row) in plan.cleared.iter().filter(|c| !plan.unread.contains(&c.0)) {
         b.looped(
             At::of(plan.lo),
             At::of(plan.hi),
             |_, _| {},
             |b, i, _| {
-                let place = Place {
-                    array: *array,
-                    path: vec![Step::Index(i)],
-                };
+                let place = b.place(*array, row, At::of(i));
                 let ty = match b.g.shape_at(&place) {
                     crate::shape::Shape::Scalar(ty) => ty,
                     crate::shape::Shape::Float(f) => b.g.types.fresh(Kind::Float(f)),
@@ -168,16 +165,19 @@ impl Plan {
 
     /// Whether there are enough iterations, where that is known now.
     pub fn settled(&self, g: &Graph) -> Option<bool> {
+        if self.span() == 0 {
+            return Some(true);
+        }
         Some(g.integer(self.hi)? - g.integer(self.lo)? >= self.span())
     }
 }
 
 impl At {
-    fn of(base: Id) -> At {
+    pub(super) fn of(base: Id) -> At {
         At { base, by: 0 }
     }
 
-    fn plus(self, by: i128) -> At {
+    pub(super) fn plus(self, by: i128) -> At {
         At {
             base: self.base,
             by: self.by + by,
@@ -186,15 +186,41 @@ impl At {
 }
 
 impl Builder<'_> {
-    fn node(&mut self, at: At) -> Id {
+    pub(super) fn node(&mut self, at: At) -> Id {
         shift(self.g, at.base, at.by)
     }
 
-    fn element(&mut self, at: At) -> Place {
-        Place {
-            array: self.plan.array,
-            path: vec![Step::Index(self.node(at))],
+    pub(super) fn element(&mut self, at: At) -> Place {
+        self.place(self.plan.array, &self.plan.row, at)
+    }
+
+    /// An element of a row.
+    fn place(&mut self, array: ArrayId, row: &Row, at: At) -> Place {
+        // What a row is reached by is the same in every iteration.
+        let mut known = HashMap::new();
+        let mut settled = |b: &mut Self, id: Id| b.copy(id, At::of(b.plan.lo), &mut known);
+        let mut path: Vec<Step> = row
+            .prefix
+            .iter()
+            .map(|step| match step {
+                Step::Index(i) => Step::Index(settled(self, *i)),
+                Step::Field(_) => *step,
+            })
+            .collect();
+        let ty = self.g.usize_ty();
+        let mut index = at.base;
+        for &id in &row.plus {
+            let id = settled(self, id);
+            index = self.g.opaque_binary(quote!(+), id, index, ty, false);
         }
+        // What is subtracted comes last: no sum on the way is negative.
+        index = shift(self.g, index, at.by);
+        for &id in &row.minus {
+            let id = settled(self, id);
+            index = self.g.opaque_binary(quote!(-), index, id, ty, false);
+        }
+        path.push(Step::Index(index));
+        Place { array, path }
     }
 
     /// Ends and middle, where there are enough iterations; what the loop leaves in its carried scalars, where terms use them.
@@ -324,116 +350,7 @@ impl Builder<'_> {
         back
     }
 
-    /// Every element there is, each term where it exists: for loops too short to have a middle.
-    fn few(&mut self, whole: bool) {
-        let plan = self.plan;
-        if let Some(zeroed) = plan.zeroed {
-            self.g.push(Stmt::Loop(zeroed));
-        }
-        if whole {
-            let path = Vec::new();
-            self.g.clear(Place {
-                array: plan.array,
-                path,
-            });
-        }
-        // The bounds of an empty loop may not be indices.
-        let ty = self.g.bool_ty();
-        let runs = self.g.opaque_binary(quote!(<), plan.lo, plan.hi, ty, true);
-        let then = self.g.open();
-        let (from, to) = (
-            At::of(plan.lo).plus(plan.min),
-            At::of(plan.hi).plus(plan.max),
-        );
-        self.looped(
-            from,
-            to,
-            |_, _| {},
-            |b, j, _| {
-                for k in 0..plan.terms.len() {
-                    b.term_where_it_exists(k, j);
-                }
-            },
-        );
-        self.g.close();
-        let otherwise = self.g.open();
-        self.g.close();
-        let branch = self.g.new_if(runs, then, otherwise);
-        self.g.push(Stmt::If(branch));
-    }
-
-    fn term_where_it_exists(&mut self, k: usize, element: Id) {
-        let plan = self.plan;
-        let (d, value) = (plan.terms[k].distance, plan.terms[k].value);
-        let first = shift(self.g, plan.lo, d);
-        let end = shift(self.g, plan.hi, d);
-        let compare = |b: &mut Self, op, x, y| {
-            let ty = b.g.bool_ty();
-            b.g.opaque_binary(op, x, y, ty, true)
-        };
-        let above = compare(self, quote!(>=), element, first);
-        let below = compare(self, quote!(<), element, end);
-        let exists = compare(self, quote!(&&), above, below);
-        let then = self.g.open();
-        let at = At::of(element).plus(-d);
-        if plan.reads_tape && d == plan.anchor {
-            self.read_tape(at);
-        }
-        let place = self.element(At::of(element));
-        let term = match self.uses_left(value) {
-            false => self.copy(value, at, &mut HashMap::new()),
-            true => {
-                let i = self.node(at);
-                let start = match plan.rev {
-                    false => plan.lo,
-                    true => shift(self.g, plan.hi, -1),
-                };
-                self.either_left(value, at, i, start)
-            }
-        };
-        self.g.store(place, term, true);
-        self.g.close();
-        let otherwise = self.g.open();
-        self.g.close();
-        let branch = self.g.new_if(exists, then, otherwise);
-        self.g.push(Stmt::If(branch));
-    }
-
-    /// A term of an iteration that may be the first: where it is, what is left to it is the initial value.
-    fn either_left(&mut self, value: Id, at: At, i: Id, start: Id) -> Id {
-        let ty = self.g.bool_ty();
-        let is_first = self.g.opaque_binary(quote!(==), i, start, ty, true);
-        let then = self.g.open();
-        let mut done: HashMap<(Id, At), Id> = HashMap::new();
-        for (phi, (init, _)) in &self.plan.left {
-            done.insert((*phi, at), *init);
-        }
-        let a = self.copy(value, at, &mut done);
-        self.g.close();
-        let otherwise = self.g.open();
-        let b = self.copy(value, at, &mut HashMap::new());
-        self.g.close();
-        let branch = self.g.new_if(is_first, then, otherwise);
-        self.g.push(Stmt::If(branch));
-        self.g.yield_from(branch, a, b)
-    }
-
-    /// Whether a value is computed from what the iteration before has left.
-    fn uses_left(&self, value: Id) -> bool {
-        let mut todo = vec![self.g.resolve(value)];
-        let mut seen = HashSet::new();
-        while let Some(id) = todo.pop() {
-            if self.plan.left.contains_key(&id) {
-                return true;
-            }
-            if self.bound.contains(&id) && seen.insert(id) {
-                todo.extend(self.g.operands(id));
-            }
-        }
-        false
-    }
-
-    fn read_tape(&mut self, iteration: At) {
+    pub(super) fn read_tape(&mut self, iteration: At) {
         if let Some(of) = self.g.looped(self.plan.looped).reverses {
             let i = self.node(iteration);
             self.g.push(Stmt::ReadTapeAt(of, i));
@@ -460,7 +377,7 @@ impl Builder<'_> {
     }
 
     /// A loop over indices; `start` gives the initial values that it carries, `body` replaces them by the next.
-    fn looped(
+    pub(super) fn looped(
         &mut self,
         lo: At,
         hi: At,
@@ -504,7 +421,7 @@ impl Builder<'_> {
     }
 
     /// A value of the loop's body, for an iteration.
-    fn copy(&mut self, id: Id, at: At, done: &mut HashMap<(Id, At), Id>) -> Id {
+    pub(super) fn copy(&mut self, id: Id, at: At, done: &mut HashMap<(Id, At), Id>) -> Id {
         let plan = self.plan;
         let id = self.g.resolve(id);
         if id == plan.index {

@@ -11,10 +11,12 @@ use crate::access::{Body, Use, arrays_of, distance, first_writer, positional};
 use crate::exchange::{copied, regions, same_positions};
 use crate::graph::*;
 use crate::live::Live;
+use crate::positions::Within;
 use crate::reverse::Gradient;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 mod build;
+mod few;
 
 pub use build::shift;
 
@@ -27,11 +29,53 @@ struct Term {
     value: Id,
 }
 
-/// A loop whose additions to one array can be gathered.
+/// A row of an array: the elements that differ in the loop's own position only. How it is reached, and where in it the loop's
+/// positions start.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Row {
+    prefix: Vec<Step>,
+    plus: BTreeSet<Id>,
+    minus: BTreeSet<Id>,
+}
+
+impl Row {
+    /// The row of a place, and the distance of its element from the loop's index.
+    fn of(g: &Graph, within: &Within, place: &Place) -> Option<(Row, i128)> {
+        let (prefix, offset) = within.moving(g, place)?;
+        let last = prefix.len() + 1 == place.path.len();
+        let (plus, minus) = (offset.plus, offset.minus);
+        let row = Row {
+            prefix,
+            plus,
+            minus,
+        };
+        last.then_some((row, offset.number))
+    }
+
+    /// Whether it is the whole array.
+    fn is_all(&self) -> bool {
+        *self == Row::default()
+    }
+
+    /// Whether positions in it are the loop's own.
+    fn counts_from_zero(&self) -> bool {
+        self.plus.is_empty() && self.minus.is_empty()
+    }
+}
+
+/// What is done in a row, at which distance, and the place as it stands in the loop.
+type Access = (i128, Place, Use);
+
+/// A loop whose additions to one row of an array can be gathered.
 struct Plan {
     looped: LoopId,
     parent: RegionId,
     array: ArrayId,
+    row: Row,
+    /// The row is the whole array, and the loop adds to no other.
+    is_all: bool,
+    /// The additions, as they stand in the loop.
+    places: Vec<Place>,
     index: Id,
     lo: Id,
     hi: Id,
@@ -48,7 +92,7 @@ struct Plan {
     /// A loop before this one that sets the elements at this one's positions to zero, and does nothing else.
     zeroed: Option<LoopId>,
     /// Arrays that the loop reads at its index and then clears.
-    cleared: Vec<ArrayId>,
+    cleared: Vec<(ArrayId, Row)>,
     /// Those of them that need not be cleared, as they are stored to before they are read again.
     unread: Vec<ArrayId>,
     /// The loop reads the array that it adds to, and does nothing else.
@@ -75,12 +119,16 @@ pub fn gather(p: &mut Gradient, fresh: bool) {
                     todo.push(p.graph.looped(*l).body);
                     while let Some(mut plan) = plan(&p.graph, &live, *l, region) {
                         plan.first = fresh
+                            && plan.is_all
                             && !plan.in_place
                             && region == p.body
                             && first_writer(&p.graph, p.body, plan.array, *l);
                         plan.zeroed = zeroed(&p.graph, &plan);
-                        let moved = |a: &ArrayId| moved_to(p, &plan, *a);
-                        plan.unread = plan.cleared.iter().copied().filter(moved).collect();
+                        let cleared = plan.cleared.iter().filter(|(_, row)| row.is_all());
+                        plan.unread = cleared
+                            .map(|(a, _)| *a)
+                            .filter(|a| moved_to(p, &plan, *a))
+                            .collect();
                         let whole = build::build(&mut p.graph, &mut p.sums, &plan);
                         if let (true, Some(like)) = (whole, p.graph.array(plan.array).like) {
                             p.assigned.insert(like);
@@ -101,123 +149,147 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
     let data = g.looped(l);
     let rev = matches!(data.count, Count::Range { rev: true, .. });
     let (b, accesses) = Body::read(g, data.body, index, live);
+    let within = Within::of(g, l)?;
     // Arrays that are read at the index and then cleared there: their old values can be read by other iterations if the
     // clearing waits.
-    let at_index = |p: &Place| {
-        p.path.len() == 1 && matches!(p.path[0], Step::Index(i) if distance(g, i, index) == Some(0))
-    };
-    let cleared: Vec<ArrayId> = accesses
+    let cleared: Vec<(ArrayId, Row)> = accesses
         .iter()
-        .filter(|(_, all)| {
-            all.iter()
-                .all(|(p, k)| at_index(p) && matches!(k, Use::Load | Use::Zero))
-                && all.iter().filter(|(_, k)| *k == Use::Zero).count() == 1
+        .filter_map(|(array, all)| {
+            let (row, distance) = Row::of(g, &within, &all.first()?.0)?;
+            let here = |p: &Place| Row::of(g, &within, p).is_some_and(|at| at == (row.clone(), 0));
+            let only = all
+                .iter()
+                .all(|(p, k)| here(p) && matches!(k, Use::Load | Use::Zero));
+            let zeros = all.iter().filter(|(_, k)| *k == Use::Zero).count();
+            (only && distance == 0 && zeros == 1).then_some((*array, row))
         })
-        .map(|(a, _)| *a)
         .collect();
-    'arrays: for (&array, all) in &accesses {
-        let mut terms = Vec::new();
-        let mut places = Vec::new();
+    for (&array, all) in &accesses {
+        let mut rows: Vec<(Row, Vec<Access>)> = Vec::new();
+        let mut placed = true;
         for (place, kind) in all {
-            let [Step::Index(i)] = place.path.as_slice() else {
-                continue 'arrays;
+            let Some((row, distance)) = Row::of(g, &within, place) else {
+                placed = false;
+                break;
             };
-            let Some(distance) = distance(g, *i, index) else {
-                continue 'arrays;
-            };
-            match kind {
-                Use::Add(value) => terms.push(Term {
-                    distance,
-                    value: *value,
-                }),
-                Use::Load => {}
-                Use::Zero | Use::Set(_) | Use::Other => continue 'arrays,
+            placed &= matches!(kind, Use::Add(_) | Use::Load);
+            let access = (distance, place.clone(), *kind);
+            match rows.iter_mut().find(|r| r.0 == row) {
+                Some((_, mine)) => mine.push(access),
+                None => rows.push((row, vec![access])),
             }
-            places.push((distance, matches!(kind, Use::Add(_))));
         }
-        let (Some(min), Some(max)) = (
-            terms.iter().map(|t| t.distance).min(),
-            terms.iter().map(|t| t.distance).max(),
-        ) else {
-            continue;
-        };
-        if min == max || max - min > 8 {
+        // What is read may be in the other row.
+        let reads = all.iter().any(|(_, k)| *k == Use::Load);
+        if !placed || reads && !(rows.len() == 1 && rows[0].0.is_all()) {
             continue;
         }
-        let in_place = places.len() > terms.len();
-        if in_place && !(reads_first(&places, rev) && alone(g, live, l, array)) {
-            continue;
-        }
-        let mut m = Movable {
-            g,
-            b: &b,
-            accesses: &accesses,
-            cleared: &cleared,
-            own: in_place.then_some(array),
-            carried: &data.carried,
-            left: HashMap::new(),
-            inside: false,
-            seen: HashSet::new(),
-            used: HashSet::new(),
-            cost: 0,
-        };
-        let mut anchor = None;
-        for t in &terms {
-            m.seen.clear();
-            let Some(tape) = m.movable(t.value) else {
-                continue 'arrays;
-            };
-            if tape {
-                if anchor.is_some_and(|a| a != t.distance) {
-                    continue 'arrays;
+        let several = rows.len() > 1;
+        'rows: for (row, mine) in rows {
+            let mut terms = Vec::new();
+            let mut places = Vec::new();
+            for (distance, _, kind) in &mine {
+                if let Use::Add(value) = kind {
+                    terms.push(Term {
+                        distance: *distance,
+                        value: *value,
+                    });
                 }
-                anchor = Some(t.distance);
+                places.push((*distance, matches!(kind, Use::Add(_))));
             }
-        }
-        let reads_tape = anchor.is_some();
-        let (left, used) = (m.left, m.used);
-        if m.cost > MAX_COST || reads_tape && (in_place || !left.is_empty()) {
-            continue;
-        }
-        // What leaves the loop is computed from its last iteration.
-        let outs = data.carried.iter().filter(|c| live.carried(g, c));
-        if in_place && outs.into_iter().any(|c| !left.contains_key(&c.phi)) {
-            continue;
-        }
-        let anchor = anchor.unwrap_or_else(|| {
-            if terms.iter().any(|t| t.distance == 0) {
-                0
-            } else {
-                min
+            let (Some(min), Some(max)) = (
+                terms.iter().map(|t| t.distance).min(),
+                terms.iter().map(|t| t.distance).max(),
+            ) else {
+                continue;
+            };
+            // Rows are gathered each in a loop of its own, which knows what it writes to.
+            if min == max && !several || max - min > 8 {
+                continue;
             }
-        });
-        let cleared = cleared
-            .iter()
-            .copied()
-            .filter(|a| used.contains(a))
-            .collect();
-        let plan = Plan {
-            looped: l,
-            parent,
-            array,
-            index,
-            lo,
-            hi,
-            rev,
-            terms,
-            min,
-            max,
-            anchor,
-            reads_tape,
-            first: false,
-            zeroed: None,
-            unread: Vec::new(),
-            cleared,
-            in_place,
-            left,
-        };
-        if plan.settled(g) != Some(false) {
-            return Some(plan);
+            // Before the first element of a part there is no number.
+            if min != max && !row.counts_from_zero() && g.integer(lo).is_none_or(|lo| lo + min < 0)
+            {
+                continue;
+            }
+            let in_place = places.len() > terms.len();
+            if in_place && !(reads_first(&places, rev) && alone(g, live, l, array)) {
+                continue;
+            }
+            let mut m = Movable {
+                g,
+                b: &b,
+                accesses: &accesses,
+                cleared: &cleared,
+                own: in_place.then_some(array),
+                carried: &data.carried,
+                left: HashMap::new(),
+                inside: false,
+                seen: HashSet::new(),
+                used: HashSet::new(),
+                cost: 0,
+            };
+            let mut anchor = None;
+            for t in &terms {
+                m.seen.clear();
+                let Some(tape) = m.movable(t.value) else {
+                    continue 'rows;
+                };
+                if tape {
+                    if anchor.is_some_and(|a| a != t.distance) {
+                        continue 'rows;
+                    }
+                    anchor = Some(t.distance);
+                }
+            }
+            let reads_tape = anchor.is_some();
+            let (left, used) = (m.left, m.used);
+            if m.cost > MAX_COST || reads_tape && (in_place || !left.is_empty()) {
+                continue;
+            }
+            // What leaves the loop is computed from its last iteration.
+            let outs = data.carried.iter().filter(|c| live.carried(g, c));
+            if in_place && outs.into_iter().any(|c| !left.contains_key(&c.phi)) {
+                continue;
+            }
+            let anchor = anchor.unwrap_or_else(|| {
+                if terms.iter().any(|t| t.distance == 0) {
+                    0
+                } else {
+                    min
+                }
+            });
+            let cleared = cleared
+                .iter()
+                .filter(|(a, _)| used.contains(a))
+                .cloned()
+                .collect();
+            let plan = Plan {
+                looped: l,
+                parent,
+                array,
+                is_all: row.is_all() && !several,
+                row,
+                places: mine.into_iter().map(|(_, place, _)| place).collect(),
+                index,
+                lo,
+                hi,
+                rev,
+                terms,
+                min,
+                max,
+                anchor,
+                reads_tape,
+                first: false,
+                zeroed: None,
+                unread: Vec::new(),
+                cleared,
+                in_place,
+                left,
+            };
+            if plan.settled(g) != Some(false) {
+                return Some(plan);
+            }
         }
     }
     None
@@ -226,7 +298,12 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
 /// The loop before a plan's that clears what it adds to.
 fn zeroed(g: &Graph, plan: &Plan) -> Option<LoopId> {
     let (below, above) = plan.margins();
-    if plan.in_place || plan.first || plan.max + below < 0 || plan.min - above > 0 {
+    if !plan.row.is_all()
+        || plan.in_place
+        || plan.first
+        || plan.max + below < 0
+        || plan.min - above > 0
+    {
         return None;
     }
     let stmts = &g.region(plan.parent).stmts;
@@ -339,7 +416,7 @@ struct Movable<'a> {
     g: &'a Graph,
     b: &'a Body,
     accesses: &'a BTreeMap<ArrayId, Vec<(Place, Use)>>,
-    cleared: &'a [ArrayId],
+    cleared: &'a [(ArrayId, Row)],
     /// The array that is added to, where the loop reads it too.
     own: Option<ArrayId>,
     carried: &'a [Carried],
@@ -396,7 +473,7 @@ impl Movable<'_> {
                     .accesses
                     .get(&p.array)
                     .is_none_or(|all| all.iter().all(|(_, k)| *k == Use::Load));
-                if self.cleared.contains(&p.array) {
+                if self.cleared.iter().any(|(a, _)| *a == p.array) {
                     self.used.insert(p.array);
                 } else if !read_only && self.own != Some(p.array) {
                     return None;

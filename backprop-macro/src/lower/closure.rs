@@ -33,10 +33,13 @@ impl Lower<'_> {
                         ids.push(*id);
                     }
                 }
-                if let Some((_, method)) = self.float_path(&p)
+                if let Some((ty, method)) = self.float_path(&p)
                     && ids.len() == args.len()
                 {
                     let name = method.to_string();
+                    if let ("from", [a]) = (name.as_str(), ids.as_slice()) {
+                        return Ok(self.converted(&p, ty, *a));
+                    }
                     return self.float_method(&method, &name, &ids);
                 }
                 let known = self.known(&p.path);

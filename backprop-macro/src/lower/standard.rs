@@ -4,7 +4,7 @@ use super::Lower;
 use super::call::strip;
 use super::value::Val;
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Init, Node};
+use crate::graph::{Id, Init, Node};
 use crate::shape::{Length, Shape};
 use crate::types::{FloatTy, INTEGERS, Kind};
 use proc_macro2::{Span, TokenStream};
@@ -41,6 +41,16 @@ impl Lower<'_> {
             _ => FloatTy::Generic(self.sig.names.floats.iter().find(|t| **t == name)?.clone()),
         };
         Some((ty, method))
+    }
+
+    /// `f64::from(a)`.
+    pub(super) fn converted(&mut self, p: &syn::ExprPath, to: FloatTy, a: Id) -> Val {
+        let t = self.g.types.fresh(Kind::Float(to.clone()));
+        Val::Num(if self.g.is_float(a) {
+            self.g.compute(Node::Cast(a, Some(to)), t)
+        } else {
+            self.g.opaque_call(p.to_token_stream(), &[a], t)
+        })
     }
 
     /// `T::one()`, `T::from(0.5).unwrap()`: constants of a generic float type.
@@ -100,12 +110,7 @@ impl Lower<'_> {
             }
             if name == "from" && args.len() == 1 {
                 let a = self.scalar(args[0])?;
-                let t = self.g.types.fresh(Kind::Float(ty.clone()));
-                if self.g.is_float(a) {
-                    return Ok(Some(Val::Num(self.g.compute(Node::Cast(a, Some(ty)), t))));
-                }
-                let func = p.to_token_stream();
-                return Ok(Some(Val::Num(self.g.opaque_call(func, &[a], t))));
+                return Ok(Some(self.converted(p, ty, a)));
             }
             if name.starts_with("from_") {
                 return self.reject(&method, &errors::BITS);

@@ -37,6 +37,10 @@ impl Reverse<'_> {
             self.notes.loops.insert(looped, Reversal::Overwritten);
             return;
         }
+        if !stores && self.extremum(&data, &slots) {
+            self.notes.loops.insert(looped, Reversal::Extremum);
+            return;
+        }
         let linear = |r: &Self, k: usize| {
             r.reaches(
                 data.carried[k].next,

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 
 mod branches;
 mod calls;
+mod extremum;
 mod fuse;
 mod intervals;
 mod loops;
@@ -117,6 +118,8 @@ pub struct Notes {
 pub enum Reversal {
     /// Only the last overwrite counts: that iteration is run again.
     Overwritten,
+    /// It carries a maximum or a minimum: the iterations that equal its result are found again.
+    Extremum,
     /// Each iteration runs forward and backward at once.
     Fused,
     /// A loop of its own runs backwards.

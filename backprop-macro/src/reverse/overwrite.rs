@@ -156,7 +156,7 @@ impl Reverse<'_> {
                 .all(|o| self.repeatable(o, body, side, index, depth + 1))
     }
 
-    fn again(&mut self, id: Id, copies: &mut HashMap<Id, Id>) -> Id {
+    pub(super) fn again(&mut self, id: Id, copies: &mut HashMap<Id, Id>) -> Id {
         let id = self.g.resolve(id);
         if let Some(&copy) = copies.get(&id) {
             return copy;

@@ -171,6 +171,9 @@ impl Lower<'_> {
             return self.reject(at, &errors::TENSOR_SIDES);
         }
         for (old, now) in leaves {
+            if !matches!(old, Val::Tensor(_) | Val::Scalar(_) | Val::Const(_)) {
+                return self.reject(at, &errors::TENSOR_SIDES);
+            }
             pairs.push((None, old, now));
         }
 

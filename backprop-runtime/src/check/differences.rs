@@ -44,15 +44,25 @@ fn tableau(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64, grain: f64) -> Opt
             noise = noise.max((near - middle).abs());
         }
     }
+    // Values that stay the same for small steps are coarser than their bits say: of single precision, or read off a table.
+    let smallest = reach / SHRINK.powi(ROWS as i32 - 1);
+    let mut coarse = 16.0 * grain;
+    while noise <= f64::EPSILON * middle.abs() && coarse < 0.5 * smallest {
+        if let Some(near) = f(coarse) {
+            noise = noise.max((near - middle).abs());
+        }
+        coarse *= 8.0;
+    }
     let mut table = [[0.0f64; ROWS]; ROWS];
     let mut best = (f64::NAN, f64::INFINITY);
     let mut h = reach;
     let mut bend = [0.0f64; 2];
-    let mut sides = (0.0, 0.0);
+    let (mut sides, mut before) = ((0.0, 0.0), (0.0, 0.0));
     for i in 0..ROWS {
         let (above, below) = (f(h)?, f(-h)?);
         table[0][i] = (above - below) / (2.0 * h);
         bend[usize::from(i > 0)] = ((above - 2.0 * middle + below) / h).abs();
+        before = sides;
         sides = ((middle - below) / h, (above - middle) / h);
         let mut factor = SHRINK * SHRINK;
         for j in 1..=i {
@@ -72,11 +82,16 @@ fn tableau(f: &mut dyn FnMut(f64) -> Option<f64>, reach: f64, grain: f64) -> Opt
     let size = middle.abs() + sides.0.abs() + sides.1.abs();
     // Where the function is smooth, the bend shrinks with the step: here by a factor of 29.
     let kink = bend[1] > 0.5 * bend[0] && bend[1] > 1e-6 * size;
+    // A bent side has another slope where it ends.
+    let ends =
+        [(sides.0, before.0), (sides.1, before.1)].map(|(s, b)| s + (s - b) / (SHRINK - 1.0));
+    let low = sides.0.min(sides.1).min(ends[0]).min(ends[1]);
+    let high = sides.0.max(sides.1).max(ends[0]).max(ends[1]);
     (best.0.is_finite()).then_some(Difference {
         slope: best.0,
         error: best.1 + floor,
         step,
-        kink: kink.then_some((sides.0.min(sides.1), sides.0.max(sides.1))),
+        kink: kink.then_some((low, high)),
     })
 }
 
@@ -100,7 +115,9 @@ pub fn judge(got: f64, d: &Difference, size: f64, tolerance: f64) -> Verdict {
     }
     // Where all is small the absolute bound would pass anything: a slope that differences see clearly must be met.
     let clear = d.slope.abs().min(gap) > 100.0 * d.error && gap > 1e-3 * d.slope.abs();
-    if gap <= slack && !clear {
+    // Values that jump about: the differences say nothing.
+    let coarse = d.error > 0.1 * d.slope.abs() && d.error > 1e-6 * (1.0 + size.abs());
+    if gap <= slack && !clear && !coarse {
         return Verdict::Right;
     }
     if let Some((low, high)) = d.kink
@@ -109,8 +126,6 @@ pub fn judge(got: f64, d: &Difference, size: f64, tolerance: f64) -> Verdict {
     {
         return Verdict::Kink;
     }
-    // Values that jump about: the differences say nothing.
-    let coarse = d.error > 0.1 * d.slope.abs() && d.error > 1e-6 * (1.0 + size.abs());
     // A slope that changes the value by more than its size within the smallest step cannot be seen.
     let steep = got.is_finite() && got.abs() * d.step > 1.0 + size.abs();
     if coarse || steep || gap <= 10.0 * d.error {

@@ -148,7 +148,13 @@ impl Checker {
             };
             let reach = self.reach * x.abs().max(0.5);
             let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
-            let found = self.compare(slopes[index], size, &mut f, reach, grain);
+            // The last try is for parameters that are tiny themselves.
+            let mut tries = vec![(reach, grain), (0.1 * reach, grain), (0.01 * reach, grain)];
+            let own = self.reach * x.abs();
+            if own > 0.0 && own < 0.01 * reach {
+                tries.push((own, 8.0 * f64::EPSILON * x.abs()));
+            }
+            let found = self.compare(slopes[index], size, &mut f, &tries);
             moved[index] = x;
             match found {
                 Compared::Right { gap, error } => report.right(gap, error),
@@ -174,7 +180,8 @@ impl Checker {
                 }
                 Some(value(&moved)).filter(|v| v.is_finite())
             };
-            match self.compare(got, size, &mut f, self.reach * 0.5, 1e-15) {
+            let tries = [0.5, 0.05, 0.005].map(|r| (self.reach * r, 1e-15));
+            match self.compare(got, size, &mut f, &tries) {
                 Compared::Right { .. } => report.directions += 1,
                 Compared::Kink(_) | Compared::Unsure => {}
                 Compared::Wrong(d) => {
@@ -194,13 +201,12 @@ impl Checker {
         got: f64,
         size: f64,
         f: &mut dyn FnMut(f64) -> Option<f64>,
-        reach: f64,
-        grain: f64,
+        tries: &[(f64, f64)],
     ) -> Compared {
         // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
         let mut found = Compared::Unsure;
-        for shrink in [1.0, 0.1, 0.01] {
-            let Some(d) = ridders(f, reach * shrink, grain) else {
+        for &(reach, grain) in tries {
+            let Some(d) = ridders(f, reach, grain) else {
                 continue;
             };
             let near = relative_eq!(got, d.slope, epsilon = 0.0, max_relative = self.tolerance);

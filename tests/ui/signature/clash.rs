@@ -25,7 +25,7 @@ fn layer_of(x: f64) -> f64 {
 mod apart {
     #[backprop::backprop]
     pub fn layer(x: f64) -> f64 {
-        x * x
+        x * x * x
     }
 }
 

@@ -73,12 +73,12 @@ fn looped(a: &Array2<f64>) -> f64 {
 }
 
 #[backprop]
-fn counted(a: &Array1<f64>) -> f64 {
-    let mut n = 5;
-    while n > 0 {
-        n -= 1;
+fn carried(a: &Array2<f64>) -> f64 {
+    let mut last = None;
+    for row in a.rows() {
+        last = Some(row.len());
     }
-    a.sum() * n as f64
+    a.sum() * last.unwrap_or(1) as f64
 }
 
 #[backprop]
@@ -89,8 +89,8 @@ fn effects(a: &Array1<f64>, mut log: Vec<usize>) -> f64 {
 
 #[backprop]
 fn sides(a: &Array1<f64>) -> f64 {
-    let y = if a.sum() > 0.0 { (a[0], 1.0) } else { (a[1], a.clone()) };
-    y.0
+    let y = if a.sum() > 0.0 { a.mean() } else { None };
+    y.unwrap_or(0.0)
 }
 
 #[backprop]

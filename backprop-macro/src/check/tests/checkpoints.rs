@@ -150,6 +150,7 @@ fn same(
                 "with_a_look_ahead",
                 "cubic_spline_eval",
                 "body_indexed_by_counter",
+                "neighbours_of_two",
             ];
             let near = rounds.iter().any(|f| function.sig.ident == f) && close(&x, &y);
             if a != b && !near {

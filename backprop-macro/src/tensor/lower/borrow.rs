@@ -180,6 +180,9 @@ impl Lower<'_> {
     /// What a place holds.
     pub fn read(&mut self, p: &Place) -> Result<Val> {
         let val = self.variable(p)?.clone();
+        if let Val::Lost = val {
+            return Err(Rejected);
+        }
         let Val::Tensor(v) = val else {
             return match (&p.view, &p.element) {
                 (None, None) => Ok(val),

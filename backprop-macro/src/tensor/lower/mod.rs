@@ -31,6 +31,8 @@ pub use constants::{Bound, Names, SHAPE_QUERIES, assigns, const_name, simple};
 #[derive(Clone)]
 pub enum Val {
     Unit,
+    /// What was rejected where it was bound.
+    Lost,
     Tensor(V),
     Scalar(V),
     /// Tensors in a slice or a `Vec`.
@@ -270,6 +272,7 @@ impl Lower<'_> {
     pub fn find(&mut self, ident: &Ident) -> Result<Option<Val>> {
         match self.found(ident)? {
             Some(Val::Place(place)) => self.read(&place).map(Some),
+            Some(Val::Lost) => Err(Rejected),
             found => Ok(found),
         }
     }

@@ -43,7 +43,19 @@ impl Lower<'_> {
                 let val = self.bindable(&init.expr, ty);
                 match val {
                     Ok(val) => self.bind(pat, val, ty)?,
-                    Err(Rejected) => return Err(Rejected),
+                    Err(Rejected) => {
+                        // One mistake is one error, however often the name is used.
+                        let mut names = Bound::default();
+                        syn::visit::Visit::visit_pat(&mut names, pat);
+                        for name in names.0 {
+                            let span = pat.span();
+                            self.declare(
+                                &Ident::new(name.trim_start_matches("r#"), span),
+                                Val::Lost,
+                            );
+                        }
+                        return Err(Rejected);
+                    }
                 }
                 Ok(Val::Unit)
             }
