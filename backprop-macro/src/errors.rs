@@ -104,6 +104,10 @@ messages! {
     NONE: "what a `None` holds later in this loop is not known when it starts", "without a type it is taken for a scalar", "write the type where the variable is declared: `let mut last: Option<[f64; 3]> = None;`";
     CLOSURE: "closures are not supported here", "the macro does not inline them", "write a loop or an annotated function";
     DETACH: "`detach` takes a scalar", "of an array only its elements can be held constant here", "detach what is read: `detach(v[i])`";
+    ITER_UNCOUNTED: "`{}` needs to know how many items come before", "a filter, or a closure that changes something, stands between", "collect into a `Vec` first, or write the loop out";
+    ITER_PLACE: "`{}` on a range, or on an iterator that is not counted by `usize`", "the variable would have to remember how far it got", "count in an integer, or start from an array, a slice or a `usize` range with an adapter";
+    SUM_TYPE: "`{}` of integers", "the macro takes the sum of an iterator to be a float unless its type is written", "write it: `.sum::<usize>()`";
+    INNER_CONST: "`{}` of a function inside a differentiated function", "it is written out where it is called, and the macro does not see what the constant is there", "take a slice, `&[f64]`, or annotate a function of its own outside";
     STRING: "text cannot depend on the parameters here", "a gradient cannot follow it", "print after calling the function";
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors

@@ -120,8 +120,8 @@ impl Lower<'_> {
             Val::Elem(place) => Argument::Scalar {
                 value: self.g.load(place),
             },
-            Val::MutRef(var) => {
-                let val = self.read(var);
+            Val::MutRef(var, path) => {
+                let val = self.read_along(var, &path);
                 return self.argument(val, making, at);
             }
             Val::Path(_) => Argument::Scalar {

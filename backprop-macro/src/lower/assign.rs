@@ -73,11 +73,9 @@ impl Lower<'_> {
             Destination::Place(place) => self.g.shape_at(place),
             Destination::View(view) => self.view_shape(view),
             Destination::Var(var, path) => {
-                let mut val = self.read(*var);
-                for &k in path {
-                    val = val.parts()?.get(k as usize)?.clone();
-                }
-                let Val::View(view) = val else { return None };
+                let Val::View(view) = self.read_along(*var, path) else {
+                    return None;
+                };
                 self.view_shape(&view)
             }
         };

@@ -106,7 +106,7 @@ impl Lower<'_> {
         }
         let val = self.operand(arg)?;
         let id = match val {
-            Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, arg)?,
+            Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => self.num(val, arg)?,
             Val::Poison => return Err(Rejected),
             _ => return self.reject(arg, &errors::DETACH),
         };

@@ -242,7 +242,7 @@ impl Lower<'_> {
         let first = if known.takes_place(0) {
             let receiver = &x.receiver;
             let to = match self.operand(receiver)? {
-                Val::MutRef(var) => Destination::Var(var, Vec::new()),
+                Val::MutRef(var, path) => Destination::Var(var, path),
                 _ => self.target(receiver)?,
             };
             Given::Place(to, (**receiver).clone())
@@ -351,7 +351,7 @@ impl Lower<'_> {
                 }),
                 Given::Value(val, borrowed) => {
                     let borrowed = match &val {
-                        Val::View(view) => by_ref(view.by_ref),
+                        Val::View(view) => by_ref(view.borrow.is_ref()),
                         _ => by_ref(borrowed),
                     };
                     self.match_shape(&val, shape.as_ref(), known, &mut generic);
@@ -376,7 +376,7 @@ impl Lower<'_> {
                     }
                     let val = self.fetch(&to, &expr)?;
                     let val = match val {
-                        Val::MutRef(var) => self.read(var),
+                        Val::MutRef(var, path) => self.read_along(var, &path),
                         // A part of an array is copied out, and back.
                         Val::View(view) if view.window.is_some() => {
                             Val::View(self.copied(&view, "part"))

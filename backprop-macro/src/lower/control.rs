@@ -4,7 +4,7 @@
 //! may have been set. Flags are variables like any other, so branches and loops carry them, and the backward pass finds
 //! each decision as a recorded value.
 
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Result};
 use crate::graph::{Count, Id, Init, Node, Stmt};
@@ -269,7 +269,7 @@ impl Lower<'_> {
         Ok(View {
             place,
             window: None,
-            by_ref: false,
+            borrow: Borrow::Own,
         })
     }
 
@@ -473,7 +473,10 @@ impl Lower<'_> {
                 let stays = match (phi, now) {
                     (Val::View(x), Val::View(y)) => x.place == y.place && x.window == y.window,
                     (Val::Elem(x), Val::Elem(y)) => x == y,
-                    (Val::MutRef(x), Val::MutRef(y)) => x == y,
+                    (Val::MutRef(x, p), Val::MutRef(y, q)) => (x, p) == (y, q),
+                    (Val::Iter(x), Val::Iter(y)) => std::rc::Rc::ptr_eq(x, y),
+                    (Val::Closure(x), Val::Closure(y)) => std::rc::Rc::ptr_eq(x, y),
+                    (Val::Path(x), Val::Path(y)) => x == y,
                     (Val::Range(x), Val::Range(y)) => {
                         (x.lo, x.hi, x.inclusive) == (y.lo, y.hi, y.inclusive)
                     }

@@ -4,8 +4,8 @@
 
 use super::control::TargetKind;
 use super::target::Destination;
-use super::value::{Closure, RangeVal, Val, View};
-use super::{Lower, Scope};
+use super::value::{Borrow, Closure, RangeVal, Val, View};
+use super::{Lower, Scope, VarId};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Id, Place, Stmt};
 use crate::types::{FloatTy, INTEGERS, Kind};
@@ -78,6 +78,9 @@ impl Lower<'_> {
                 Ok(Val::Unit)
             }
             syn::Expr::While(x) => {
+                if let Some(looped) = self.as_for_loop(x)? {
+                    return self.for_(&looped);
+                }
                 let label = label_of(&x.label);
                 self.looped(
                     label,
@@ -234,7 +237,7 @@ impl Lower<'_> {
                     let val = self.read(*var);
                     let owned = match &val {
                         Val::Num(_) | Val::Tuple(_) | Val::Struct(..) | Val::Opt(..) => true,
-                        Val::View(view) => !view.by_ref,
+                        Val::View(view) => !view.borrow.is_ref(),
                         _ => false,
                     };
                     if owned && self.vars[var.0].mutable {
@@ -355,8 +358,7 @@ impl Lower<'_> {
                 };
             }
             if ident == "None" {
-                let no = self.g.bool_const(false);
-                return Ok(Val::Opt(no, Box::new(Val::Uninit)));
+                return Ok(self.none());
             }
         }
         if let Some(order) = self.order_const(&x.path) {
@@ -439,7 +441,7 @@ impl Lower<'_> {
         }
         let base = match self.operand(&x.base)? {
             // `&mut` to an element that has parts.
-            Val::Elem(place) => self.at(place, false),
+            Val::Elem(place) => self.at(place, Borrow::Own),
             base => base,
         };
         match (&x.member, base) {
@@ -461,8 +463,8 @@ impl Lower<'_> {
             (_, Val::Num(_)) | (_, Val::View(_)) | (_, Val::Tuple(_)) => {
                 self.reject(&x.member, &errors::NO_FIELD)
             }
-            (member, Val::MutRef(var)) => {
-                let inner = self.read(var);
+            (member, Val::MutRef(var, path)) => {
+                let inner = self.read_along(var, &path);
                 match (member, inner) {
                     (member, Val::Struct(of, all)) if of.position(member).is_some() => {
                         let k = of.position(member).unwrap_or(0);
@@ -486,36 +488,32 @@ impl Lower<'_> {
                 return self.expr(&x.expr);
             }
             return match self.target(&x.expr)? {
-                Destination::Var(var, path) if path.is_empty() => Ok(match self.read(var) {
-                    Val::View(view) => Val::View(View {
-                        by_ref: true,
-                        ..view
-                    }),
-                    Val::MutRef(inner) => Val::MutRef(inner),
-                    Val::Elem(place) => Val::Elem(place),
-                    _ => Val::MutRef(var),
-                }),
-                Destination::Place(place) if self.g.shape_at(&place).is_array() => {
-                    Ok(Val::View(View {
-                        place,
-                        window: None,
-                        by_ref: true,
-                    }))
-                }
-                Destination::Place(place) => Ok(Val::Elem(place)),
+                Destination::Var(var, path) => Ok(self.mutably(var, path)),
+                Destination::Place(place) => Ok(self.reference_to(place)),
                 Destination::View(view) => Ok(Val::View(View {
-                    by_ref: true,
+                    borrow: Borrow::Mut,
                     ..view
                 })),
-                Destination::Var(..) => self.reject(x, &errors::REFERENCE),
             };
         }
         match self.operand(&x.expr)? {
             Val::View(view) => Ok(Val::View(View {
-                by_ref: true,
+                borrow: Borrow::Shared,
                 ..view
             })),
             val => Ok(val),
+        }
+    }
+
+    /// `&mut` to a variable or a part of it; a reference that stands there is borrowed again.
+    pub(super) fn mutably(&mut self, var: VarId, path: Vec<u32>) -> Val {
+        match self.read_along(var, &path) {
+            Val::View(view) => Val::View(View {
+                borrow: Borrow::Mut,
+                ..view
+            }),
+            again @ (Val::MutRef(..) | Val::Elem(_) | Val::Poison) => again,
+            _ => Val::MutRef(var, path),
         }
     }
 
@@ -534,7 +532,7 @@ pub(super) fn fresh_view(array: crate::graph::ArrayId) -> Val {
             path: Vec::new(),
         },
         window: None,
-        by_ref: false,
+        borrow: Borrow::Own,
     })
 }
 

@@ -1,50 +1,20 @@
-//! The methods of iterators: adapters, which add a stage, and consumers, which run the loop.
+//! The adapters of iterators: methods that make a longer iterator.
 //!
-//! In: an iterator and a method call. Out: a longer iterator, or the value that the loop leaves. What must hold: an adapter runs nothing;
+//! In: an iterator and a method call. Out: a longer iterator, or what a consumer leaves. What must hold: an adapter runs nothing;
 //! a closure is evaluated once for each element that reaches it, in the order of Rust.
 
 use super::Lower;
+use super::effects;
 use super::iter::{At, Iter, Source, Stage};
-use super::value::{Val, View};
+use super::target::is_place;
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Result};
-use crate::graph::Init;
-use crate::rules::Op;
-use crate::shape::Shape;
+use crate::graph::Id;
 use crate::types::Kind;
-use proc_macro2::Span;
 use quote::quote;
 use std::rc::Rc;
 
 impl Lower<'_> {
-    /// `sum::<usize>()`, `product::<i32>()`: constant arithmetic, which may overflow as the user's would.
-    fn integer_total(
-        &mut self,
-        x: &syn::ExprMethodCall,
-        iter: &Rc<Iter>,
-        kind: Kind,
-        sum: bool,
-    ) -> Result<Val> {
-        let ty = self.g.types.fresh(kind);
-        let (init, op) = if sum {
-            (quote!(0), quote!(+))
-        } else {
-            (quote!(1), quote!(*))
-        };
-        let init = self.g.opaque_tokens(init, ty);
-        let acc = self.new_var("total".into(), Val::Num(init), true);
-        self.each(iter, None, x.method.span(), "k", |l, item| {
-            let item = l.num(item, x)?;
-            let old = l.read(acc);
-            let old = l.num(old, x)?;
-            let item_ty = l.g.ty(item);
-            l.g.types.unify(ty, item_ty);
-            let new = l.pinned(|g| g.opaque_binary(op, old, item, ty, false));
-            l.write(acc, new);
-            Ok(())
-        })?;
-        Ok(self.read(acc))
-    }
-
     pub(super) fn iter_method(
         &mut self,
         x: &syn::ExprMethodCall,
@@ -52,120 +22,88 @@ impl Lower<'_> {
         name: &str,
         args: &[&syn::Expr],
     ) -> Result<Val> {
-        let stage = |s: Stage| {
-            let mut stages = iter.stages.clone();
-            stages.push(s);
-            Ok(Val::Iter(Rc::new(Iter {
-                source: iter.source.clone(),
-                stages,
-            })))
+        let advances = super::cursor::ADVANCING.contains(&name);
+        // What would be moved on is not known to be an iterator that goes on.
+        if advances && iter.cursor.is_none() && is_place(super::call::strip(&x.receiver)) {
+            return self.reject(&x.method, &errors::ITER_PLACE);
+        }
+        let iter = match advances {
+            true => self.by_reference(&iter),
+            false => iter,
         };
+        let stage = |s: Stage| Ok(Val::Iter(Rc::new(iter.with(s))));
         match (name, args) {
             ("copied" | "cloned", []) => match (&iter.source, iter.stages.is_empty()) {
-                (Source::Positions { len, rev, at }, true) => {
-                    let at = at.clone();
+                (Source::Positions { at, .. }, true) => {
+                    let taken = at.clone();
                     let owned: At = Rc::new(move |l, k| {
-                        Ok(match at(l, k)? {
+                        Ok(match taken(l, k)? {
                             Val::View(item) => Val::View(View {
-                                by_ref: false,
+                                borrow: Borrow::Own,
                                 ..item
                             }),
                             item => item,
                         })
                     });
-                    Self::from_positions(*len, *rev, owned)
+                    let mut copies = (*iter).clone();
+                    if let Source::Positions { at, .. } = &mut copies.source {
+                        *at = owned;
+                    }
+                    Ok(Val::Iter(Rc::new(copies)))
                 }
                 _ => Ok(Val::Iter(iter.clone())),
             },
             ("iter" | "into_iter" | "by_ref" | "fuse", []) => Ok(Val::Iter(iter.clone())),
-            ("map", [f]) => {
-                let f = self.operand(f)?;
-                stage(Stage::Map(f))
+            ("clone", []) => {
+                let changes = iter.stages.iter().any(|s| match s {
+                    Stage::Map(f) | Stage::Filter(f) | Stage::FilterMap(f) | Stage::Inspect(f) => {
+                        !effects::changes_nothing(self, f)
+                    }
+                    _ => false,
+                });
+                // A closure that is cloned has a state of its own from then on.
+                if changes {
+                    return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+                }
+                Ok(Val::Iter(self.cloned_iter(&iter)))
             }
-            ("filter", [f]) => {
-                let f = self.operand(f)?;
-                stage(Stage::Filter(f))
-            }
-            ("take_while", [f]) => {
-                let f = self.operand(f)?;
-                stage(Stage::TakeWhile(f))
-            }
+            ("peekable", []) => match self.positioned(&iter)? {
+                Some((_, _, true)) => Ok(Val::Iter(iter)),
+                // What is looked at ahead would be computed twice.
+                _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            },
+            ("map", [f]) => stage(Stage::Map(self.operand(f)?)),
+            ("filter", [f]) => stage(Stage::Filter(self.operand(f)?)),
+            ("filter_map", [f]) => stage(Stage::FilterMap(self.operand(f)?)),
+            ("take_while", [f]) => stage(Stage::TakeWhile(self.operand(f)?)),
+            ("map_while", [f]) => stage(Stage::MapWhile(self.operand(f)?)),
+            ("skip_while", [f]) => stage(Stage::SkipWhile(self.operand(f)?)),
+            ("inspect", [f]) => stage(Stage::Inspect(self.operand(f)?)),
             ("flatten", []) => stage(Stage::Flatten),
             ("flat_map", [f]) => {
                 let f = self.operand(f)?;
-                let stages = [&iter.stages[..], &[Stage::Map(f), Stage::Flatten]].concat();
-                Ok(Val::Iter(Rc::new(Iter {
-                    source: iter.source.clone(),
-                    stages,
-                })))
+                Ok(Val::Iter(Rc::new(
+                    iter.with(Stage::Map(f)).with(Stage::Flatten),
+                )))
             }
             ("scan", [init, f]) => {
                 let init = self.operand(init)?;
+                let init = self.by_value(init, "state");
                 let f = self.operand(f)?;
                 let state = self.new_var("state".into(), init, true);
                 stage(Stage::Scan(f, state))
             }
-            ("enumerate", []) => {
-                if let (
-                    Source::Positions {
-                        len,
-                        rev: false,
-                        at,
-                    },
-                    true,
-                ) = (&iter.source, iter.stages.is_empty())
-                {
-                    let at = at.clone();
+            ("enumerate", []) => match self.positioned_items(&iter)? {
+                Some((len, at, pure)) => {
                     let both: At = Rc::new(move |l, k| {
                         let item = at(l, k)?;
                         Ok(Val::Tuple(vec![Val::Num(k), item]))
                     });
-                    return Self::from_positions(*len, false, both);
+                    Ok(from_positions(len, both, pure))
                 }
-                stage(Stage::Enumerate)
-            }
-            ("rev", []) => match (
-                &iter.source,
-                iter.stages.iter().all(|s| matches!(s, Stage::Map(_))),
-            ) {
-                (
-                    Source::Range {
-                        lo,
-                        hi,
-                        inclusive,
-                        rev,
-                        step,
-                    },
-                    true,
-                ) => {
-                    let source = Source::Range {
-                        lo: *lo,
-                        hi: *hi,
-                        inclusive: *inclusive,
-                        rev: !rev,
-                        step: *step,
-                    };
-                    if step.is_some() {
-                        return self.reject(&x.method, &errors::UNKNOWN_METHOD);
-                    }
-                    Ok(Val::Iter(Rc::new(Iter {
-                        source,
-                        stages: iter.stages.clone(),
-                    })))
-                }
-                (Source::Positions { len, rev, at }, true) => {
-                    let source = Source::Positions {
-                        len: *len,
-                        rev: !rev,
-                        at: at.clone(),
-                    };
-                    Ok(Val::Iter(Rc::new(Iter {
-                        source,
-                        stages: iter.stages.clone(),
-                    })))
-                }
-                _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+                None => stage(Stage::Enumerate),
             },
+            ("rev", []) => self.reversed(x, &iter),
             ("step_by", [e]) => {
                 let by = self.scalar(e)?;
                 let ty = self.g.ty(by);
@@ -179,60 +117,85 @@ impl Lower<'_> {
                         step: None,
                     },
                     true,
-                ) = (&iter.source, iter.stages.is_empty())
+                    None,
+                ) = (&iter.source, iter.stages.is_empty(), &iter.cursor)
                 {
-                    let source = Source::Range {
+                    return Ok(Val::Iter(Rc::new(Iter::of(Source::Range {
                         lo: *lo,
                         hi: *hi,
                         inclusive: *inclusive,
                         rev: *rev,
                         step: Some(by),
-                    };
-                    return Ok(Val::Iter(Rc::new(Iter {
-                        source,
-                        stages: Vec::new(),
-                    })));
+                    }))));
                 }
-                let (len, at) = self.positioned(&iter, x)?;
-                let len = self.usize_function(quote!(::core::primitive::usize::div_ceil), len, by);
+                let (zero, ty) = (self.g.usize_const(0), self.g.bool_ty());
+                if self.g.integer(by).is_none_or(|n| n == 0) {
+                    let positive = self.g.opaque_binary(quote!(!=), by, zero, ty, false);
+                    self.effect(
+                        quote!(::core::assert!(__h0, "assertion failed: step != 0")),
+                        &[positive],
+                    );
+                }
+                let Some((len, at, true)) = self.positioned(&iter)? else {
+                    return stage(Stage::StepBy(by));
+                };
+                let len = match self.is_endless(len) {
+                    true => len,
+                    false => {
+                        self.usize_function(quote!(::core::primitive::usize::div_ceil), len, by)
+                    }
+                };
                 let at: At = Rc::new(move |l, k| {
                     let k = l.usize_op(quote!(*), k, by);
                     at(l, k)
                 });
-                Self::from_positions(len, false, at)
+                Ok(from_positions(len, at, true))
             }
-            ("skip" | "take", [e]) => {
-                let n = self.scalar(e)?;
-                let (len, at) = self.positioned(&iter, x)?;
-                if name == "take" {
-                    let len = self.usize_min(len, n);
-                    return Self::from_positions(len, false, at);
-                }
-                let len = self.saturating_sub(len, n);
+            ("skip", [e]) => {
+                let n = self.count_of(e)?;
+                let Some((len, at, true)) = self.positioned(&iter)? else {
+                    return stage(Stage::Skip(n));
+                };
+                let len = match self.is_endless(len) {
+                    true => len,
+                    false => self.saturating_sub(len, n),
+                };
                 let at: At = Rc::new(move |l, k| {
                     let k = l.usize_op(quote!(+), n, k);
                     at(l, k)
                 });
-                Self::from_positions(len, false, at)
+                Ok(from_positions(len, at, true))
+            }
+            ("take", [e]) => {
+                let n = self.count_of(e)?;
+                match self.positioned(&iter)? {
+                    Some((len, at, pure)) => {
+                        let len = self.usize_min(len, n);
+                        Ok(from_positions(len, at, pure))
+                    }
+                    None => stage(Stage::Take(n)),
+                }
             }
             ("zip", [e]) => {
                 let other = self.operand(e)?;
                 let other = self.iter_of(other, e)?;
-                let (n, a) = self.positioned(&iter, x)?;
-                let (m, b) = self.positioned(&other, x)?;
-                let len = self.usize_min(n, m);
-                let at: At = Rc::new(move |l, k| Ok(Val::Tuple(vec![a(l, k)?, b(l, k)?])));
-                Self::from_positions(len, false, at)
+                self.zipped(&iter, &other, x)
             }
             ("chain", [e]) => {
                 let other = self.operand(e)?;
                 let other = self.iter_of(other, e)?;
-                let (n, a) = self.positioned(&iter, x)?;
-                let (m, b) = self.positioned(&other, x)?;
-                let len = self.usize_op(quote!(+), n, m);
+                let (Some((n, a, p)), Some((m, b, q))) =
+                    (self.positioned(&iter)?, self.positioned(&other)?)
+                else {
+                    return self.reject(&x.method, &errors::ITER_UNCOUNTED);
+                };
+                let len = match (self.is_endless(n), self.is_endless(m)) {
+                    (true, _) => return Ok(Val::Iter(iter)),
+                    (_, true) => m,
+                    _ => self.usize_op(quote!(+), n, m),
+                };
                 let at: At = Rc::new(move |l, k| {
-                    let ty = l.g.bool_ty();
-                    let first = l.g.opaque_binary(quote!(<), k, n, ty, true);
+                    let first = l.related(quote!(<), k, n);
                     let (a, b) = (a.clone(), b.clone());
                     l.branch(
                         first,
@@ -243,192 +206,132 @@ impl Lower<'_> {
                         },
                     )
                 });
-                Self::from_positions(len, false, at)
+                Ok(from_positions(len, at, p && q))
             }
-            ("windows", _) => self.reject(&x.method, &errors::UNKNOWN_METHOD),
-            ("sum" | "product", []) => {
-                // The empty sum of floats is -0.0, as in the standard library.
-                let ty = self.g.types.fresh(Kind::AnyFloat);
-                let init = self.g.lit(if name == "sum" { -0.0 } else { 1.0 }, ty);
-                if let Some(t) = &x.turbofish
-                    && let Some(syn::GenericArgument::Type(t)) = t.args.first()
-                {
-                    let kind = super::kind_of(t, &self.sig.names);
-                    if matches!(kind, Kind::Int(_)) {
-                        return self.integer_total(x, &iter, kind, name == "sum");
-                    }
-                    self.learn_type(&Val::Num(init), t);
+            ("cycle", []) => {
+                let Some((len, at, true)) = self.positioned(&iter)? else {
+                    return self.reject(&x.method, &errors::ITER_UNCOUNTED);
+                };
+                if self.is_endless(len) {
+                    return Ok(Val::Iter(iter));
                 }
-                let op = if name == "sum" { Op::Add } else { Op::Mul };
-                let acc = self.new_var(name.into(), Val::Num(init), true);
-                self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    let v = l.num(item, x)?;
-                    let t = l.g.ty(v);
-                    if l.g.types.is_int(t) {
-                        return l.reject(&x.method, &errors::UNKNOWN_METHOD);
+                let forever = self.endless();
+                let many = match self.g.integer(len) {
+                    Some(0) => len,
+                    Some(_) => forever,
+                    // Of nothing there is nothing, however often.
+                    None => {
+                        let many = quote!(::core::primitive::usize::saturating_mul);
+                        self.usize_function(many, len, forever)
                     }
-                    let old = l.read(acc);
-                    let old = l.num(old, x)?;
-                    let new = l.g.apply_primal(op, &[old, v]);
-                    l.write(acc, Val::Num(new));
-                    Ok(())
-                })?;
-                Ok(self.read(acc))
+                };
+                let at: At = Rc::new(move |l, k| {
+                    let k = l.usize_op(quote!(%), k, len);
+                    at(l, k)
+                });
+                Ok(from_positions(many, at, true))
             }
-            ("fold", [init, f]) => {
-                let val = self.operand(init)?;
-                let val = self.by_value(val, "fold");
-                let f = self.operand(f)?;
-                let acc = self.new_var("fold".into(), val, true);
-                self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    let old = l.read(acc);
-                    let new = l.apply(&f, vec![old.clone(), item], x)?;
-                    match (&old, new) {
-                        (Val::View(to), Val::View(from)) => {
-                            if to.place != from.place {
-                                l.copy_view(&to.clone(), &from)?;
-                            }
-                        }
-                        (_, new) => {
-                            let at = syn::Expr::MethodCall(x.clone());
-                            let new = l.replaced(old, &[], new, &at, &at)?;
-                            l.write(acc, new);
-                        }
-                    }
-                    Ok(())
-                })?;
-                Ok(self.read(acc))
-            }
-            ("for_each", [f]) => {
-                let f = self.operand(f)?;
-                self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    l.apply(&f, vec![item], x)?;
-                    Ok(())
-                })?;
-                Ok(Val::Unit)
-            }
-            ("collect", []) => self.collect(x, &iter),
-            ("count", []) => {
-                let zero = self.g.usize_const(0);
-                let n = self.new_var("count".into(), Val::Num(zero), true);
-                self.each(&iter, None, x.method.span(), "k", |l, _| {
-                    let old = l.read(n);
-                    let old = l.num(old, x)?;
-                    let one = l.g.usize_const(1);
-                    let new = l.usize_op(quote!(+), old, one);
-                    l.write(n, Val::Num(new));
-                    Ok(())
-                })?;
-                Ok(self.read(n))
-            }
-            ("any" | "all", [f]) => {
-                let f = self.operand(f)?;
-                let all = name == "all";
-                let init = self.g.bool_const(all);
-                let found = self.new_var(name.into(), Val::Num(init), true);
-                let end = self.targets.len();
-                self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    let hit = l.apply(&f, vec![item], x)?;
-                    let hit = l.num(hit, x)?;
-                    let stop = if all { l.g.not(hit) } else { hit };
-                    l.branch(
-                        stop,
-                        |l| {
-                            let v = l.g.bool_const(!all);
-                            l.write(found, Val::Num(v));
-                            l.leave(end, None)?;
-                            Ok(Val::Uninit)
-                        },
-                        |_| Ok(Val::Unit),
-                    )?;
-                    Ok(())
-                })?;
-                Ok(self.read(found))
-            }
-            ("position", [f]) => {
-                let f = self.operand(f)?;
-                let (no, zero) = (self.g.bool_const(false), self.g.usize_const(0));
-                let found = self.new_var("found".into(), Val::Num(no), true);
-                let at = self.new_var("position".into(), Val::Num(zero), true);
-                let end = self.targets.len();
-                self.each(&iter, None, x.method.span(), "k", |l, item| {
-                    let hit = l.apply(&f, vec![item], x)?;
-                    let hit = l.num(hit, x)?;
-                    l.branch(
-                        hit,
-                        |l| {
-                            let yes = l.g.bool_const(true);
-                            l.write(found, Val::Num(yes));
-                            l.leave(end, None)?;
-                            Ok(Val::Uninit)
-                        },
-                        |l| {
-                            let (k, one) = (l.read(at), l.g.usize_const(1));
-                            let k = l.num(k, x)?;
-                            let next = l.usize_op(quote!(+), k, one);
-                            l.write(at, Val::Num(next));
-                            Ok(Val::Unit)
-                        },
-                    )?;
-                    Ok(())
-                })?;
-                let (found, at) = (self.read(found), self.read(at));
-                let (found, at) = (self.num(found, x)?, self.num(at, x)?);
-                Ok(Val::Opt(found, Box::new(Val::Num(at))))
-            }
-            // The first item is the state that the others are folded into.
-            ("reduce", [f]) => {
-                let f = self.operand(f)?;
-                let (len, item_at) = self.positioned(&iter, x)?;
-                let (zero, one) = (self.g.usize_const(0), self.g.usize_const(1));
-                let ty = self.g.bool_ty();
-                let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
-                let rest = self.saturating_sub(len, one);
-                let val = self.branch(
-                    some,
-                    |l| {
-                        let first = item_at(l, zero)?;
-                        let first = l.num(first, x)?;
-                        let acc = l.new_var("reduced".into(), Val::Num(first), true);
-                        l.positions(rest, false, |l, k| {
-                            let k = l.usize_op(quote!(+), k, one);
-                            let item = item_at(l, k)?;
-                            let old = l.read(acc);
-                            let new = l.apply(&f, vec![old, item], x)?;
-                            let new = l.num(new, x)?;
-                            l.write(acc, Val::Num(new));
-                            Ok(())
-                        })?;
-                        Ok(l.read(acc))
-                    },
-                    |_| Ok(Val::Uninit),
-                )?;
-                Ok(Val::Opt(some, Box::new(val)))
-            }
-            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            _ => self.consumed(x, iter, name, args),
         }
     }
 
-    pub(super) fn collect(&mut self, x: &syn::ExprMethodCall, iter: &Rc<Iter>) -> Result<Val> {
-        if iter.stages.iter().all(|s| matches!(s, Stage::Map(_)))
-            && let Ok((len, at)) = self.positioned(iter, x)
-        {
-            return self.tabulate(len, None, x, |l, k| at(l, k));
-        }
-        let ty = self.g.types.fresh(Kind::Unknown);
-        let array = self.g.declare(
-            "collected",
-            Shape::Vec(Box::new(Shape::Scalar(ty))),
-            Init::Empty,
-            Span::call_site(),
-        );
-        self.each(iter, None, x.method.span(), "k", |l, item| {
-            let v = l.num(item, x)?;
-            let t = l.g.ty(v);
-            l.g.types.unify(ty, t);
-            l.g.push_element(array, v);
-            Ok(())
-        })?;
-        Ok(super::expr::fresh_view(array))
+    /// A number of items.
+    pub(super) fn count_of(&mut self, e: &syn::Expr) -> Result<Id> {
+        let n = self.scalar(e)?;
+        let ty = self.g.ty(n);
+        self.g.types.learn(ty, Kind::Int("usize".into()));
+        Ok(n)
     }
+
+    /// Positions, where the items do not come from a range that the loop counts itself.
+    fn positioned_items(&mut self, iter: &Rc<Iter>) -> Result<Option<(Id, At, bool)>> {
+        if matches!(iter.source, Source::Range { .. }) {
+            return Ok(None);
+        }
+        self.positioned(iter)
+    }
+
+    /// The items of two iterators side by side, as many as the shorter has.
+    pub(super) fn zipped(
+        &mut self,
+        first: &Rc<Iter>,
+        second: &Rc<Iter>,
+        x: impl quote::ToTokens,
+    ) -> Result<Val> {
+        let Some((m, b, q)) = self.positioned(second)? else {
+            return self.reject(x, &errors::ITER_UNCOUNTED);
+        };
+        // The first is asked once more than the second where it is longer.
+        let Some((n, a, true)) = self.positioned(first)? else {
+            return Ok(Val::Iter(Rc::new(first.with(Stage::Zip(m, b)))));
+        };
+        let len = self.usize_min(n, m);
+        let at: At = Rc::new(move |l, k| Ok(Val::Tuple(vec![a(l, k)?, b(l, k)?])));
+        Ok(from_positions(len, at, q))
+    }
+
+    fn reversed(&mut self, x: &syn::ExprMethodCall, iter: &Rc<Iter>) -> Result<Val> {
+        if !iter.stages.iter().all(Stage::commutes) {
+            return self.reject(&x.method, &errors::ITER_UNCOUNTED);
+        }
+        let backwards = |source| {
+            Ok(Val::Iter(Rc::new(Iter {
+                source,
+                stages: iter.stages.clone(),
+                cursor: None,
+            })))
+        };
+        match (&iter.source, &iter.cursor) {
+            (
+                Source::Range {
+                    lo,
+                    hi,
+                    inclusive,
+                    rev,
+                    step: None,
+                },
+                None,
+            ) => backwards(Source::Range {
+                lo: *lo,
+                hi: *hi,
+                inclusive: *inclusive,
+                rev: !rev,
+                step: None,
+            }),
+            (Source::Positions { len, rev, at, pure }, None) if !self.is_endless(*len) => {
+                backwards(Source::Positions {
+                    len: *len,
+                    rev: !rev,
+                    at: at.clone(),
+                    pure: *pure,
+                })
+            }
+            _ => {
+                let bare = Rc::new(Iter {
+                    stages: Vec::new(),
+                    ..(**iter).clone()
+                });
+                let Some((len, at, true)) = self.positioned(&bare)? else {
+                    return self.reject(&x.method, &errors::ITER_UNCOUNTED);
+                };
+                if self.is_endless(len) {
+                    return self.reject(&x.method, &errors::ITER_UNCOUNTED);
+                }
+                backwards(Source::Positions {
+                    len,
+                    rev: true,
+                    at,
+                    pure: true,
+                })
+            }
+        }
+    }
+}
+
+pub(super) fn from_positions(len: Id, at: At, pure: bool) -> Val {
+    let mut iter = Iter::positions(len, at);
+    if !pure {
+        iter.changes();
+    }
+    Val::Iter(Rc::new(iter))
 }

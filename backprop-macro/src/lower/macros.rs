@@ -43,13 +43,21 @@ impl Lower<'_> {
                     let e: syn::Expr = input.parse()?;
                     input.parse::<syn::Token![,]>()?;
                     let p = syn::Pat::parse_multi_with_leading_vert(input)?;
-                    let guard = input.peek(syn::Token![if]);
-                    let _: TokenStream = input.parse()?;
+                    let guard: Option<syn::Token![if]> = input.parse()?;
+                    let guard: Option<syn::Expr> = match guard {
+                        Some(_) => Some(input.parse()?),
+                        None => None,
+                    };
+                    input.parse::<Option<syn::Token![,]>>()?;
                     Ok((e, p, guard))
                 };
-                let Ok((e, pat, false)) = parser.parse2(m.tokens.clone()) else {
+                let Ok((e, pat, guard)) = parser.parse2(m.tokens.clone()) else {
                     return self.reject(m, &errors::PATTERN);
                 };
+                if let Some(guard) = guard {
+                    let tested = syn::parse_quote!(match #e { #pat if #guard => true, _ => false });
+                    return self.expr(&tested);
+                }
                 let val = self.operand(&e)?;
                 Ok(Val::Num(match self.condition(&pat, &val)? {
                     Some(cond) => cond,
@@ -131,7 +139,7 @@ impl Lower<'_> {
             };
             let val = self.operand(e)?;
             let id = match val {
-                Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => self.num(val, e)?,
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => self.num(val, e)?,
                 Val::Poison => return Err(Rejected),
                 _ => return self.reject(e, &errors::STRING),
             };

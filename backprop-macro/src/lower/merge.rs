@@ -3,7 +3,7 @@
 //! In: a condition and two sides. Out: an `if` whose yields are the new values of what either side changed. What must hold: values that
 //! are merged are made alike on both sides; what cannot be is rejected where the variable is named.
 
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Id, Init, Node, Stmt};
@@ -140,7 +140,7 @@ impl Lower<'_> {
             }
             (Val::View(x), Val::View(y)) if x.place == y.place && x.window == y.window => a.clone(),
             (Val::Elem(x), Val::Elem(y)) if x == y => a.clone(),
-            (Val::MutRef(x), Val::MutRef(y)) if x == y => a.clone(),
+            (Val::MutRef(x, p), Val::MutRef(y, q)) if (x, p) == (y, q) => a.clone(),
             (Val::Uninit, other) | (other, Val::Uninit) => {
                 // The side that left, or has no value: whatever it yields is never read.
                 let from_a = matches!(b, Val::Uninit);
@@ -277,7 +277,7 @@ impl Lower<'_> {
         Ok(Val::View(View {
             place: to,
             window: None,
-            by_ref: false,
+            borrow: Borrow::Own,
         }))
     }
 

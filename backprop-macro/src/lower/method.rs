@@ -38,8 +38,8 @@ impl Lower<'_> {
         }
         let recv = match self.operand(&x.receiver)? {
             // Methods look through a reference to a struct, a tuple or an `Option`.
-            Val::MutRef(var) => match self.read(var) {
-                Val::Num(_) => Val::MutRef(var),
+            Val::MutRef(var, path) => match self.read_along(var, &path) {
+                Val::Num(_) => Val::MutRef(var, path),
                 whole => whole,
             },
             other => other,
@@ -54,15 +54,37 @@ impl Lower<'_> {
                 Ok(Val::Iter(std::rc::Rc::new(self.constant_iter(id))))
             }
             Val::Num(id) => self.scalar_method(x, id, name, &args),
-            Val::Elem(_) | Val::MutRef(_) => {
+            Val::Elem(_) | Val::MutRef(..) => {
                 let id = self.num(recv, &x.receiver)?;
                 self.scalar_method(x, id, name, &args)
             }
             Val::View(view) => self.array_method(x, view, name, &args),
             Val::Range(range) => match (name, args.as_slice()) {
-                ("len", []) | ("contains", [_]) | ("is_empty", []) => {
-                    self.reject(&x.method, &errors::UNKNOWN_METHOD)
+                ("contains", [e]) => {
+                    let value = self.scalar(e)?;
+                    let mut inside = self.g.bool_const(true);
+                    let ty = self.g.bool_ty();
+                    let upper = if range.inclusive {
+                        quote!(<=)
+                    } else {
+                        quote!(<)
+                    };
+                    let bounds = [
+                        range.lo.map(|lo| (quote!(>=), lo)),
+                        range.hi.map(|hi| (upper, hi)),
+                    ];
+                    for (op, bound) in bounds.into_iter().flatten() {
+                        let (a, b) = (self.g.ty(value), self.g.ty(bound));
+                        self.g.types.unify(a, b);
+                        let fits = self.g.opaque_binary(op, value, bound, ty, true);
+                        inside = match self.g.opaque_text(inside) {
+                            Some(_) => fits,
+                            None => self.g.opaque_binary(quote!(&&), inside, fits, ty, true),
+                        };
+                    }
+                    Ok(Val::Num(inside))
                 }
+                ("len", []) | ("is_empty", []) => self.reject(&x.method, &errors::UNKNOWN_METHOD),
                 _ => {
                     let iter = self.range_iter(&range, x)?;
                     self.iter_method(x, iter, name, &args)
@@ -154,6 +176,9 @@ impl Lower<'_> {
             }
             return Ok(Val::Num(id));
         }
+        if let Some(order) = self.compared(name, all) {
+            return Ok(order);
+        }
         let ty = self.g.bool_ty();
         match (name, all) {
             ("sin_cos", [a]) => {
@@ -185,49 +210,6 @@ impl Lower<'_> {
             }
             _ if BITS.contains(&name) => self.reject(at, &errors::BITS),
             _ => self.reject(at, &errors::UNKNOWN_METHOD),
-        }
-    }
-
-    fn option_method(
-        &mut self,
-        x: &syn::ExprMethodCall,
-        some: Id,
-        inner: Val,
-        name: &str,
-        args: &[&syn::Expr],
-    ) -> Result<Val> {
-        match (name, args) {
-            ("is_some", []) => Ok(Val::Num(some)),
-            ("is_none", []) => Ok(Val::Num(self.g.not(some))),
-            ("unwrap", []) | ("expect", [_]) => {
-                self.effect(
-                    quote!(::core::assert!(
-                        __h0,
-                        "called `Option::unwrap()` on a `None` value"
-                    )),
-                    &[some],
-                );
-                match inner {
-                    Val::Uninit => self.reject(x, &errors::UNINIT),
-                    inner => Ok(inner),
-                }
-            }
-            ("unwrap_or", [e]) => {
-                let other = self.operand(e)?;
-                self.branch(some, |_| Ok(inner), |_| Ok(other))
-            }
-            ("unwrap_or_else", [e]) => {
-                let f = self.operand(e)?;
-                self.branch(some, |_| Ok(inner), |l| l.apply(&f, Vec::new(), x))
-            }
-            ("map", [e]) => {
-                let f = self.operand(e)?;
-                let val =
-                    self.branch(some, |l| l.apply(&f, vec![inner], x), |_| Ok(Val::Uninit))?;
-                Ok(Val::Opt(some, Box::new(val)))
-            }
-            ("copied" | "cloned" | "as_ref", []) => Ok(Val::Opt(some, Box::new(inner))),
-            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
         }
     }
 

@@ -11,22 +11,30 @@ mod call;
 mod callee;
 mod closure;
 mod control;
+mod cursor;
+mod effects;
 mod expr;
 mod integer;
 mod iter;
+mod iter_consume;
 mod iter_method;
+mod iter_position;
+mod iter_source;
 mod lengths;
+mod lists;
 mod macros;
 mod merge;
 mod method;
 mod names;
 mod operator;
+mod optional;
 mod ordering;
 mod parameters;
 mod pattern;
 mod place;
 mod results;
 mod returned;
+mod selection;
 mod slices;
 mod standard;
 mod stmt;
@@ -267,8 +275,8 @@ impl Lower<'_> {
         match val {
             Val::Num(id) => Ok(id),
             Val::Elem(place) => Ok(self.g.load(place)),
-            Val::MutRef(var) => {
-                let val = self.read(var);
+            Val::MutRef(var, path) => {
+                let val = self.read_along(var, &path);
                 self.num(val, at)
             }
             // A lower-case constant.

@@ -89,6 +89,12 @@ impl Lower<'_> {
         self.vars[var.0].val.clone()
     }
 
+    /// What stands at a part of a variable.
+    pub(super) fn read_along(&mut self, var: VarId, path: &[u32]) -> Val {
+        let val = self.read(var);
+        val.along(path).cloned().unwrap_or(Val::Poison)
+    }
+
     /// Gives a variable a value.
     pub(super) fn write(&mut self, var: VarId, val: Val) {
         self.name_arrays(&val);

@@ -3,7 +3,7 @@
 //! In: the signature. Out: for each parameter a variable, and the [`Source`] by which its gradient is found. What must hold: each
 //! scalar part is one node, with the expression that reads it; an array behind `&` is frozen.
 
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use super::{InOut, Lower, Source, kind_of, strip_refs};
 use crate::graph::{Id, Init, Node, Place};
 use crate::shape::Shape;
@@ -31,15 +31,20 @@ impl Lower<'_> {
             };
             self.g.span = Some(p.ident.span());
             let frozen = !p.mutable && !p.in_out;
+            let borrow = match (p.in_out, p.by_ref) {
+                (true, _) => Borrow::Mut,
+                (_, true) => Borrow::Shared,
+                _ => Borrow::Own,
+            };
             let (val, source) =
-                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, p.by_ref);
+                self.param_value(&name, &p.shape, read.clone(), k as u32, frozen, borrow);
             if p.is_borrowed() && depth == 1 && val.parts().is_some() {
                 self.borrowed.push((val.clone(), k, None));
             }
             let held = match &val {
                 // What is behind the reference is a variable of its own.
                 Val::View(_) => val.clone(),
-                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true)),
+                _ if p.in_out => Val::MutRef(self.new_var(name, val.clone(), true), Vec::new()),
                 _ => val.clone(),
             };
             let var = self.declare(&p.ident, held.clone(), p.mutable);
@@ -48,7 +53,7 @@ impl Lower<'_> {
                     param: k,
                     read,
                     var: match held {
-                        Val::MutRef(inner) => inner,
+                        Val::MutRef(inner, _) => inner,
                         _ => var,
                     },
                     entry: val,
@@ -66,7 +71,7 @@ impl Lower<'_> {
         read: TokenStream,
         k: u32,
         frozen: bool,
-        by_ref: bool,
+        borrow: Borrow,
     ) -> (Val, Source) {
         match shape {
             Shape::Float(f) => {
@@ -77,7 +82,7 @@ impl Lower<'_> {
             Shape::Tuple(all) => {
                 let parts = all.iter().enumerate().map(|(i, s)| {
                     let i = syn::Index::from(i);
-                    self.param_value(name, s, quote!(#read.#i), k, frozen, by_ref)
+                    self.param_value(name, s, quote!(#read.#i), k, frozen, borrow)
                 });
                 let (vals, sources) = parts.unzip();
                 (Val::Tuple(vals), Source::Tuple(sources))
@@ -86,7 +91,7 @@ impl Lower<'_> {
                 let parts = of.fields.iter().map(|f| {
                     let member = &f.member;
                     let read = quote!(#read.#member);
-                    self.param_value(name, &f.shape, read, k, frozen, by_ref)
+                    self.param_value(name, &f.shape, read, k, frozen, borrow)
                 });
                 let (vals, sources) = parts.unzip();
                 (Val::Struct(of.clone(), vals), Source::Tuple(sources))
@@ -106,7 +111,7 @@ impl Lower<'_> {
                     Val::View(View {
                         place,
                         window: None,
-                        by_ref,
+                        borrow,
                     }),
                     Source::Array(array),
                 )

@@ -1,9 +1,10 @@
 //! Patterns: binding names, and the condition under which a refutable pattern matches.
 
 use super::Lower;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Opaque, OpaqueForm};
+use crate::graph::{Id, Opaque, OpaqueForm, Step};
+use crate::shape::Shape;
 use crate::types::Kind;
 use quote::{ToTokens, quote};
 
@@ -16,7 +17,18 @@ impl Lower<'_> {
                     self.bind(sub, val.clone())?;
                 }
                 if p.by_ref.is_some() {
-                    return self.reject(pat, &errors::REFERENCE);
+                    if p.mutability.is_some() {
+                        return self.reject(pat, &errors::REFERENCE);
+                    }
+                    let val = match val {
+                        Val::View(view) => Val::View(View {
+                            borrow: Borrow::Shared,
+                            ..view
+                        }),
+                        val => val,
+                    };
+                    self.declare(&p.ident, val, false);
+                    return Ok(());
                 }
                 if p.ident == "None" {
                     return Ok(());
@@ -28,6 +40,10 @@ impl Lower<'_> {
                 }
                 let name = p.ident.to_string();
                 let val = self.by_value(val, name.trim_start_matches("r#"));
+                let val = match val {
+                    Val::Iter(iter) if p.mutability.is_some() => self.held_iter(iter)?,
+                    val => val,
+                };
                 self.declare(&p.ident, val, p.mutability.is_some());
                 Ok(())
             }
@@ -45,7 +61,7 @@ impl Lower<'_> {
                 self.learn_type(&val, &p.ty);
                 self.bind(&p.pat, val)
             }
-            syn::Pat::Tuple(p) => match val {
+            syn::Pat::Tuple(p) => match self.through(val) {
                 Val::Poison => Err(Rejected),
                 Val::Tuple(vals) => {
                     let pats: Vec<&syn::Pat> = p.elems.iter().collect();
@@ -77,7 +93,7 @@ impl Lower<'_> {
                 }
                 _ => self.reject(pat, &errors::PATTERN),
             },
-            syn::Pat::Slice(p) => match val {
+            syn::Pat::Slice(p) => match self.through(val) {
                 Val::View(view) => self.bind_slice(p, &view),
                 Val::Poison => Err(Rejected),
                 _ => self.reject(pat, &errors::PATTERN),
@@ -86,16 +102,16 @@ impl Lower<'_> {
                 if p.path.segments.last().is_some_and(|s| s.ident == "Some")
                     && p.elems.len() == 1 =>
             {
-                match val {
+                match self.through(val) {
                     Val::Opt(_, inner) => self.bind(&p.elems[0], *inner),
                     Val::Poison => Err(Rejected),
                     _ => self.reject(pat, &errors::PATTERN),
                 }
             }
-            syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match &val {
+            syn::Pat::Struct(_) | syn::Pat::TupleStruct(_) => match self.through(val) {
                 Val::Poison => Err(Rejected),
-                Val::Struct(..) => self.bind_struct(pat, &val),
-                Val::Num(_) | Val::Elem(_) => self.bind_constant(pat, val),
+                val @ Val::Struct(..) => self.bind_struct(pat, &val),
+                val @ (Val::Num(_) | Val::Elem(_)) => self.bind_constant(pat, val),
                 _ => self.reject(pat, &errors::PATTERN),
             },
             syn::Pat::Or(p) => match &val {
@@ -104,6 +120,44 @@ impl Lower<'_> {
                 _ => self.reject(pat, &errors::PATTERN),
             },
             _ => self.reject(pat, &errors::PATTERN),
+        }
+    }
+
+    /// What a pattern takes apart: behind `&mut` the parts are references too.
+    fn through(&mut self, val: Val) -> Val {
+        match val {
+            Val::MutRef(var, path) => {
+                let whole = self.read_along(var, &path);
+                let part = |l: &mut Self, k: usize| {
+                    let path = [&path[..], &[k as u32]].concat();
+                    l.mutably(var, path)
+                };
+                match &whole {
+                    Val::Tuple(all) | Val::Struct(_, all) => {
+                        let parts = (0..all.len()).map(|k| part(self, k)).collect();
+                        whole.rebuilt(parts)
+                    }
+                    Val::Opt(some, _) => Val::Opt(*some, Box::new(part(self, 0))),
+                    _ => whole,
+                }
+            }
+            Val::Elem(place) => {
+                let shape = self.g.shape_at(&place);
+                let Some(parts) = shape.parts() else {
+                    return Val::Elem(place);
+                };
+                let parts = (0..parts.len()).map(|k| {
+                    let mut part = place.clone();
+                    part.path.push(Step::Field(k as u32));
+                    self.reference_to(part)
+                });
+                let parts = parts.collect();
+                match shape {
+                    Shape::Struct(of) => Val::Struct(of, parts),
+                    _ => Val::Tuple(parts),
+                }
+            }
+            other => other,
         }
     }
 
@@ -144,11 +198,11 @@ impl Lower<'_> {
                 Some(at) if k > at => {
                     let back = self.g.usize_const(pats.len() - k);
                     let i = self.usize_op(quote!(-), len, back);
-                    self.element(view, i)
+                    self.item(view, i)
                 }
                 _ => {
                     let i = self.g.usize_const(k);
-                    self.element(view, i)
+                    self.item(view, i)
                 }
             };
             (sub, val)
@@ -158,6 +212,12 @@ impl Lower<'_> {
 
     /// The condition under which a pattern matches; `None` where it always does.
     pub(super) fn condition(&mut self, pat: &syn::Pat, val: &Val) -> Result<Option<Id>> {
+        if takes_apart(pat) && matches!(val, Val::MutRef(..) | Val::Elem(_)) {
+            let whole = self.through(val.clone());
+            if whole.parts().is_some() || matches!(whole, Val::Opt(..) | Val::View(_)) {
+                return self.condition(pat, &whole);
+            }
+        }
         match (pat, val) {
             (_, Val::Poison) => Err(Rejected),
             (syn::Pat::Wild(_) | syn::Pat::Rest(_), _) => Ok(None),
@@ -274,7 +334,7 @@ impl Lower<'_> {
                 | syn::Pat::Path(_)
                 | syn::Pat::TupleStruct(_)
                 | syn::Pat::Struct(_),
-                Val::Num(_) | Val::Elem(_) | Val::MutRef(_),
+                Val::Num(_) | Val::Elem(_) | Val::MutRef(..),
             ) => self.matches(pat, val),
             (syn::Pat::Or(p), _) => {
                 let mut any = None;
@@ -430,6 +490,25 @@ impl Lower<'_> {
             syn::Pat::Guard(p) => (&*p.pat, Some(&*p.guard)),
             pat => (pat, None),
         };
+        // What the alternatives bind stands in different places: each is an arm.
+        if let syn::Pat::Or(p) = pat
+            && !matches!(val, Val::Num(_) | Val::Elem(_))
+            && binds_names(pat)
+        {
+            let alone = |case: &syn::Pat| {
+                let pat: syn::Pat = match guard {
+                    Some(guard) => syn::parse_quote!(#case if #guard),
+                    None => case.clone(),
+                };
+                syn::Arm {
+                    pat,
+                    ..(*arm).clone()
+                }
+            };
+            let split: Vec<syn::Arm> = p.cases.iter().map(alone).collect();
+            let arms: Vec<&syn::Arm> = split.iter().chain(rest.iter().copied()).collect();
+            return self.arms(&arms, val);
+        }
         let cond = self.condition(pat, val)?;
         if rest.is_empty() {
             return self.scoped(|l| {
@@ -492,8 +571,22 @@ fn is_rest(pat: &syn::Pat) -> bool {
     }
 }
 
+/// Whether a pattern looks into what it matches.
+fn takes_apart(pat: &syn::Pat) -> bool {
+    match pat {
+        syn::Pat::Tuple(_)
+        | syn::Pat::Struct(_)
+        | syn::Pat::TupleStruct(_)
+        | syn::Pat::Slice(_)
+        | syn::Pat::Path(_)
+        | syn::Pat::Or(_) => true,
+        syn::Pat::Ident(p) => p.ident == "None",
+        _ => false,
+    }
+}
+
 /// How constants and unit structs are written.
-fn is_capitalized(ident: &proc_macro2::Ident) -> bool {
+pub(super) fn is_capitalized(ident: &proc_macro2::Ident) -> bool {
     let text = ident.to_string();
     text.chars().next().is_some_and(char::is_uppercase)
 }
@@ -505,6 +598,10 @@ fn binds_names(pat: &syn::Pat) -> bool {
         syn::Pat::Or(p) => p.cases.iter().any(binds_names),
         syn::Pat::Paren(p) => binds_names(&p.pat),
         syn::Pat::Reference(p) => binds_names(&p.pat),
+        syn::Pat::Tuple(p) => p.elems.iter().any(binds_names),
+        syn::Pat::TupleStruct(p) => p.elems.iter().any(binds_names),
+        syn::Pat::Slice(p) => p.elems.iter().any(binds_names),
+        syn::Pat::Rest(_) => false,
         _ => true,
     }
 }

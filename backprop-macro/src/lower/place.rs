@@ -1,7 +1,7 @@
 //! Places: array elements and parts, what is read of them, what is borrowed.
 
 use super::Lower;
-use super::value::{RangeVal, Val, View};
+use super::value::{Borrow, RangeVal, Val, View};
 use crate::errors::Result;
 use crate::graph::{Id, Init, Node, Opaque, OpaqueForm, Place, Step};
 use crate::rules::Op;
@@ -42,15 +42,17 @@ impl Lower<'_> {
 
     /// One element of a view: a scalar is read, a part is a view again.
     pub(super) fn element(&mut self, view: &View, index: Id) -> Val {
-        let ty = self.g.ty(index);
-        self.g.types.learn(ty, Kind::Int("usize".into()));
-        let index = match view.window {
-            Some((lo, _)) => self.usize_op(quote!(+), lo, index),
-            None => index,
-        };
-        let mut place = view.place.clone();
-        place.path.push(Step::Index(index));
-        self.at(place, false)
+        let place = self.element_place(view, index);
+        self.at(place, Borrow::Own)
+    }
+
+    /// One element of what is iterated over or matched: behind `&mut` it is a place, behind `&` its parts are borrowed too.
+    pub(super) fn item(&mut self, view: &View, index: Id) -> Val {
+        let place = self.element_place(view, index);
+        match view.borrow {
+            Borrow::Mut => self.reference_to(place),
+            borrow => self.at(place, borrow),
+        }
     }
 
     /// As [`Lower::element`], with the bounds of a window checked.
@@ -74,14 +76,14 @@ impl Lower<'_> {
     }
 
     /// What stands at a place.
-    pub(super) fn at(&mut self, place: Place, by_ref: bool) -> Val {
+    pub(super) fn at(&mut self, place: Place, borrow: Borrow) -> Val {
         match self.g.shape_at(&place) {
             shape @ (Shape::Tuple(_) | Shape::Struct(_)) => {
                 let count = shape.parts().map_or(0, |all| all.len() as u32);
                 let parts = (0..count).map(|k| {
                     let mut part = place.clone();
                     part.path.push(Step::Field(k));
-                    self.at(part, by_ref)
+                    self.at(part, borrow)
                 });
                 let parts = parts.collect();
                 match shape {
@@ -92,7 +94,7 @@ impl Lower<'_> {
             shape if shape.is_array() => Val::View(View {
                 place,
                 window: None,
-                by_ref,
+                borrow,
             }),
             Shape::Constant(ty) => {
                 let id = self.g.load(place);
@@ -116,7 +118,7 @@ impl Lower<'_> {
             return Val::View(View {
                 place,
                 window: None,
-                by_ref: true,
+                borrow: Borrow::Mut,
             });
         }
         Val::Elem(place)
@@ -130,7 +132,10 @@ impl Lower<'_> {
         View {
             place: view.place.clone(),
             window: Some((lo, len)),
-            by_ref: true,
+            borrow: match view.borrow {
+                Borrow::Mut => Borrow::Mut,
+                _ => Borrow::Shared,
+            },
         }
     }
 
@@ -186,7 +191,7 @@ impl Lower<'_> {
                     path: Vec::new(),
                 },
                 window: None,
-                by_ref: false,
+                borrow: Borrow::Own,
             };
         }
         let out = self.empty_like(&shape, view, name);
@@ -211,7 +216,7 @@ impl Lower<'_> {
                 path: Vec::new(),
             },
             window: None,
-            by_ref: false,
+            borrow: Borrow::Own,
         }
     }
 
@@ -320,7 +325,7 @@ impl Lower<'_> {
                 let to = View {
                     place,
                     window: None,
-                    by_ref: false,
+                    borrow: Borrow::Own,
                 };
                 self.copy_view(&to, &from)
             }
@@ -385,10 +390,13 @@ impl Lower<'_> {
     /// `*v`.
     pub(super) fn deref(&mut self, val: Val) -> Val {
         match val {
-            Val::View(v) => Val::View(View { by_ref: false, ..v }),
-            Val::Elem(place) => self.at(place, false),
-            Val::MutRef(var) => {
-                let val = self.read(var);
+            Val::View(v) => Val::View(View {
+                borrow: Borrow::Own,
+                ..v
+            }),
+            Val::Elem(place) => self.at(place, Borrow::Own),
+            Val::MutRef(var, path) => {
+                let val = self.read_along(var, &path);
                 self.owned(val, None)
             }
             other => self.owned(other, None),
@@ -399,15 +407,18 @@ impl Lower<'_> {
     /// from, says that they are references themselves.
     pub(super) fn owned(&self, val: Val, ty: Option<&syn::Type>) -> Val {
         match val {
-            Val::View(view) if view.by_ref => {
+            Val::View(view) if view.borrow.is_ref() => {
                 let held = match ty {
                     Some(ty) => !matches!(crate::shape::peel(ty), syn::Type::Reference(_)),
                     // Of a parameter, only what is shared can be a reference: a copy is as good.
                     None => self.g.array(view.place.array).param.is_some(),
                 };
                 let sized = !matches!(self.view_shape(&view), Shape::Slice(_));
-                let by_ref = !(held && sized && view.window.is_none());
-                Val::View(View { by_ref, ..view })
+                if !(held && sized && view.window.is_none()) {
+                    return Val::View(view);
+                }
+                let borrow = Borrow::Own;
+                Val::View(View { borrow, ..view })
             }
             Val::Struct(ref of, ref all) => {
                 let parts = all.iter().zip(&of.fields);
@@ -426,7 +437,7 @@ impl Lower<'_> {
     /// meanwhile, or the copy. A moved `Vec` is the same array under another name.
     pub(super) fn by_value(&mut self, val: Val, name: &str) -> Val {
         match val {
-            Val::View(view) if !view.by_ref => {
+            Val::View(view) if !view.borrow.is_ref() => {
                 let data = self.g.array(view.place.array);
                 let fresh = view.place.path.is_empty()
                     && view.window.is_none()

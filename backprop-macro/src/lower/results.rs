@@ -119,7 +119,7 @@ impl Lower<'_> {
         if view.place.path.is_empty()
             && view.window.is_none()
             && data.param.is_none()
-            && !view.by_ref
+            && !view.borrow.is_ref()
         {
             return view.place;
         }

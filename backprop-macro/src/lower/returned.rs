@@ -5,7 +5,7 @@
 
 use super::Lower;
 use super::callee::{Generic, Known, Making};
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Result};
 use crate::graph::{Form, Id, Init, Node, Place, Returned};
 use crate::shape::Shape;
@@ -45,7 +45,7 @@ impl Lower<'_> {
                 path: Vec::new(),
             },
             window: None,
-            by_ref: false,
+            borrow: Borrow::Own,
         };
         Ok((view, Form::Leaf(making.results.len() - 1)))
     }

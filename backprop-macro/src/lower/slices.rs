@@ -5,9 +5,9 @@
 
 use super::Lower;
 use super::target::Destination;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Rejected, Result};
-use crate::graph::{Id, Node, Stmt};
+use crate::graph::Id;
 use crate::shape::Shape;
 use crate::types::Kind;
 use quote::quote;
@@ -21,6 +21,21 @@ impl Lower<'_> {
         args: &[&syn::Expr],
     ) -> Result<Val> {
         let one = |l: &mut Self| l.scalar(args[0]);
+        // What a method hands out is borrowed as its name says.
+        let view = match name {
+            "as_slice" | "as_ref" | "borrow" | "iter" | "first" | "last" | "get" | "split_at"
+            | "split_first" | "split_last" | "windows" | "chunks" | "chunks_exact" | "rchunks" => {
+                View {
+                    borrow: Borrow::Shared,
+                    ..view
+                }
+            }
+            name if name.contains("_mut") => View {
+                borrow: Borrow::Mut,
+                ..view
+            },
+            _ => view,
+        };
         match (name, args.len()) {
             ("len", 0) => {
                 let len = self.view_len(&view);
@@ -39,10 +54,7 @@ impl Lower<'_> {
                 )))
             }
             ("as_slice" | "as_ref" | "borrow" | "as_mut_slice" | "as_mut", 0) => {
-                Ok(Val::View(View {
-                    by_ref: true,
-                    ..view
-                }))
+                Ok(Val::View(view))
             }
             ("clone" | "to_vec" | "to_owned" | "into_boxed_slice", 0) => {
                 let shape = self.view_shape(&view);
@@ -144,20 +156,12 @@ impl Lower<'_> {
                 let zero = self.g.usize_const(0);
                 let ty = self.g.bool_ty();
                 let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
-                let first = name == "first";
-                let val = self.branch(
-                    some,
-                    |l| {
-                        let k = if first {
-                            l.g.usize_const(0)
-                        } else {
-                            let one = l.g.usize_const(1);
-                            l.usize_op(quote!(-), len, one)
-                        };
-                        Ok(l.element(&view, k))
-                    },
-                    |_| Ok(Val::Uninit),
-                )?;
+                let one = self.g.usize_const(1);
+                let k = match name {
+                    "first" => zero,
+                    _ => self.saturating_sub(len, one),
+                };
+                let val = self.branch(some, |l| Ok(l.item(&view, k)), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
             ("split_first" | "split_first_mut" | "split_last" | "split_last_mut", 0) => {
@@ -176,7 +180,7 @@ impl Lower<'_> {
                     let place = self.element_place(&view, at);
                     self.reference_to(place)
                 } else {
-                    self.branch(some, |l| Ok(l.element(&view, at)), |_| Ok(Val::Uninit))?
+                    self.branch(some, |l| Ok(l.item(&view, at)), |_| Ok(Val::Uninit))?
                 };
                 let rest = Val::View(self.subview(&view, lo, rest));
                 Ok(Val::Opt(some, Box::new(Val::Tuple(vec![item, rest]))))
@@ -212,7 +216,7 @@ impl Lower<'_> {
                 let len = self.view_len(&view);
                 let ty = self.g.bool_ty();
                 let some = self.g.opaque_binary(quote!(<), k, len, ty, true);
-                let val = self.branch(some, |l| Ok(l.element(&view, k)), |_| Ok(Val::Uninit))?;
+                let val = self.branch(some, |l| Ok(l.item(&view, k)), |_| Ok(Val::Uninit))?;
                 Ok(Val::Opt(some, Box::new(val)))
             }
             ("split_at" | "split_at_mut", 1) => {
@@ -227,46 +231,50 @@ impl Lower<'_> {
                 let b = self.subview(&view, at, rest);
                 Ok(Val::Tuple(vec![Val::View(a), Val::View(b)]))
             }
-            ("push", 1) => {
-                let value = one(self)?;
-                let array = self.whole_vec(&view, x)?;
-                if let Shape::Vec(elem) = &self.g.array(array).shape
-                    && let Shape::Scalar(t) = **elem
-                {
-                    let ty = self.g.ty(value);
-                    self.g.types.unify(t, ty);
-                }
-                self.g.push_element(array, value);
-                Ok(Val::Unit)
-            }
-            ("pop", 0) => {
-                let array = self.whole_vec(&view, x)?;
+            ("is_sorted", 0) => {
                 let len = self.view_len(&view);
-                let zero = self.g.usize_const(0);
-                let ty = self.g.bool_ty();
-                let some = self.g.opaque_binary(quote!(>), len, zero, ty, true);
-                let val = self.branch(
-                    some,
-                    |l| {
-                        let ty = match l.g.array(array).shape.element() {
-                            Some(Shape::Scalar(t)) => *t,
-                            Some(Shape::Float(f)) => {
-                                let f = f.clone();
-                                l.g.types.fresh(Kind::Float(f))
-                            }
-                            _ => l.g.types.fresh(Kind::Unknown),
-                        };
-                        let k = l.g.nodes.len() as u32;
-                        let here = l.g.here();
-                        let id = l.g.bound(Node::Popped(array, k), ty, Some(here));
-                        l.g.array_mut(array).version += 1;
-                        l.g.array_mut(array).mutated = true;
-                        l.g.push(Stmt::Pop(array, Some(id)));
-                        Ok(Val::Num(id))
-                    },
-                    |_| Ok(Val::Uninit),
-                )?;
-                Ok(Val::Opt(some, Box::new(val)))
+                let one = self.g.usize_const(1);
+                let pairs = self.saturating_sub(len, one);
+                let yes = self.g.bool_const(true);
+                let sorted = self.new_var("sorted".into(), Val::Num(yes), true);
+                self.positions(pairs, false, |l, k| {
+                    let next = l.usize_op(quote!(+), k, one);
+                    let (a, b) = (l.element(&view, k), l.element(&view, next));
+                    let (a, b) = (l.num(a, x)?, l.num(b, x)?);
+                    let ty = l.g.bool_ty();
+                    let rises = l.g.opaque_binary(quote!(<=), a, b, ty, true);
+                    let before = l.read(sorted);
+                    let before = l.num(before, x)?;
+                    let both = l.g.opaque_binary(quote!(&&), before, rises, ty, true);
+                    l.write(sorted, Val::Num(both));
+                    Ok(())
+                })?;
+                Ok(self.read(sorted))
+            }
+            ("contains", 1) => {
+                let wanted = one(self)?;
+                let len = self.view_len(&view);
+                let no = self.g.bool_const(false);
+                let found = self.new_var("found".into(), Val::Num(no), true);
+                self.positions(len, false, |l, k| {
+                    let item = l.element(&view, k);
+                    let item = l.num(item, x)?;
+                    let (a, b) = (l.g.ty(item), l.g.ty(wanted));
+                    l.g.types.unify(a, b);
+                    let ty = l.g.bool_ty();
+                    let same = l.g.opaque_binary(quote!(==), item, wanted, ty, true);
+                    let before = l.read(found);
+                    let before = l.num(before, x)?;
+                    let either = l.g.opaque_binary(quote!(||), before, same, ty, true);
+                    l.write(found, Val::Num(either));
+                    Ok(())
+                })?;
+                Ok(self.read(found))
+            }
+            ("concat", 0) => {
+                let rows = super::iter::Iter::clone(&*self.iter_of(Val::View(view), &x.receiver)?);
+                let items = std::rc::Rc::new(rows.with(super::iter::Stage::Flatten));
+                self.collect(x, &items)
             }
             ("map", 1) => {
                 let f = self.operand(args[0])?;
@@ -308,25 +316,34 @@ impl Lower<'_> {
             }
             (
                 "iter" | "iter_mut" | "into_iter" | "windows" | "chunks" | "chunks_exact"
-                | "chunks_mut" | "chunks_exact_mut",
+                | "chunks_mut" | "chunks_exact_mut" | "rchunks" | "rchunks_mut",
                 _,
             ) => {
                 let iter = self.array_iter(x, &view, name, args)?;
                 Ok(Val::Iter(std::rc::Rc::new(iter)))
             }
-            _ => self.reject(&x.method, &errors::UNKNOWN_METHOD),
+            _ => self.list_method(x, view, name, args),
         }
     }
 
-    fn whole_vec(&self, view: &View, x: &syn::ExprMethodCall) -> Result<crate::graph::ArrayId> {
+    pub(super) fn whole_vec(
+        &self,
+        view: &View,
+        x: &syn::ExprMethodCall,
+    ) -> Result<crate::graph::ArrayId> {
+        if self.grows(view) {
+            return Ok(view.place.array);
+        }
+        self.reject(&x.method, &errors::UNKNOWN_METHOD)
+    }
+
+    /// Whether elements can be appended: a local `Vec` of scalars.
+    pub(super) fn grows(&self, view: &View) -> bool {
         let shape = self.view_shape(view);
         let scalar =
             matches!(shape, Shape::Vec(ref e) if matches!(**e, Shape::Scalar(_) | Shape::Float(_)));
         let local = self.g.array(view.place.array).param.is_none();
-        if scalar && local && view.place.path.is_empty() && view.window.is_none() {
-            return Ok(view.place.array);
-        }
-        self.reject(&x.method, &errors::UNKNOWN_METHOD)
+        scalar && local && view.place.path.is_empty() && view.window.is_none()
     }
 
     /// As [`Lower::element_place`], with the bounds of a window checked.
@@ -380,7 +397,7 @@ impl Lower<'_> {
                 let from = View {
                     place: p.clone(),
                     window: None,
-                    by_ref: false,
+                    borrow: Borrow::Own,
                 };
                 let held = self.copied(&from, "held");
                 self.g.copy(p, q.clone(), false);
@@ -392,7 +409,7 @@ impl Lower<'_> {
             let view = |place: &crate::graph::Place| View {
                 place: place.clone(),
                 window: None,
-                by_ref: false,
+                borrow: Borrow::Own,
             };
             self.keeps_length(&view(&p), &view(&q));
             self.g.swap(p, q);

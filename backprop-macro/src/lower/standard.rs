@@ -154,8 +154,10 @@ impl Lower<'_> {
             ("Box", "new", [e]) => match self.operand(e)? {
                 Val::Num(id) => Ok(Some(Val::Num(id))),
                 Val::Poison => Err(Rejected),
+                val @ Val::View(_) => Ok(Some(self.by_value(val, "boxed"))),
                 _ => self.errors_named(x, &errors::NOT_ANNOTATED, "Box::new"),
             },
+            ("iter", _, _) => self.iter_function(last, args, x),
             ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {
                 let ty = self.g.types.fresh(Kind::Unknown);
                 let array = self.g.declare(

@@ -26,6 +26,9 @@ impl Lower<'_> {
     pub(super) fn nested_functions(&mut self, stmts: &[syn::Stmt]) {
         for stmt in stmts {
             if let syn::Stmt::Item(syn::Item::Fn(f)) = stmt {
+                if let Some(n) = f.sig.generics.const_params().next() {
+                    self.errors.reject(n, &errors::INNER_CONST);
+                }
                 let inputs = f.sig.inputs.iter().filter_map(|i| match i {
                     syn::FnArg::Typed(p) => Some(syn::Pat::Type(p.clone())),
                     syn::FnArg::Receiver(_) => None,
@@ -176,7 +179,7 @@ impl Lower<'_> {
             && let Some(data) = self.g.arrays.get_mut(view.place.array.0 as usize)
             && view.place.path.is_empty()
             && data.param.is_none()
-            && !view.by_ref
+            && !view.borrow.is_ref()
         {
             data.name = name.trim_start_matches("r#").into();
         }

@@ -4,7 +4,7 @@
 //! elements are all of one shape, which is known while compiling.
 
 use super::Lower;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use crate::errors::{self, Result};
 use crate::graph::{ArrayId, Element, Id, Init, Place, RegionId, Stmt};
 use crate::shape::{Length, Shape};
@@ -43,7 +43,7 @@ impl Lower<'_> {
         let to = View {
             place: to,
             window: None,
-            by_ref: false,
+            borrow: Borrow::Own,
         };
         self.positions(len, false, |l, k| {
             let val = f(l, k)?;

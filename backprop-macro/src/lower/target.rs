@@ -5,7 +5,7 @@
 
 use super::call::strip;
 use super::place::views;
-use super::value::{Val, View};
+use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
 use crate::errors::{self, Rejected, Result};
 use crate::graph::{Place, Step};
@@ -19,7 +19,7 @@ impl Lower<'_> {
         match strip(e) {
             syn::Expr::Reference(r) if r.mutability.is_some() => self.target(&r.expr),
             other => match self.operand(other)? {
-                Val::MutRef(var) => Ok(Destination::Var(var, Vec::new())),
+                Val::MutRef(var, path) => Ok(Destination::Var(var, path)),
                 Val::Elem(place) => Ok(Destination::Place(place)),
                 Val::View(view) => Ok(Destination::View(view)),
                 _ => self.reject(e, &errors::REFERENCE),
@@ -49,8 +49,16 @@ impl Lower<'_> {
             }
             syn::Expr::Unary(u) if matches!(u.op, syn::UnOp::Deref(_)) => {
                 let inner = self.target(&u.expr)?;
+                // A reference to a scalar that is only read stands for the scalar itself.
+                if let (Destination::Var(var, path), Some(Val::Num(_))) =
+                    (&inner, self.held(&inner))
+                    && path.is_empty()
+                    && !self.vars[var.0].mutable
+                {
+                    return self.reject(e, &errors::REFERENCE);
+                }
                 Ok(match self.held(&inner) {
-                    Some(Val::MutRef(var)) => Destination::Var(var, Vec::new()),
+                    Some(Val::MutRef(var, path)) => Destination::Var(var, path),
                     Some(Val::Elem(place)) => Destination::Place(place),
                     Some(Val::View(view)) => Destination::View(view),
                     _ => inner,
@@ -59,7 +67,7 @@ impl Lower<'_> {
             syn::Expr::Field(f) => {
                 let mut base = self.target(&f.base)?;
                 match self.held(&base) {
-                    Some(Val::MutRef(inner)) => base = Destination::Var(inner, Vec::new()),
+                    Some(Val::MutRef(inner, path)) => base = Destination::Var(inner, path),
                     Some(Val::Elem(place)) => base = Destination::Place(place),
                     _ => {}
                 }
@@ -97,7 +105,7 @@ impl Lower<'_> {
                     Destination::Place(place) => View {
                         place,
                         window: None,
-                        by_ref: false,
+                        borrow: Borrow::Own,
                     },
                     Destination::Var(..) => match self.held(&base) {
                         Some(Val::View(view)) => view,
@@ -132,7 +140,7 @@ impl Lower<'_> {
             syn::Expr::MethodCall(_) | syn::Expr::Reference(_) => match self.expr(e)? {
                 Val::View(view) => Ok(Destination::View(view)),
                 Val::Elem(place) => Ok(Destination::Place(place)),
-                Val::MutRef(var) => Ok(Destination::Var(var, Vec::new())),
+                Val::MutRef(var, path) => Ok(Destination::Var(var, path)),
                 _ => self.reject(e, &errors::ASSIGN),
             },
             _ => self.reject(e, &errors::ASSIGN),
@@ -143,11 +151,8 @@ impl Lower<'_> {
     pub(super) fn held(&mut self, to: &Destination) -> Option<Val> {
         match to {
             Destination::Var(var, path) => {
-                let mut val = self.read(*var);
-                for &k in path {
-                    val = val.parts()?.get(k as usize)?.clone();
-                }
-                Some(val)
+                let val = self.read(*var);
+                val.along(path).cloned()
             }
             Destination::View(view) => Some(Val::View(view.clone())),
             Destination::Place(_) => None,
@@ -157,7 +162,7 @@ impl Lower<'_> {
     /// Reads what is to be overwritten.
     pub(super) fn fetch(&mut self, to: &Destination, at: &syn::Expr) -> Result<Val> {
         match to {
-            Destination::Place(place) => Ok(self.at(place.clone(), false)),
+            Destination::Place(place) => Ok(self.at(place.clone(), Borrow::Own)),
             _ => match self.held(to) {
                 Some(Val::Uninit) => self.reject(at, &errors::UNINIT),
                 Some(val) => Ok(val),
@@ -200,6 +205,10 @@ impl Lower<'_> {
         rhs: &syn::Expr,
     ) -> Result<Val> {
         if let Some((&k, rest)) = path.split_first() {
+            if let (Val::Opt(some, inner), 0) = (&old, k) {
+                let inner = self.replaced((**inner).clone(), rest, val, at, rhs)?;
+                return Ok(Val::Opt(*some, Box::new(inner)));
+            }
             let Some(mut all) = old.parts().map(<[Val]>::to_vec) else {
                 return self.reject(at, &errors::ASSIGN);
             };
@@ -212,20 +221,19 @@ impl Lower<'_> {
             return Ok(old.rebuilt(all));
         }
         match (&old, val) {
-            (Val::View(to), Val::View(from)) if !to.by_ref => {
+            (Val::View(to), Val::View(from)) if !to.borrow.is_ref() => {
                 let owned = self.view_shape(to).is_fixed();
                 if owned {
                     self.copy_view(to, &from)?;
                     return Ok(old);
                 }
-                if from.by_ref
+                if from.borrow.is_ref()
                     || is_place(rhs) && !self.frames.is_empty()
                     || !self.frames.is_empty()
                     || !self.journals.is_empty()
                 {
                     // A `Vec` whose name moves on inside a loop or branch keeps its place: the contents are copied.
-                    self.keeps_length(to, &from);
-                    self.copy_view(to, &from)?;
+                    self.refill(to, &from)?;
                     return Ok(old);
                 }
                 Ok(Val::View(from))
@@ -250,7 +258,13 @@ impl Lower<'_> {
                 Ok(Val::Num(b))
             }
             (_, Val::Poison) => Ok(Val::Poison),
-            (Val::MutRef(_) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
+            (_, Val::Iter(iter)) => {
+                if !self.frames.is_empty() || !self.journals.is_empty() {
+                    return self.reject(at, &errors::LOOP_VALUE);
+                }
+                self.held_iter(iter)
+            }
+            (Val::MutRef(..) | Val::Elem(_), _) => self.reject(at, &errors::REFERENCE),
             (_, Val::Elem(place)) => Ok(Val::Num(self.g.load(place))),
             // Part by part, so that each array keeps its place; what another part is about to overwrite is held apart.
             (

@@ -24,8 +24,8 @@ pub enum Val {
     Range(RangeVal),
     Iter(Rc<Iter>),
     Closure(Rc<Closure>),
-    /// `&mut x` of a scalar variable.
-    MutRef(VarId),
+    /// `&mut x` of a variable that is no array, or of a part of it.
+    MutRef(VarId, Vec<u32>),
     /// `Some(…)` where the condition holds.
     Opt(Id, Box<Val>),
     /// An `Ordering`: whether it is `Less`, and whether it is `Equal`.
@@ -40,8 +40,24 @@ pub struct View {
     pub place: Place,
     /// First element and length, where it is a sub-slice.
     pub window: Option<(Id, Id)>,
-    /// It is borrowed: binding it does not copy.
-    pub by_ref: bool,
+    pub borrow: Borrow,
+}
+
+/// Whether a view is the array itself or a reference to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Borrow {
+    /// Binding it copies, or moves.
+    Own,
+    /// `&`: its elements are read.
+    Shared,
+    /// `&mut`: what is taken out of it are places.
+    Mut,
+}
+
+impl Borrow {
+    pub fn is_ref(self) -> bool {
+        self != Borrow::Own
+    }
 }
 
 /// `lo..hi`.
@@ -74,7 +90,7 @@ impl Val {
             Val::Opt(..) => "an `Option`",
             Val::Order(..) => "an `Ordering`",
             Val::Path(_) => "a function",
-            Val::Poison | Val::Num(_) | Val::Elem(_) | Val::MutRef(_) => "a scalar",
+            Val::Poison | Val::Num(_) | Val::Elem(_) | Val::MutRef(..) => "a scalar",
         }
     }
 
@@ -84,6 +100,19 @@ impl Val {
             Val::Tuple(all) | Val::Struct(_, all) => Some(all),
             _ => None,
         }
+    }
+
+    /// One of the parts of a tuple or struct, or what an `Option` may hold.
+    pub fn part(&self, k: u32) -> Option<&Val> {
+        match self {
+            Val::Opt(_, inner) => (k == 0).then_some(&**inner),
+            _ => self.parts()?.get(k as usize),
+        }
+    }
+
+    /// What is found along a path of parts.
+    pub fn along(&self, path: &[u32]) -> Option<&Val> {
+        path.iter().try_fold(self, |val, &k| val.part(k))
     }
 
     /// Whether arrays are part of it.

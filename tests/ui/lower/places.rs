@@ -12,8 +12,8 @@ fn references(x: f64, y: f64) -> f64 {
     let mut b = y;
     let r = if x > 0.0 { &mut a } else { &mut b };
     *r *= 2.0;
-    let ref c = a;
-    a * b * c
+    let ref mut c = a;
+    *c * b
 }
 
 #[backprop]

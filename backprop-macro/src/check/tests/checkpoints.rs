@@ -146,6 +146,8 @@ fn same(
             // segment: the last bit may differ.
             let rounds = [
                 "minmod_limiter",
+                "one_by_one",
+                "with_a_look_ahead",
                 "cubic_spline_eval",
                 "body_indexed_by_counter",
                 "neighbours_of_two",
