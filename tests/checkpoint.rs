@@ -472,7 +472,7 @@ same!(calls_of_annotated_functions, [checkpoint = 3], (x: f64, a: f64, n: usize)
 
 #[test]
 fn generic_functions() {
-    use num_traits_like::Float;
+    use num_traits::Float;
     #[backprop::backprop]
     fn keeping<T: Float>(x: T, n: usize) -> T {
         let mut u = x;
@@ -499,45 +499,6 @@ fn generic_functions() {
         &keeping::gradient(0.3_f64, 10),
         "f64",
     );
-}
-
-/// The parts of `num_traits::Float` that are used.
-mod num_traits_like {
-    use std::ops::{Add, Div, Mul, Neg, Sub};
-    pub trait Float:
-        Copy
-        + PartialOrd
-        + Add<Output = Self>
-        + Sub<Output = Self>
-        + Mul<Output = Self>
-        + Div<Output = Self>
-        + Neg<Output = Self>
-    {
-        fn zero() -> Self;
-        fn one() -> Self;
-        fn sin(self) -> Self;
-        fn cos(self) -> Self;
-    }
-    macro_rules! float {
-        ($t:ty) => {
-            impl Float for $t {
-                fn zero() -> Self {
-                    0.0
-                }
-                fn one() -> Self {
-                    1.0
-                }
-                fn sin(self) -> Self {
-                    <$t>::sin(self)
-                }
-                fn cos(self) -> Self {
-                    <$t>::cos(self)
-                }
-            }
-        };
-    }
-    float!(f32);
-    float!(f64);
 }
 
 #[test]

@@ -87,18 +87,21 @@ impl Reverse<'_> {
             .collect();
         for array in arrays {
             let grows = self.order.grows(array);
-            if grows {
-                // Its length is known when the region has run.
+            // Its length at the end, which is not that which it starts with, is known when the region has run.
+            let end = grows.then(|| {
                 let ty = self.g.usize_ty();
                 let place = Place {
                     array,
                     path: Vec::new(),
                 };
                 let len = self.g.bound(Node::Len(place, u32::MAX), ty, Some(primal));
-                self.g.array_mut(array).len = Some(len);
                 self.g.region_mut(primal).stmts.push(Stmt::Let(len));
-            }
+                len
+            });
             let shadow = self.new_shadow(array);
+            if let Some(len) = end {
+                self.g.array_mut(shadow).len = Some(len);
+            }
             let at = if grows && in_scope {
                 self.g.region(region).stmts.len()
             } else if in_scope {
