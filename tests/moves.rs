@@ -501,7 +501,9 @@ macro_rules! check {
         assert_eq!(y.to_bits(), $f($($first,)* $k).to_bits(), stringify!($f));
         let (two, saved) = $f::forward($($first,)* $k);
         assert_eq!(y.to_bits(), two.to_bits(), stringify!($f));
-        assert_eq!($f::backward(&saved, 1.0).k, g.k, stringify!($f));
+        // Sums of adjoints may have another order in the two.
+        let split = $f::backward(&saved, 1.0).k;
+        assert!((split - g.k).abs() <= 1e-15 * g.k.abs().max(1.0), "{}: {split}, {}", stringify!($f), g.k);
         let want = slope(|k| $f($($first,)* k), $k);
         assert!((g.k - want).abs() < 1e-7 * want.abs().max(1.0), "{}: d_k {}, differences {want}", stringify!($f), g.k);
     };
