@@ -317,8 +317,8 @@ mod through {
         let (mut state, mut velocity, mut tangents, mut t) = (start, v, dstart, dv);
         step::jvp(&mut state, &mut velocity, dt, &mut tangents, &mut t, ddt);
         assert_eq!((state, velocity), at(0.0));
-        for k in 0..3 {
-            assert_relative_eq!(tangents[k], slope(|s| at(s).0[k]), max_relative = 1e-8);
+        for (k, tangent) in tangents.into_iter().enumerate() {
+            assert_relative_eq!(tangent, slope(|s| at(s).0[k]), max_relative = 1e-8);
         }
         assert_relative_eq!(t, slope(|s| at(s).1), max_relative = 1e-8);
 

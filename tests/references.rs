@@ -1,6 +1,6 @@
 //! References: `&mut` to elements, rows, slices, fields and what an `Option` holds, taken apart, handed on, swapped.
 
-#![allow(clippy::needless_range_loop)] // Differentiated as users write them.
+#![allow(clippy::all)] // Differentiated as users write them.
 
 #[path = "support/differences.rs"]
 #[macro_use]

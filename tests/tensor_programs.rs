@@ -1,7 +1,7 @@
 //! Programs of tensors as users write them, against differences: a crate of their own, as each is compiled in all its forms.
 #![cfg(feature = "runtime")]
 #![allow(unused_variables)] // Functions of one signature, for one comparison.
-#![allow(clippy::assign_op_pattern, clippy::op_ref, clippy::needless_range_loop)] // Differentiated as users write them.
+#![allow(clippy::all)] // Differentiated as users write them.
 
 #[path = "tensors/agree.rs"]
 #[allow(unused_macros, dead_code)] // Shared with `tensors.rs`.

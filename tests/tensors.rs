@@ -1,6 +1,6 @@
 //! Functions of tensors: every operation against differences, and the contract's functions against one another.
 #![cfg(feature = "runtime")]
-#![allow(clippy::assign_op_pattern, clippy::op_ref, clippy::needless_range_loop)] // Differentiated as users write them.
+#![allow(clippy::all)] // Differentiated as users write them.
 
 #[macro_use]
 #[path = "tensors/agree.rs"]

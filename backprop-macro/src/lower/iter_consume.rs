@@ -177,7 +177,7 @@ impl Lower<'_> {
                 let backwards = super::iter_method::from_positions(
                     len,
                     Rc::new(move |l, k| {
-                        let k = l.from_the_end(len, k);
+                        let k = l.counted_back(len, k);
                         let item = at(l, k)?;
                         Ok(Val::Tuple(vec![Val::Num(k), item]))
                     }),

@@ -61,7 +61,7 @@ impl Lower<'_> {
                 pure,
             } => {
                 let at: At = Rc::new(move |l, k| {
-                    let k = l.from_the_end(len, k);
+                    let k = l.counted_back(len, k);
                     at(l, k)
                 });
                 Ok(Some((len, at, pure)))
@@ -107,7 +107,7 @@ impl Lower<'_> {
                         None => k,
                     };
                     Ok(Val::Num(if rev {
-                        l.from_the_end(hi, k)
+                        l.counted_back(hi, k)
                     } else {
                         l.usize_op(quote!(+), lo, k)
                     }))
@@ -118,7 +118,7 @@ impl Lower<'_> {
     }
 
     /// `len - 1 - k`
-    pub(super) fn from_the_end(&mut self, len: Id, k: Id) -> Id {
+    pub(super) fn counted_back(&mut self, len: Id, k: Id) -> Id {
         let one = self.g.usize_const(1);
         let last = self.usize_op(quote!(-), len, one);
         self.usize_op(quote!(-), last, k)

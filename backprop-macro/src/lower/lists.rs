@@ -74,7 +74,7 @@ impl Lower<'_> {
                 self.push_item(list, value, *e)?;
                 let behind = self.usize_op(quote!(-), len, i);
                 self.positions(behind, false, |l, k| {
-                    let j = l.from_the_end(len, k);
+                    let j = l.counted_back(len, k);
                     l.swap_neighbours(&view, j, x)
                 })?;
                 Ok(Val::Unit)
