@@ -25,6 +25,8 @@ pub struct Struct {
     pub differentiable: bool,
     /// Copied where it is used, as it has `#[derive(Copy)]`.
     pub copy: bool,
+    /// Its `Clone` is not derived.
+    cloned_by_hand: bool,
 }
 
 /// A field of a struct.
@@ -217,7 +219,8 @@ impl Definitions {
                     let name = home.path_to(&s.ident.to_string());
                     self.hidden.borrow_mut().push((path.clone(), name));
                 }
-                self.at(home, || self.read(path, &s).map(Rc::new))
+                let cloned_by_hand = home.clones_by_hand(&s.ident.to_string());
+                self.at(home, || self.read(path, &s, cloned_by_hand).map(Rc::new))
             }
             _ => None,
         };
@@ -291,7 +294,12 @@ impl Definitions {
         }
     }
 
-    fn read(&self, path: &syn::Path, item: &syn::ItemStruct) -> Option<Struct> {
+    fn read(
+        &self,
+        path: &syn::Path,
+        item: &syn::ItemStruct,
+        cloned_by_hand: bool,
+    ) -> Option<Struct> {
         let mut fields = Vec::new();
         for (k, f) in item.fields.iter().enumerate() {
             let ty = self.resolved(&substituted(&item.generics, path, &f.ty)?);
@@ -311,6 +319,7 @@ impl Definitions {
             fields,
             differentiable: derives(&item.attrs, "Differentiable"),
             copy: derives(&item.attrs, "Copy"),
+            cloned_by_hand,
         })
     }
 
@@ -323,6 +332,12 @@ impl Definitions {
             bound.push(name.clone());
         }
         is_new
+    }
+
+    /// Whether a struct takes part in the function whose `Clone` may give something else.
+    pub fn clones_by_hand(&self) -> bool {
+        let structs = self.structs.borrow();
+        structs.values().flatten().any(|s| s.cloned_by_hand)
     }
 
     /// Whether a struct takes part in the function.

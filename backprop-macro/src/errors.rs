@@ -50,6 +50,7 @@ messages! {
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
     RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
+    CLONE_BY_HAND: "a struct in this function has a `Clone` that is not derived", "it may give something else than a copy, and the macro does not see what", "derive `Clone`, or build the copy field by field";
     OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has a module, type or import of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
     OWN_FLOAT: "`{}` is bound by a trait of this file", "the macro differentiates what `Float` of `num_traits` or of `backprop` does", "use one of these, or give the trait another name";
     INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";

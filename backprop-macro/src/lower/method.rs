@@ -36,6 +36,19 @@ impl Lower<'_> {
         {
             return Ok(val);
         }
+        let clones = matches!(
+            name,
+            "clone"
+                | "cloned"
+                | "to_owned"
+                | "to_vec"
+                | "clone_from"
+                | "clone_from_slice"
+                | "extend_from_slice"
+        );
+        if clones && self.sig.names.clones_by_hand() {
+            return self.reject(&x.method, &errors::CLONE_BY_HAND);
+        }
         let recv = match self.operand(&x.receiver)? {
             // Methods look through a reference to a struct, a tuple or an `Option`.
             Val::MutRef(var, path) => match self.read_along(var, &path) {

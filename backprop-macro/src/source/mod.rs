@@ -285,6 +285,11 @@ impl Home {
         }) || path.len() > 1 && known.modules.contains(&path[0])
     }
 
+    /// Whether a type that is defined here has a `Clone` of its own, which may give something else.
+    pub fn clones_by_hand(&self, name: &str) -> bool {
+        known(&self.file).cloned_by_hand.contains(name)
+    }
+
     /// How an item that stands here is named in the crate, if its modules are visible.
     pub fn path_to(&self, name: &str) -> String {
         let known = known(&self.file);

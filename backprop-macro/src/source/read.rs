@@ -44,6 +44,8 @@ pub(super) struct Known {
     /// The constants and statics anywhere in it.
     pub(super) constants: BTreeSet<String>,
     pub(super) macros: BTreeSet<String>,
+    /// The types with a `Clone` that is not derived, which may give something else.
+    pub(super) cloned_by_hand: BTreeSet<String>,
     pub(super) traits: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     pub(super) modules: BTreeSet<String>,
@@ -202,6 +204,13 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         let outer = self
             .implementor
             .replace(i.self_ty.to_token_stream().to_string());
+        if let Some((path, _)) = &i.trait_
+            && path.segments.last().is_some_and(|s| s.ident == "Clone")
+            && let syn::Type::Path(p) = crate::shape::peel(&i.self_ty)
+            && let Some(last) = p.path.segments.last()
+        {
+            self.known.cloned_by_hand.insert(last.ident.to_string());
+        }
         for item in &i.items {
             let syn::ImplItem::Fn(f) = item else { continue };
             let name = f.sig.ident.to_string();
