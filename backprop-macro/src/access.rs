@@ -3,18 +3,19 @@
 //! In: a region after `keep`. Out: [`Body`], its nodes by how they are bound, and every access of every array. The stages that
 //! rearrange loops decide by these alone, so an access that they cannot place is recorded as [`Use::Other`], never left out.
 
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::live::Live;
 use crate::shape::{Length, Shape};
 use quote::ToTokens;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// The nodes that a loop's body binds.
 pub struct Body {
     /// What each node bound in the body is bound by.
-    pub lets: HashSet<Id>,
-    pub taped: HashSet<Id>,
-    pub others: HashSet<Id>,
+    pub lets: Set<Id>,
+    pub taped: Set<Id>,
+    pub others: Set<Id>,
     pub index: Id,
 }
 
@@ -27,9 +28,9 @@ impl Body {
         live: &Live,
     ) -> (Body, BTreeMap<ArrayId, Vec<(Place, Use)>>) {
         let mut b = Body {
-            lets: HashSet::new(),
-            taped: HashSet::new(),
-            others: HashSet::new(),
+            lets: Set::default(),
+            taped: Set::default(),
+            others: Set::default(),
             index,
         };
         let mut accesses = BTreeMap::new();

@@ -10,11 +10,12 @@
 use crate::access::{Body, Use, distance, extent, first_writer, length_of, positional};
 use crate::collect::Sums;
 use crate::gather::shift;
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
 use quote::quote;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// How many elements may wait at once.
 const MAX_WAITING: i128 = 4;
@@ -152,7 +153,7 @@ fn plans(g: &Graph, live: &Live, l: LoopId, parent: RegionId, which: Which) -> V
 /// Whether a value of a region is computed from another.
 fn depends(g: &Graph, id: Id, on: Id, region: RegionId) -> bool {
     let mut todo = vec![g.resolve(id)];
-    let mut seen = HashSet::new();
+    let mut seen = Set::default();
     while let Some(id) = todo.pop() {
         if id == on {
             return true;

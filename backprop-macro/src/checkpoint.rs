@@ -246,9 +246,10 @@ fn trim_states(g: &mut Graph, array: ArrayId, live: &Live) {
         _ => false,
     };
     for k in 0..g.regions.len() {
-        let mut stmts = std::mem::take(&mut g.regions[k].stmts);
+        let at = RegionId(k as u32);
+        let mut stmts = std::mem::take(&mut g.region_mut(at).stmts);
         stmts.retain(|s| !dead(g, s));
-        g.regions[k].stmts = stmts;
+        g.region_mut(at).stmts = stmts;
     }
     for n in &mut g.nodes {
         if let Node::Load(p, _) = &mut n.node {
@@ -260,8 +261,8 @@ fn trim_states(g: &mut Graph, array: ArrayId, live: &Live) {
             moved(p);
         }
     }
-    for region in &mut g.regions {
-        for stmt in &mut region.stmts {
+    for k in 0..g.regions.len() {
+        for stmt in &mut g.region_mut(RegionId(k as u32)).stmts {
             if let Stmt::Save(a, e) = stmt
                 && *a == array
             {

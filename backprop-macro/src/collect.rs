@@ -6,9 +6,9 @@
 //! built here are taken apart again. The user's own sums and those inside of a rule keep their order, which may be what
 //! makes them accurate.
 
+use crate::graph::maps::Map;
 use crate::graph::{Graph, Id, Node};
 use crate::rules::Op;
-use std::collections::HashMap;
 
 /// How many terms of a sum are looked at.
 const DEPTH: usize = 8;
@@ -16,7 +16,7 @@ const DEPTH: usize = 8;
 /// The sums that were built here, and what they are sums of.
 #[derive(Default)]
 pub struct Sums {
-    parts: HashMap<Id, (Id, Id)>,
+    parts: Map<Id, (Id, Id)>,
 }
 
 impl Sums {

@@ -6,10 +6,11 @@
 //! is known to be the first to its element is an assignment: `0.0 + v` is not `v` to a compiler that minds the sign of zero.
 
 use crate::access::{distance, extent, fixed, length_of, positional};
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::reverse::Gradient;
 use crate::shape::{Length, Shape};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Elements beyond which a buffer is not looked at one by one.
 const MAX_ELEMENTS: usize = 1 << 14;
@@ -19,7 +20,7 @@ pub fn fresh(p: &mut Gradient) {
     let g = &p.graph;
     let mut seen = Uses::default();
     seen.region(g, p.body, &mut Vec::new());
-    let mut firsts: HashSet<(RegionId, usize)> = HashSet::new();
+    let mut firsts: Set<(RegionId, usize)> = Set::default();
     let mut assigned = Vec::new();
     for (array, stores) in &seen.adds {
         let given = g.array(*array).shadow && matches!(g.array(*array).init, Init::Given(_));
@@ -109,7 +110,7 @@ fn whole(g: &Graph, array: ArrayId, one: &Store) -> bool {
 /// The stores that are the first to all of their elements, found element by element; and whether they reach all there are.
 fn exact(g: &Graph, array: ArrayId, stores: &[Store]) -> (Vec<(RegionId, usize)>, bool) {
     let mut budget = MAX_ELEMENTS;
-    let images: Vec<Option<HashSet<Vec<i128>>>> =
+    let images: Vec<Option<Set<Vec<i128>>>> =
         stores.iter().map(|s| s.image(g, &mut budget)).collect();
     let mut firsts = Vec::new();
     let mut reached = 0;
@@ -193,7 +194,7 @@ struct Store {
 
 impl Store {
     /// The elements that it reaches, each in one iteration only; `None` if that is not known.
-    fn image(&self, g: &Graph, budget: &mut usize) -> Option<HashSet<Vec<i128>>> {
+    fn image(&self, g: &Graph, budget: &mut usize) -> Option<Set<Vec<i128>>> {
         let mut steps = Vec::new();
         for step in &self.place.path {
             steps.push(match step {
@@ -218,7 +219,7 @@ impl Store {
                 })
                 .collect();
         }
-        let mut out = HashSet::new();
+        let mut out = Set::default();
         for p in &points {
             let element: Option<Vec<i128>> = steps
                 .iter()
@@ -238,11 +239,11 @@ impl Store {
 
 #[derive(Default)]
 struct Uses {
-    adds: HashMap<ArrayId, Vec<Store>>,
+    adds: Map<ArrayId, Vec<Store>>,
     /// Copies that add to a whole array.
-    copied: HashMap<ArrayId, Vec<(RegionId, usize)>>,
+    copied: Map<ArrayId, Vec<(RegionId, usize)>>,
     /// Arrays that are read, copied or cleared too.
-    spoiled: HashSet<ArrayId>,
+    spoiled: Set<ArrayId>,
     depth: usize,
 }
 

@@ -6,6 +6,7 @@
 //! stored to afterwards; dear are transcendentals. Between the two a minimum cut keeps as few bytes as possible.
 
 use crate::flow::Flow;
+use crate::graph::maps::Map;
 use crate::graph::{
     Argument, ArrayId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Stmt,
 };
@@ -14,7 +15,7 @@ use crate::order::Order;
 use crate::reverse::{Gradient, Pair, PairKind};
 use crate::rules::Op;
 use crate::types::Kind;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `forward` hands to `backward`, beside the tapes.
 #[derive(Clone, Default)]
@@ -30,11 +31,11 @@ struct Keep<'a> {
     live: &'a Live,
     order: &'a Order,
     /// The loop of which a region is the body.
-    bodies: HashMap<RegionId, LoopId>,
+    bodies: Map<RegionId, LoopId>,
     /// The branch of which a region is a side, and whether it is the one for `true`.
-    sides: HashMap<RegionId, (IfId, bool)>,
+    sides: Map<RegionId, (IfId, bool)>,
     /// For each value stored to an array, where.
-    stored: HashMap<Id, Vec<(RegionId, Place)>>,
+    stored: Map<Id, Vec<(RegionId, Place)>>,
     saved: Saved,
     primal_params: u32,
 }
@@ -49,7 +50,7 @@ pub fn keep(p: &mut Gradient, order: &Order, primal_params: u32) -> Saved {
         .enumerate()
         .map(|(k, l)| (l.body, LoopId(k as u32)))
         .collect();
-    let mut sides = HashMap::new();
+    let mut sides = Map::default();
     for (k, b) in p.graph.ifs.iter().enumerate() {
         sides.insert(b.then, (IfId(k as u32), true));
         sides.insert(b.otherwise, (IfId(k as u32), false));
@@ -60,7 +61,7 @@ pub fn keep(p: &mut Gradient, order: &Order, primal_params: u32) -> Saved {
         order,
         bodies,
         sides,
-        stored: HashMap::new(),
+        stored: Map::default(),
         saved: Saved::default(),
         primal_params,
     };
@@ -225,7 +226,7 @@ impl Keep<'_> {
     fn cut(&mut self, needed: &[Id], pair: &Pair) -> (Vec<Id>, Vec<(Id, Option<Place>)>) {
         // Everything in the region that the needed values can be computed from.
         let mut from: BTreeMap<Id, Option<Vec<Id>>> = BTreeMap::new();
-        let mut reload: HashMap<Id, Place> = HashMap::new();
+        let mut reload: Map<Id, Place> = Map::default();
         let mut todo: Vec<Id> = needed.to_vec();
         while let Some(id) = todo.pop() {
             if from.contains_key(&id) {
@@ -394,7 +395,7 @@ impl Keep<'_> {
     /// by augmenting paths.
     fn minimum_cut(&self, from: &BTreeMap<Id, Option<Vec<Id>>>, needed: &[Id]) -> BTreeSet<Id> {
         let ids: Vec<Id> = from.keys().copied().collect();
-        let index: HashMap<Id, usize> = ids.iter().enumerate().map(|(k, &id)| (id, k)).collect();
+        let index: Map<Id, usize> = ids.iter().enumerate().map(|(k, &id)| (id, k)).collect();
         let n = ids.len();
         // Node k is split into 2k -> 2k+1; 2n is the source, 2n+1 the sink.
         let (source, sink) = (2 * n, 2 * n + 1);

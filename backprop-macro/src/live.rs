@@ -4,21 +4,35 @@
 //! effect of the user's code can be reached. `keep` and `emit` look at nothing else, so rules may build more than is used.
 
 use crate::graph::{
-    Argument, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node, Place,
-    RegionId, Stmt,
+    Argument, ArrayData, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node,
+    Place, RegionId, Stmt,
 };
 use crate::lower::Output;
 use crate::reverse::Gradient;
-use std::collections::HashSet;
 
 /// The nodes and arrays that are needed.
 #[derive(Clone, Default)]
 pub struct Live {
-    nodes: HashSet<Id>,
-    arrays: HashSet<ArrayId>,
+    /// For each node and array, by its index: every program asks for all of them, many times.
+    nodes: Vec<bool>,
+    arrays: Vec<bool>,
     changed: bool,
     /// Only what values flow from: not what is there to panic, to print, or for an array's length.
     flow: bool,
+}
+
+/// Nodes that were made since are not needed yet.
+fn is(of: &[bool], index: u32) -> bool {
+    of.get(index as usize) == Some(&true)
+}
+
+/// Marks an index; says whether it was marked before.
+fn set(of: &mut Vec<bool>, index: u32) -> bool {
+    let at = index as usize;
+    if of.len() <= at {
+        of.resize(at + 1, false);
+    }
+    std::mem::replace(&mut of[at], true)
 }
 
 impl Live {
@@ -39,11 +53,9 @@ impl Live {
     }
 
     fn from(p: &Gradient, mut live: Live) -> Live {
-        for (k, a) in p.graph.arrays.iter().enumerate() {
-            if matches!(a.init, Init::Given(_)) {
-                live.arrays.insert(ArrayId(k as u32));
-            }
-        }
+        live.nodes = vec![false; p.graph.nodes.len()];
+        let given = |a: &ArrayData| matches!(a.init, Init::Given(_));
+        live.arrays = p.graph.arrays.iter().map(given).collect();
         live.output(&p.graph, &p.result);
         for (_, value) in &p.writes {
             live.node(&p.graph, *value);
@@ -68,11 +80,11 @@ impl Live {
     }
 
     pub fn has(&self, g: &Graph, id: Id) -> bool {
-        self.nodes.contains(&g.resolve(id))
+        is(&self.nodes, g.resolve(id).0)
     }
 
     pub fn has_array(&self, id: ArrayId) -> bool {
-        self.arrays.contains(&id)
+        is(&self.arrays, id.0)
     }
 
     fn output(&mut self, g: &Graph, out: &Output) {
@@ -87,7 +99,7 @@ impl Live {
     pub fn node(&mut self, g: &Graph, id: Id) {
         let mut todo = vec![g.resolve(id)];
         while let Some(id) = todo.pop() {
-            if !self.nodes.insert(id) {
+            if set(&mut self.nodes, id.0) {
                 continue;
             }
             self.changed = true;
@@ -95,16 +107,20 @@ impl Live {
             match g.node(id) {
                 Node::Len(..) if self.flow => {}
                 Node::Load(p, _) | Node::Len(p, _) | Node::Whole(p, _) => {
-                    self.changed |= self.arrays.insert(p.array);
+                    self.array(p.array);
                 }
-                Node::Popped(a, _) => self.changed |= self.arrays.insert(*a),
+                Node::Popped(a, _) => self.array(*a),
                 _ => {}
             }
         }
     }
 
+    fn array(&mut self, id: ArrayId) {
+        self.changed |= !set(&mut self.arrays, id.0);
+    }
+
     fn place(&mut self, g: &Graph, p: &Place) {
-        self.changed |= self.arrays.insert(p.array);
+        self.array(p.array);
         for i in p.indices() {
             self.node(g, i);
         }
@@ -177,7 +193,7 @@ impl Live {
 
     /// Whether a carried scalar is needed.
     pub fn carried(&self, g: &Graph, c: &crate::graph::Carried) -> bool {
-        self.has(g, c.out) || self.nodes.contains(&c.phi)
+        self.has(g, c.out) || is(&self.nodes, c.phi.0)
     }
 
     fn looped(&self, g: &Graph, l: LoopId) -> bool {
@@ -198,7 +214,7 @@ impl Live {
     /// Whether anything that a loop computes on the way is needed.
     fn computes(&self, g: &Graph, l: LoopId) -> bool {
         let data = g.looped(l);
-        data.carried.iter().any(|c| self.nodes.contains(&c.phi)) || self.any_value(g, data.body)
+        data.carried.iter().any(|c| is(&self.nodes, c.phi.0)) || self.any_value(g, data.body)
     }
 
     fn any_value(&self, g: &Graph, region: RegionId) -> bool {
@@ -312,8 +328,10 @@ impl Live {
             self.node(g, again);
         }
         data.tape.iter().for_each(|k| self.node(g, *k));
+        let before = self.changed;
+        let mut any = false;
         loop {
-            let before = self.nodes.len() + self.arrays.len();
+            self.changed = false;
             for c in &data.carried {
                 if self.carried(g, c) {
                     self.node(g, c.init);
@@ -322,9 +340,11 @@ impl Live {
                 }
             }
             self.region(g, data.body);
-            if self.nodes.len() + self.arrays.len() == before {
+            if !self.changed {
+                self.changed = before || any;
                 return;
             }
+            any = true;
         }
     }
 }

@@ -10,12 +10,12 @@
 use crate::access::{arrays_of, positional};
 use crate::forwards::is_sum;
 use crate::gather::shift;
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::{Gradient, Reversal};
 use proc_macro2::Span;
 use quote::quote;
-use std::collections::{HashMap, HashSet};
 
 /// Longer iterations keep the processor busy as they are.
 const MAX_NODES: usize = 40;
@@ -39,7 +39,7 @@ struct Plan {
 }
 
 /// Values of the original bodies, by what they are in a new one.
-type Known = HashMap<Id, Id>;
+type Known = Map<Id, Id>;
 
 /// Lets loops meet wherever they can; whether any did.
 pub fn meet(p: &mut Gradient) -> bool {
@@ -85,8 +85,8 @@ fn plan(p: &Gradient, live: &Live, forward: LoopId, back: LoopId) -> Option<Plan
     if again != place || parked(g, b.body)? != (place.clone(), kept) {
         return None;
     }
-    let mine: HashSet<RegionId> = [f.body, b.body].into();
-    let mut nodes = HashSet::new();
+    let mine: Set<RegionId> = [f.body, b.body].into_iter().collect();
+    let mut nodes = Set::default();
     for region in [f.body, b.body] {
         for stmt in &g.region(region).stmts {
             let Stmt::Let(id) = stmt else { continue };
@@ -111,7 +111,7 @@ fn plan(p: &Gradient, live: &Live, forward: LoopId, back: LoopId) -> Option<Plan
     }
 
     // What runs between the loops runs after both: it must not store to what the backward loop reads.
-    let mut read = HashSet::new();
+    let mut read = Set::default();
     let body = &g.region(b.body).stmts;
     for stmt in body {
         arrays_of(g, stmt, &mut |a, _| {
@@ -127,7 +127,7 @@ fn plan(p: &Gradient, live: &Live, forward: LoopId, back: LoopId) -> Option<Plan
     let early = |id: Id| known_before(g, id, p.body, &stmts[..start]);
     let carried = |l: &Loop| -> Vec<Carried> { l.carried.clone() };
     let (all_f, all_b) = (carried(f), carried(b));
-    let phis: HashSet<Id> = all_f.iter().chain(&all_b).map(|c| c.phi).collect();
+    let phis: Set<Id> = all_f.iter().chain(&all_b).map(|c| c.phi).collect();
     let inner = |id: &Id| {
         g.data(*id).region.is_some_and(|r| mine.contains(&r)) || phis.contains(id) || *id == kept
     };
@@ -144,8 +144,8 @@ fn plan(p: &Gradient, live: &Live, forward: LoopId, back: LoopId) -> Option<Plan
     }
 
     // Of what the backward loop carries: the chains, and the sums.
-    let uses = |id: Id, of: &HashSet<Id>| reaches(g, id, of, &mine);
-    let kept_set = HashSet::from([kept]);
+    let uses = |id: Id, of: &Set<Id>| reaches(g, id, of, &mine);
+    let kept_set = Set::from_iter([kept]);
     let mut chains = Vec::new();
     for c in &all_b {
         let chain = !uses(c.next, &kept_set);
@@ -162,12 +162,12 @@ fn plan(p: &Gradient, live: &Live, forward: LoopId, back: LoopId) -> Option<Plan
         .chain([gradient])
         .collect();
     let mut needed = all_b.iter().zip(&chains).filter(|(c, chain)| {
-        let phi = HashSet::from([c.phi]);
+        let phi = Set::from_iter([c.phi]);
         **chain && ends.iter().any(|e| uses(*e, &phi))
     });
     let (left, others) = (needed.next()?.0.phi, needed.count());
     let same = g.is_float(left) && g.types.kind(g.ty(left)) == g.types.kind(g.ty(kept));
-    let waits = |c: &Carried| g.is_float(c.phi) && uses(c.next, &HashSet::from([c.phi]));
+    let waits = |c: &Carried| g.is_float(c.phi) && uses(c.next, &Set::from_iter([c.phi]));
     let both = all_f.iter().any(waits) && all_b.iter().any(|c| c.phi == left && waits(c));
     (others == 0 && same && both).then(|| Plan {
         forward: f.clone(),
@@ -237,9 +237,9 @@ fn known_before(g: &Graph, id: Id, body: RegionId, stmts: &[Stmt]) -> bool {
 }
 
 /// Whether a value of the bodies is computed from one of some others.
-fn reaches(g: &Graph, id: Id, of: &HashSet<Id>, bodies: &HashSet<RegionId>) -> bool {
+fn reaches(g: &Graph, id: Id, of: &Set<Id>, bodies: &Set<RegionId>) -> bool {
     let mut todo = vec![g.resolve(id)];
-    let mut seen = HashSet::new();
+    let mut seen = Set::default();
     while let Some(id) = todo.pop() {
         if of.contains(&id) {
             return true;

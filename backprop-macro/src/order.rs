@@ -1,16 +1,17 @@
 //! When things happen in the primal: the order of statements, and which arrays are loaded and stored where.
 
+use crate::graph::maps::Map;
 use crate::graph::{Argument, ArrayId, Element, Graph, IfId, Init, LoopId, Node, RegionId, Stmt};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Positions of statements in program order.
 #[derive(Default)]
 pub struct Order {
-    stores: HashMap<ArrayId, Vec<usize>>,
+    stores: Map<ArrayId, Vec<usize>>,
     grown: BTreeSet<ArrayId>,
-    loops: HashMap<LoopId, (usize, usize)>,
-    ifs: HashMap<IfId, (usize, usize)>,
-    lets: HashMap<crate::graph::Id, usize>,
+    loops: Map<LoopId, (usize, usize)>,
+    ifs: Map<IfId, (usize, usize)>,
+    lets: Map<crate::graph::Id, usize>,
     next: usize,
 }
 

@@ -5,9 +5,10 @@
 //! `a[i * n + j]`. What must hold: what an iteration computes anew is integer arithmetic that every iteration reaches, so that a loop
 //! that runs at all can compute it before the first one.
 
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::types::Kind;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 /// A distance from a loop's index: what is added and subtracted that does not change in the loop, and a number.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -20,9 +21,9 @@ pub struct Offset {
 /// What a loop's body binds, and what of it is the same in every iteration.
 pub struct Within {
     index: Id,
-    inside: HashSet<Id>,
+    inside: Set<Id>,
     /// Integer arithmetic of what does not change, computed by every iteration.
-    pub settled: HashSet<Id>,
+    pub settled: Set<Id>,
 }
 
 impl Within {
@@ -32,13 +33,13 @@ impl Within {
             return None;
         };
         let index = g.resolve(*index);
-        let mut inside = HashSet::from([index]);
+        let mut inside = Set::from_iter([index]);
         bound_in(g, data.body, &mut inside);
         inside.extend(data.carried.iter().map(|c| c.phi));
         let mut within = Within {
             index,
             inside,
-            settled: HashSet::new(),
+            settled: Set::default(),
         };
         for stmt in &g.region(data.body).stmts {
             if let Stmt::Let(id) = stmt
@@ -141,7 +142,7 @@ fn counts_positions(g: &Graph, id: Id) -> bool {
 }
 
 /// The nodes bound by statements of a region, nested regions included.
-fn bound_in(g: &Graph, region: RegionId, out: &mut HashSet<Id>) {
+fn bound_in(g: &Graph, region: RegionId, out: &mut Set<Id>) {
     for stmt in &g.region(region).stmts {
         match stmt {
             Stmt::Let(id) | Stmt::Bind(id, _) | Stmt::ReadSaved(id) | Stmt::Pop(_, Some(id)) => {

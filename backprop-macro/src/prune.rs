@@ -4,7 +4,7 @@
 //! `emit` would leave them out anyway; `reverse` must not see them, as it cannot tell that the shadow of an array that
 //! nobody reads is zero, and `0 · ∞` of a dead overflow would be NaN.
 
-use crate::graph::{LoopId, Node};
+use crate::graph::{LoopId, Node, RegionId};
 use crate::live::Live;
 use crate::lower::Primal;
 use crate::reverse::alone;
@@ -14,8 +14,10 @@ pub fn prune(primal: &mut Primal) {
     let live = Live::of(&alone(primal));
     let g = &mut primal.graph;
     for k in 0..g.regions.len() {
-        let stmts = std::mem::take(&mut g.regions[k].stmts);
-        g.regions[k].stmts = stmts.into_iter().filter(|s| live.stmt(g, s)).collect();
+        let at = RegionId(k as u32);
+        let mut stmts = std::mem::take(&mut g.region_mut(at).stmts);
+        stmts.retain(|s| live.stmt(g, s));
+        g.region_mut(at).stmts = stmts;
     }
     g.forget(|g, id| live.has(g, id) || g.data(id).pinned);
     for k in 0..g.loops.len() {
@@ -28,6 +30,6 @@ pub fn prune(primal: &mut Primal) {
             g.nodes[c.phi.0 as usize].node = Node::Phi(id, slot as u32);
             g.nodes[c.out.0 as usize].node = Node::LoopOut(id, slot as u32);
         }
-        g.loops[k].carried = kept;
+        g.looped_mut(id).carried = kept;
     }
 }

@@ -6,24 +6,24 @@
 //! of two, as other constants would round in another place.
 
 use crate::access::{Body, nodes_of, positional};
+use crate::graph::maps::Map;
 use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use crate::still::outside;
-use std::collections::HashMap;
 
 /// Regroups the products of a gradient, whose nodes follow those of the primal.
 pub fn regroup(p: &mut Gradient, primal_nodes: usize) {
     let regions = || [Some(p.body), p.back].into_iter().flatten();
-    let mut uses: HashMap<Id, u32> = HashMap::new();
+    let mut uses: Map<Id, u32> = Map::default();
     for region in regions() {
         for stmt in &p.graph.region(region).stmts {
             nodes_of(&p.graph, stmt, &mut |id| *uses.entry(id).or_default() += 1);
         }
     }
     let live = Live::of(p);
-    let mut led = HashMap::new();
+    let mut led = Map::default();
     let mut todo: Vec<RegionId> = regions().collect();
     while let Some(region) = todo.pop() {
         for stmt in p.graph.region(region).stmts.clone() {
@@ -53,8 +53,8 @@ pub fn regroup(p: &mut Gradient, primal_nodes: usize) {
 /// Regroups one product in a loop's body, if there is something to gain. `led`: what stays, with its power of two, before which loop.
 fn product(
     g: &mut Graph,
-    uses: &HashMap<Id, u32>,
-    led: &mut HashMap<(LoopId, Id, u64), Id>,
+    uses: &Map<Id, u32>,
+    led: &mut Map<(LoopId, Id, u64), Id>,
     id: Id,
     (parent, l, b): (RegionId, LoopId, &Body),
 ) {

@@ -3,12 +3,12 @@
 //! In: the primal and its traced backward pass. Out: for each node a label such as `c = a + b`, with the nodes of its
 //! value and of its adjoint.
 
+use crate::graph::maps::Map;
 use crate::graph::{Graph, Id, Node, Place, Step, Stmt};
 use crate::lower::{Output, Primal};
 use crate::reverse::Gradient;
 use crate::rules::Syntax;
 use crate::signature::Signature;
-use std::collections::HashMap;
 
 /// Whether each node has one value: no branches, no loops, no stores.
 pub fn possible(primal: &Primal, _sig: &Signature) -> bool {
@@ -24,7 +24,7 @@ pub fn possible(primal: &Primal, _sig: &Signature) -> bool {
 /// The traced nodes with their labels, in the order of evaluation.
 pub fn labels(primal: &Primal, p: &Gradient) -> Vec<(String, Id, Id)> {
     let g = &primal.graph;
-    let mut names: HashMap<Id, String> = HashMap::new();
+    let mut names: Map<Id, String> = Map::default();
     let mut out = Vec::new();
     let mut fresh = 0;
     for &(id, adjoint) in &p.trace {
@@ -47,7 +47,7 @@ pub fn labels(primal: &Primal, p: &Gradient) -> Vec<(String, Id, Id)> {
     out
 }
 
-fn text(g: &Graph, id: Id, names: &HashMap<Id, String>) -> String {
+fn text(g: &Graph, id: Id, names: &Map<Id, String>) -> String {
     let id = g.resolve(id);
     if let Some(name) = names.get(&id) {
         return name.clone();

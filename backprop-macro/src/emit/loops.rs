@@ -248,6 +248,7 @@ impl Emit<'_> {
                     quote!(#header { #body })
                 }
             };
+            let run = self.enclose(l, run);
             return quote!(#before #run #after);
         }
         let count = self.trip_count(l);
@@ -314,6 +315,7 @@ impl Emit<'_> {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });
         }
+        let run = self.enclose(l, run);
         quote!(#before #run #after)
     }
 

@@ -5,6 +5,7 @@
 //! here but spelling: what is emitted is what is live.
 
 use crate::errors::Errors;
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::{Output, fill};
@@ -15,10 +16,11 @@ use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 mod arrays;
 mod calls;
+mod enclose;
 mod loops;
 mod names;
 mod nest;
@@ -39,36 +41,44 @@ pub struct Emit<'a> {
     /// In `backward`: how the residuals are reached.
     pub saved: Option<TokenStream>,
     /// Parameters and arrays that the residuals hold.
-    pub saved_arrays: HashMap<ArrayId, Ident>,
+    pub saved_arrays: Map<ArrayId, Ident>,
     /// The residuals' fields are references.
     pub by_reference: bool,
     pub primal_params: u32,
     /// Transcendentals are the runtime's, which vectorise: the body of an elementwise operation.
     pub kernels: bool,
-    /// The loops whose tape is declared at the start of a region.
+    /// The loops whose tape lives in a region.
     tapes: BTreeMap<RegionId, Vec<LoopId>>,
+    /// The same by the body or side of the statement there that holds them: they are declared before it.
+    held: BTreeMap<RegionId, Vec<LoopId>>,
+    /// The loops that are spelt in a closure.
+    enclosed: Set<LoopId>,
+    /// The regions that the backward pass reverses apart.
+    apart: Set<RegionId>,
+    /// For each loop, the tapes whose buffers each of its iterations uses anew.
+    reused: BTreeMap<LoopId, Vec<LoopId>>,
     /// Calls whose residuals are in scope where they are pulled back.
-    direct: HashSet<CallId>,
+    direct: Set<CallId>,
     /// The loop of which a region is the body.
-    bodies: HashMap<RegionId, LoopId>,
+    bodies: Map<RegionId, LoopId>,
     /// Fixed arrays that change places with others: they are used through references.
-    turning: HashSet<ArrayId>,
+    turning: Set<ArrayId>,
     /// Loops whose steps are spelt two by two, as arrays take turns in them.
-    alternating: HashSet<LoopId>,
+    alternating: Set<LoopId>,
     /// In the second of two steps: the array whose place each has taken.
-    acting: RefCell<HashMap<ArrayId, ArrayId>>,
+    acting: RefCell<Map<ArrayId, ArrayId>>,
     /// The parts of tapes that loops around what is being emitted run over: the tape's loop, and theirs.
     tracks: RefCell<Vec<(LoopId, LoopId)>>,
     /// The slices taken by the loops around what is being emitted.
     hoisted: RefCell<Vec<slices::Hoist>>,
     /// Positions that have been computed before the loop around what is being emitted, for its slices.
-    lifted: RefCell<HashSet<Id>>,
+    lifted: RefCell<Set<Id>>,
     /// What is spelt where it is used: in the forward pass, and in `backward`.
-    nested: [HashSet<Id>; 2],
+    nested: [Set<Id>; 2],
     /// What a call leaves behind `&mut`, and where.
-    in_place: HashMap<ArrayId, Place>,
+    in_place: Map<ArrayId, Place>,
     /// Whole arrays that a tape, a branch or the residuals hold.
-    kept: HashSet<Id>,
+    kept: Set<Id>,
 }
 
 impl<'a> Emit<'a> {
@@ -78,20 +88,41 @@ impl<'a> Emit<'a> {
         errors: &'a Errors,
         primal_params: u32,
     ) -> Emit<'a> {
-        let live = Live::of(p);
-        let nested = nest::nested(p, &live);
-        let mut e = Emit {
+        let mut e = Emit::of_shapes(p, sig, errors);
+        e.primal_params = primal_params;
+        e.live = Live::of(p);
+        e.nested = nest::nested(p, &e.live);
+        e.find_tapes();
+        e.find_turns();
+        e.find_direct(p.body);
+        e.find_in_place();
+        e.find_enclosed();
+        e
+    }
+
+    /// Spells zeros and places of parameters, not the program.
+    pub fn of_shapes(p: &'a Gradient, sig: &'a Signature, errors: &'a Errors) -> Emit<'a> {
+        Emit {
             p,
             sig,
-            live,
+            live: Live::default(),
             errors,
             saved: None,
-            saved_arrays: HashMap::new(),
+            saved_arrays: Map::default(),
             by_reference: false,
-            primal_params,
+            primal_params: 0,
             kernels: false,
             tapes: BTreeMap::new(),
-            direct: HashSet::new(),
+            held: BTreeMap::new(),
+            enclosed: Set::default(),
+            apart: p
+                .pairs
+                .iter()
+                .filter(|p| p.kind != crate::reverse::PairKind::Function)
+                .map(|p| p.primal)
+                .collect(),
+            reused: BTreeMap::new(),
+            direct: Set::default(),
             bodies: p
                 .graph
                 .loops
@@ -99,26 +130,36 @@ impl<'a> Emit<'a> {
                 .enumerate()
                 .map(|(k, l)| (l.body, LoopId(k as u32)))
                 .collect(),
-            turning: HashSet::new(),
-            alternating: HashSet::new(),
+            turning: Set::default(),
+            alternating: Set::default(),
             acting: RefCell::default(),
             tracks: RefCell::default(),
             hoisted: RefCell::default(),
             lifted: RefCell::default(),
-            nested,
-            in_place: HashMap::new(),
-            kept: HashSet::new(),
-        };
-        for (k, l) in p.graph.loops.iter().enumerate() {
+            nested: [Set::default(), Set::default()],
+            in_place: Map::default(),
+            kept: Set::default(),
+        }
+    }
+
+    fn find_tapes(&mut self) {
+        for (k, l) in self.p.graph.loops.iter().enumerate() {
             if !l.tape.is_empty() {
-                let home = e.home(l.body);
-                e.tapes.entry(home).or_default().push(LoopId(k as u32));
+                let (l, mut held) = (LoopId(k as u32), l.body);
+                let home = self.home(held);
+                self.tapes.entry(home).or_default().push(l);
+                while let Some(up) = self.g().region(held).parent.filter(|&up| up != home) {
+                    held = up;
+                }
+                self.held.entry(held).or_default().push(l);
             }
         }
-        e.find_turns();
-        e.find_direct(p.body);
-        e.find_in_place();
-        e
+        let all: Vec<LoopId> = self.tapes.values().flatten().copied().collect();
+        for l in all {
+            if let Some(over) = self.reused_in(l) {
+                self.reused.entry(over).or_default().push(l);
+            }
+        }
     }
 
     fn g(&self) -> &'a Graph {
@@ -128,12 +169,7 @@ impl<'a> Emit<'a> {
     /// The region in which a loop's tape lives: the innermost one around it that the backward pass shares.
     pub(super) fn home(&self, body: RegionId) -> RegionId {
         let mut at = body;
-        while self
-            .p
-            .pairs
-            .iter()
-            .any(|p| p.primal == at && p.kind != crate::reverse::PairKind::Function)
-        {
+        while self.apart.contains(&at) {
             match self.g().region(at).parent {
                 Some(up) => at = up,
                 None => break,
@@ -186,7 +222,7 @@ impl<'a> Emit<'a> {
     fn carry_on(&self, carried: &[&Carried]) -> TokenStream {
         let g = self.g();
         let reads = |c: &Carried| {
-            let mut leaves = HashSet::new();
+            let mut leaves = Set::default();
             self.leaves(c.next, &mut leaves);
             leaves
         };

@@ -5,12 +5,13 @@
 //! nothing is moved over what it could depend on. Only pure arithmetic moves, and loads from arrays that never change; what
 //! can panic stays where it was written, and what the user named keeps its name.
 
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Operations in one statement.
 const SIZE: usize = 8;
@@ -18,16 +19,16 @@ const SIZE: usize = 8;
 #[derive(Default)]
 struct Uses {
     /// For each region that uses a node: how often, and whether always by what can spell it.
-    of: HashMap<Id, BTreeMap<RegionId, (u32, bool)>>,
+    of: Map<Id, BTreeMap<RegionId, (u32, bool)>>,
     /// The regions that compute a node. What the backward pass computes again is computed in two.
-    computed: HashMap<Id, Vec<RegionId>>,
+    computed: Map<Id, Vec<RegionId>>,
     order: Vec<Id>,
     /// What a loop carries on under the name that it has already.
-    onward: HashSet<Id>,
+    onward: Set<Id>,
 }
 
 /// The nodes to spell where they are used: in the function with the forward pass, and in `backward`.
-pub fn nested(p: &Gradient, live: &Live) -> [HashSet<Id>; 2] {
+pub fn nested(p: &Gradient, live: &Live) -> [Set<Id>; 2] {
     let g = &p.graph;
     let mut forward = Uses::default();
     forward.region(p, live, p.body);
@@ -91,9 +92,9 @@ fn movable(g: &Graph, id: Id, onward: bool) -> bool {
 }
 
 impl Uses {
-    fn chosen(&self, g: &Graph) -> HashSet<Id> {
-        let mut out = HashSet::new();
-        let mut sizes: HashMap<Id, usize> = HashMap::new();
+    fn chosen(&self, g: &Graph) -> Set<Id> {
+        let mut out = Set::default();
+        let mut sizes: Map<Id, usize> = Map::default();
         for &id in &self.order {
             let inside: usize = g.operands(id).iter().filter_map(|o| sizes.get(o)).sum();
             let size = inside + 1;

@@ -5,11 +5,11 @@
 //! unrolled where that pays: its iterations divide or take roots, of nothing that the iteration before has left.
 
 use super::Emit;
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::rules::Op;
 use proc_macro2::TokenStream;
 use quote::quote;
-use std::collections::HashSet;
 
 /// A division is faster beside another; one alone rather waits for its sum.
 const MIN_SLOW: usize = 2;
@@ -30,7 +30,7 @@ impl Emit<'_> {
             .filter(|c| self.live.carried(g, c))
             .collect();
         let summing = carried.iter().any(|c| g.is_float(c.phi));
-        let mut waits: HashSet<Id> = carried.iter().map(|c| c.phi).collect();
+        let mut waits: Set<Id> = carried.iter().map(|c| c.phi).collect();
         let (mut nodes, mut slow) = (0, 0);
         for stmt in &g.region(data.body).stmts {
             match stmt {

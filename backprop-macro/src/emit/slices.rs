@@ -4,13 +4,14 @@
 //! checked inside.
 
 use super::Emit;
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::positions::{Offset, Within};
 use crate::shape::{Length, Shape};
 use crate::signature::local;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// A slice taken before a loop: the part of an array that the loop runs over, from a fixed distance.
@@ -108,7 +109,7 @@ impl Emit<'_> {
                 Step::Field(_) => None,
             }));
         }
-        let mut needed = HashSet::new();
+        let mut needed = Set::default();
         while let Some(id) = todo.pop() {
             if settled.contains(&id) && needed.insert(id) || g.data(id).region.is_none() {
                 todo.extend(g.operands(id));

@@ -54,11 +54,21 @@ impl Emit<'_> {
 
     /// Declares the tapes of the loops inside a statement of their home region.
     pub(super) fn declare_tapes(&self, region: RegionId, stmt: &Stmt) -> TokenStream {
+        let g = self.g();
+        let inside = match stmt {
+            Stmt::Loop(l) => vec![g.looped(*l).body],
+            Stmt::If(b) => vec![g.branch(*b).then, g.branch(*b).otherwise],
+            _ => Vec::new(),
+        };
+        let mut held: Vec<LoopId> = inside
+            .iter()
+            .filter_map(|r| self.held.get(r))
+            .flatten()
+            .copied()
+            .collect();
+        held.sort_unstable();
         let mut out = TokenStream::new();
-        for &l in self.tapes.get(&region).into_iter().flatten() {
-            if !self.contains_loop(stmt, l) {
-                continue;
-            }
+        for l in held {
             let (tape, cursor) = (self.tape_name(l), self.cursor(l));
             let zero = self.tape_zero(l);
             let nest = self.nest(l, region);
@@ -83,7 +93,7 @@ impl Emit<'_> {
     }
 
     /// The outermost loop around the home of a tape on the heap: each of its iterations uses the buffer of the one before.
-    fn reused_in(&self, l: LoopId) -> Option<LoopId> {
+    pub(super) fn reused_in(&self, l: LoopId) -> Option<LoopId> {
         let g = self.g();
         let home = self.home(g.looped(l).body);
         let mut at = Some(home);
@@ -105,10 +115,7 @@ impl Emit<'_> {
     /// The tapes that each iteration of a loop uses anew, declared before it.
     pub(super) fn declare_reused_tapes(&self, over: LoopId) -> TokenStream {
         let mut out = TokenStream::new();
-        for &l in self.tapes.values().flatten() {
-            if self.reused_in(l) != Some(over) {
-                continue;
-            }
+        for &l in self.reused.get(&over).into_iter().flatten() {
             let (tape, cursor) = (self.tape_name(l), self.cursor(l));
             let init = match self.counts_before(l, over) {
                 Some(counts) => {
@@ -140,17 +147,6 @@ impl Emit<'_> {
             }
             None if self.counted(l) => TokenStream::new(),
             None => quote!(#tape.clear(); #cursor = 0;),
-        }
-    }
-
-    pub(super) fn contains_loop(&self, stmt: &Stmt, l: LoopId) -> bool {
-        let inside = |r: RegionId| self.g().encloses(r, self.g().looped(l).body);
-        match stmt {
-            Stmt::Loop(k) => inside(self.g().looped(*k).body),
-            Stmt::If(b) => {
-                inside(self.g().branch(*b).then) || inside(self.g().branch(*b).otherwise)
-            }
-            _ => false,
         }
     }
 

@@ -8,10 +8,10 @@
 use super::Emit;
 use crate::access::{arrays_of, distance, extent, length_of, positional};
 use crate::exchange::{copied, regions, returned, same_positions};
+use crate::graph::maps::Set;
 use crate::graph::*;
 use proc_macro2::TokenStream;
 use quote::quote;
-use std::collections::HashSet;
 
 impl Emit<'_> {
     /// Finds the loops that are spelt in two steps, and the arrays that are used through references.
@@ -42,7 +42,7 @@ impl Emit<'_> {
         if data.again.is_some() || !matches!(data.count, Count::Range { .. }) {
             return false;
         }
-        let mut seen = HashSet::new();
+        let mut seen = Set::default();
         let mut found = false;
         let mut apart = true;
         regions(g, data.body, &mut |region| {

@@ -1,12 +1,12 @@
 //! Scalar expressions: literals, operands with the brackets that they need, primitives.
 
 use super::Emit;
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::rules::{Op, Syntax};
 use crate::types::{FloatTy, Kind, Ty};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
-use std::collections::HashSet;
 
 impl Emit<'_> {
     pub(super) fn float(&self, value: f64, ty: &FloatTy) -> TokenStream {
@@ -101,7 +101,7 @@ impl Emit<'_> {
     }
 
     /// The nodes that are named where a value is spelt.
-    pub(super) fn leaves(&self, id: Id, out: &mut HashSet<Id>) {
+    pub(super) fn leaves(&self, id: Id, out: &mut Set<Id>) {
         let id = self.g().resolve(id);
         if self.is_nested(id) {
             for o in self.g().operands(id) {

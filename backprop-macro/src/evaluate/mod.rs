@@ -12,6 +12,7 @@ mod receiver;
 mod statements;
 mod values;
 
+use crate::graph::maps::Map;
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::{Primal, Source};
@@ -19,7 +20,7 @@ use crate::reverse::{Gradient, PairKind, buffer};
 use crate::shape::{Length, Shape};
 use crate::signature::Signature;
 use proc_macro2::{TokenStream, TokenTree};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub use constants::Constants;
 pub use receiver::Receiver;
@@ -129,8 +130,8 @@ pub struct Evaluator<'a> {
     p: &'a Gradient,
     sig: &'a Signature,
     /// For each scalar of the primal's parameters: the parameter, and the path in it.
-    reads: HashMap<u32, (usize, Vec<u32>)>,
-    arrays: HashMap<ArrayId, (usize, Vec<u32>)>,
+    reads: Map<u32, (usize, Vec<u32>)>,
+    arrays: Map<ArrayId, (usize, Vec<u32>)>,
     /// What the residuals hold: these scalars alone survive between the passes of a split program.
     saved: Option<&'a crate::keep::Saved>,
     live: Live,
@@ -164,8 +165,8 @@ impl<'a> Evaluator<'a> {
         let mut e = Evaluator {
             p,
             sig,
-            reads: HashMap::new(),
-            arrays: HashMap::new(),
+            reads: Map::default(),
+            arrays: Map::default(),
             saved,
             live: Live::of(p),
             runs: Vec::new(),
@@ -260,7 +261,7 @@ impl<'a> Evaluator<'a> {
             inputs,
             nodes: vec![None; g.nodes.len()],
             arrays: vec![None; g.arrays.len()],
-            tapes: HashMap::new(),
+            tapes: Map::default(),
             bound: Vec::new(),
             steps: 0,
             detached: Default::default(),
@@ -400,7 +401,7 @@ struct Machine<'e, 'a> {
     inputs: &'e Inputs,
     nodes: Vec<Option<Scalar>>,
     arrays: Vec<Option<Value>>,
-    tapes: HashMap<LoopId, Tape>,
+    tapes: Map<LoopId, Tape>,
     /// What the open regions have bound, with what it was before.
     bound: Vec<(Id, Option<Scalar>)>,
     steps: u64,

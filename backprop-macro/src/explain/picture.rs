@@ -6,11 +6,12 @@
 //! text, so that it can be read in light and dark.
 
 use super::formula::{Formula, escape, name};
+use crate::graph::maps::Map;
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::{Output, Primal};
 use crate::rules::{Op, Syntax};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// More nodes than these are not drawn.
@@ -87,8 +88,8 @@ struct Drawing<'a> {
     g: &'a Graph,
     live: Live,
     shapes: Vec<Shape>,
-    at: HashMap<Id, usize>,
-    names: HashMap<Id, String>,
+    at: Map<Id, usize>,
+    names: Map<Id, String>,
     fresh: usize,
     result: Vec<(usize, String)>,
     locals: bool,
@@ -102,8 +103,8 @@ impl<'a> Drawing<'a> {
             g: &primal.graph,
             live: Live::flow(&p),
             shapes: Vec::new(),
-            at: HashMap::new(),
-            names: HashMap::new(),
+            at: Map::default(),
+            names: Map::default(),
             fresh: 0,
             result: Vec::new(),
             locals,
@@ -329,7 +330,7 @@ impl<'a> Drawing<'a> {
         }
         let one = self.scratch.lit_like(1.0, y);
         let columns = op.vjp(&mut self.scratch, args, y, one);
-        let mut known: HashMap<Id, String> = HashMap::new();
+        let mut known: Map<Id, String> = Map::default();
         for &a in args {
             known.insert(a, self.name(a));
         }

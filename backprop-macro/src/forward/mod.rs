@@ -10,6 +10,7 @@ mod parameters;
 
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
+use crate::graph::maps::Map;
 use crate::graph::*;
 use crate::lower::{Output, Primal, Source};
 use crate::reverse::Gradient;
@@ -18,7 +19,6 @@ use crate::shape::Shape;
 use crate::signature::{Param, Signature, local};
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote;
-use std::collections::HashMap;
 use syn::ext::IdentExt;
 
 /// The name of the tangent of a parameter.
@@ -29,8 +29,8 @@ pub fn tangent_name(sig: &Signature, param: usize) -> proc_macro2::Ident {
 struct Forward<'a> {
     g: Graph,
     activity: &'a Activity,
-    tangents: HashMap<Id, Id>,
-    shadows: HashMap<ArrayId, ArrayId>,
+    tangents: Map<Id, Id>,
+    shadows: Map<ArrayId, ArrayId>,
     reads: Vec<TokenStream>,
 }
 
@@ -39,8 +39,8 @@ pub fn forward(primal: &Primal, activity: &Activity, sig: &Signature) -> Gradien
     let mut f = Forward {
         g: primal.graph.clone(),
         activity,
-        tangents: HashMap::new(),
-        shadows: HashMap::new(),
+        tangents: Map::default(),
+        shadows: Map::default(),
         reads: primal.reads.clone(),
     };
     f.g.span = None;
@@ -109,8 +109,8 @@ pub fn second(primal: &Primal, gradient: &Gradient, sig: &Signature) -> Gradient
     let mut f = Forward {
         g: gradient.graph.clone(),
         activity: &activity,
-        tangents: HashMap::new(),
-        shadows: HashMap::new(),
+        tangents: Map::default(),
+        shadows: Map::default(),
         reads: gradient.reads.clone(),
     };
     f.g.span = None;

@@ -3,11 +3,11 @@
 use super::{Plan, Row};
 use crate::access::{Base, distance, extent, length_of};
 use crate::collect::Sums;
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::types::Kind;
 use proc_macro2::Span;
 use quote::quote;
-use std::collections::{HashMap, HashSet};
 
 /// An iteration, or an element: so many after a node that does not change in it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub(super) struct Builder<'a> {
     pub(super) sums: &'a mut Sums,
     pub(super) plan: &'a Plan,
     /// The nodes that the loop's body computes.
-    pub(super) bound: HashSet<Id>,
+    pub(super) bound: Set<Id>,
     /// In place: the middle's index, and the old values of the elements before it, nearest first.
     old: Option<(Id, Vec<Id>)>,
 }
@@ -197,7 +197,7 @@ impl Builder<'_> {
     /// An element of a row.
     fn place(&mut self, array: ArrayId, row: &Row, at: At) -> Place {
         // What a row is reached by is the same in every iteration.
-        let mut known = HashMap::new();
+        let mut known = Map::default();
         let mut settled = |b: &mut Self, id: Id| b.copy(id, At::of(b.plan.lo), &mut known);
         let mut path: Vec<Step> = row
             .prefix
@@ -280,7 +280,7 @@ impl Builder<'_> {
             .iter()
             .map(|c| {
                 let (_, next) = *plan.left.get(&c.phi).filter(|_| plan.in_place)?;
-                Some(self.copy(next, last, &mut HashMap::new()))
+                Some(self.copy(next, last, &mut Map::default()))
             })
             .collect();
         let first = lo.plus(plan.max + below - plan.anchor);
@@ -362,7 +362,7 @@ impl Builder<'_> {
         let plan = self.plan;
         let mut sum = None;
         for t in plan.terms.iter().filter(|t| exists(t)) {
-            let term = self.copy(t.value, at.plus(-t.distance), &mut HashMap::new());
+            let term = self.copy(t.value, at.plus(-t.distance), &mut Map::default());
             sum = Some(match sum {
                 None if plan.in_place => {
                     let place = self.element(at);
@@ -421,7 +421,7 @@ impl Builder<'_> {
     }
 
     /// A value of the loop's body, for an iteration.
-    pub(super) fn copy(&mut self, id: Id, at: At, done: &mut HashMap<(Id, At), Id>) -> Id {
+    pub(super) fn copy(&mut self, id: Id, at: At, done: &mut Map<(Id, At), Id>) -> Id {
         let plan = self.plan;
         let id = self.g.resolve(id);
         if id == plan.index {

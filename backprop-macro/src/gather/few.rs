@@ -4,9 +4,9 @@
 //! that an iteration which does not run would have read.
 
 use super::build::{At, Builder, shift};
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use quote::quote;
-use std::collections::{HashMap, HashSet};
 
 impl Builder<'_> {
     /// Every element there is, each term where it exists: for loops too short to have a middle.
@@ -66,7 +66,7 @@ impl Builder<'_> {
         }
         let place = self.element(At::of(element));
         let term = match self.uses_left(value) {
-            false => self.copy(value, at, &mut HashMap::new()),
+            false => self.copy(value, at, &mut Map::default()),
             true => {
                 let i = self.node(at);
                 let start = match plan.rev {
@@ -89,14 +89,14 @@ impl Builder<'_> {
         let ty = self.g.bool_ty();
         let is_first = self.g.opaque_binary(quote!(==), i, start, ty, true);
         let then = self.g.open();
-        let mut done: HashMap<(Id, At), Id> = HashMap::new();
+        let mut done: Map<(Id, At), Id> = Map::default();
         for (phi, (init, _)) in &self.plan.left {
             done.insert((*phi, at), *init);
         }
         let a = self.copy(value, at, &mut done);
         self.g.close();
         let otherwise = self.g.open();
-        let b = self.copy(value, at, &mut HashMap::new());
+        let b = self.copy(value, at, &mut Map::default());
         self.g.close();
         let branch = self.g.new_if(is_first, then, otherwise);
         self.g.push(Stmt::If(branch));
@@ -106,7 +106,7 @@ impl Builder<'_> {
     /// Whether a value is computed from what the iteration before has left.
     fn uses_left(&self, value: Id) -> bool {
         let mut todo = vec![self.g.resolve(value)];
-        let mut seen = HashSet::new();
+        let mut seen = Set::default();
         while let Some(id) = todo.pop() {
             if self.plan.left.contains_key(&id) {
                 return true;

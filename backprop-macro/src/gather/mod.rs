@@ -9,11 +9,12 @@
 
 use crate::access::{Body, Use, arrays_of, distance, first_writer, positional};
 use crate::exchange::{copied, regions, same_positions};
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
 use crate::positions::Within;
 use crate::reverse::Gradient;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 mod build;
 mod few;
@@ -98,7 +99,7 @@ struct Plan {
     /// The loop reads the array that it adds to, and does nothing else.
     in_place: bool,
     /// What the iteration before leaves to this one, where terms use it: initial and next value of a carried scalar.
-    left: HashMap<Id, (Id, Id)>,
+    left: Map<Id, (Id, Id)>,
 }
 
 /// Gathers wherever it can.
@@ -223,10 +224,10 @@ fn plan(g: &Graph, live: &Live, l: LoopId, parent: RegionId) -> Option<Plan> {
                 cleared: &cleared,
                 own: in_place.then_some(array),
                 carried: &data.carried,
-                left: HashMap::new(),
+                left: Map::default(),
                 inside: false,
-                seen: HashSet::new(),
-                used: HashSet::new(),
+                seen: Set::default(),
+                used: Set::default(),
                 cost: 0,
             };
             let mut anchor = None;
@@ -420,11 +421,11 @@ struct Movable<'a> {
     /// The array that is added to, where the loop reads it too.
     own: Option<ArrayId>,
     carried: &'a [Carried],
-    left: HashMap<Id, (Id, Id)>,
+    left: Map<Id, (Id, Id)>,
     /// Looking at what one iteration leaves to the next.
     inside: bool,
-    seen: HashSet<Id>,
-    used: HashSet<ArrayId>,
+    seen: Set<Id>,
+    used: Set<ArrayId>,
     cost: u32,
 }
 

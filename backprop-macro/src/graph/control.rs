@@ -4,17 +4,18 @@
 
 use super::{Carried, Count, Graph, Id, If, IfId, Loop, LoopId, Node, RegionId, Slot};
 use proc_macro2::Span;
+use std::rc::Rc;
 
 impl Graph {
     pub fn new_if(&mut self, cond: Id, then: RegionId, otherwise: RegionId) -> IfId {
         let id = IfId(self.ifs.len() as u32);
-        self.ifs.push(If {
+        self.ifs.push(Rc::new(If {
             cond,
             then,
             otherwise,
             slots: Vec::new(),
             rerun: false,
-        });
+        }));
         id
     }
 
@@ -47,7 +48,7 @@ impl Graph {
 
     pub fn new_loop(&mut self, count: Count, body: RegionId, span: Span) -> LoopId {
         let id = LoopId(self.loops.len() as u32);
-        self.loops.push(Loop {
+        self.loops.push(Rc::new(Loop {
             count,
             body,
             carried: Vec::new(),
@@ -60,7 +61,7 @@ impl Graph {
             rerun: false,
             moves: false,
             span,
-        });
+        }));
         id
     }
 

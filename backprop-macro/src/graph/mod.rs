@@ -8,15 +8,16 @@
 
 mod arrays;
 mod control;
+pub mod maps;
 mod nodes;
 mod regions;
 
+use crate::graph::maps::Map;
 use crate::rules::Op;
 use crate::shape::Shape;
 use crate::types::{FloatTy, Ty, Types};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A node: a scalar value, computed once for each run of the region that holds it.
@@ -521,30 +522,31 @@ impl Call {
 #[derive(Clone, Default)]
 pub struct Graph {
     pub nodes: Vec<NodeData>,
-    pub regions: Vec<Region>,
+    /// Shared with snapshots of the graph until they change, as branches and loops are.
+    pub regions: Vec<Rc<Region>>,
     pub arrays: Vec<ArrayData>,
-    pub ifs: Vec<If>,
-    pub loops: Vec<Loop>,
+    pub ifs: Vec<Rc<If>>,
+    pub loops: Vec<Rc<Loop>>,
     pub calls: Vec<Call>,
     pub opaques: Vec<Rc<Opaque>>,
     pub effects: Vec<Rc<TokenStream>>,
     pub types: Types,
     /// Nodes found to be other nodes: a carried scalar that never changes is its initial value.
-    alias: HashMap<Id, Id>,
+    alias: Vec<Option<Id>>,
     /// The regions being built, outermost first.
     open: Vec<RegionId>,
-    seen: HashMap<Node, Id>,
-    literals: HashMap<String, Id>,
-    opaque_keys: HashMap<String, u32>,
+    seen: Map<Node, Id>,
+    literals: Map<String, Id>,
+    opaque_keys: Map<String, u32>,
     /// What each region added to `seen`, so that it can be forgotten and, for the backward pass, remembered.
-    entries: HashMap<RegionId, Vec<Node>>,
-    remembered: HashMap<RegionId, Vec<(Node, Id)>>,
+    entries: Map<RegionId, Vec<Node>>,
+    remembered: Map<RegionId, Vec<(Node, Id)>>,
     /// The source position given to nodes as they are made.
     pub span: Option<Span>,
     /// Slopes that cost more than they need to are taken where they are more accurate: `#[backprop(stable)]`.
     pub accurate: bool,
     /// The nodes that stand for whole arrays.
-    whole: HashMap<Id, Shape>,
+    whole: Map<Id, Shape>,
 }
 
 impl Graph {
@@ -561,7 +563,7 @@ impl Graph {
         &self.regions[id.0 as usize]
     }
     pub fn region_mut(&mut self, id: RegionId) -> &mut Region {
-        &mut self.regions[id.0 as usize]
+        Rc::make_mut(&mut self.regions[id.0 as usize])
     }
     pub fn array(&self, id: ArrayId) -> &ArrayData {
         &self.arrays[id.0 as usize]
@@ -573,13 +575,13 @@ impl Graph {
         &self.loops[id.0 as usize]
     }
     pub fn looped_mut(&mut self, id: LoopId) -> &mut Loop {
-        &mut self.loops[id.0 as usize]
+        Rc::make_mut(&mut self.loops[id.0 as usize])
     }
     pub fn branch(&self, id: IfId) -> &If {
         &self.ifs[id.0 as usize]
     }
     pub fn branch_mut(&mut self, id: IfId) -> &mut If {
-        &mut self.ifs[id.0 as usize]
+        Rc::make_mut(&mut self.ifs[id.0 as usize])
     }
     pub fn call(&self, id: CallId) -> &Call {
         &self.calls[id.0 as usize]
@@ -600,14 +602,19 @@ impl Graph {
 
     /// The node that `id` turned out to be.
     pub fn resolve(&self, mut id: Id) -> Id {
-        while let Some(&next) = self.alias.get(&id) {
+        while let Some(&Some(next)) = self.alias.get(id.0 as usize) {
             id = next;
         }
         id
     }
+
     pub fn set_alias(&mut self, from: Id, to: Id) {
         if self.resolve(to) != from {
-            self.alias.insert(from, to);
+            let at = from.0 as usize;
+            if self.alias.len() <= at {
+                self.alias.resize(at + 1, None);
+            }
+            self.alias[at] = Some(to);
         }
     }
 }

@@ -3,16 +3,18 @@
 //! In: the region that is being built. Out: an open, closed or reopened region, and the nodes that may be shared in it. What must hold: a
 //! node is shared only where it was computed in the region or in one around it.
 
+use super::maps::Set;
 use super::{Graph, Id, If, Loop, Node, Region, RegionId, Stmt};
+use std::rc::Rc;
 
 impl Graph {
     /// A new region inside the one being built; statements go to it until [`Graph::close`].
     pub fn open(&mut self) -> RegionId {
         let id = RegionId(self.regions.len() as u32);
-        self.regions.push(Region {
+        self.regions.push(Rc::new(Region {
             stmts: Vec::new(),
             parent: self.open.last().copied(),
-        });
+        }));
         self.open.push(id);
         id
     }
@@ -73,11 +75,11 @@ impl Graph {
     }
 
     /// Goes back to earlier statements, loops and branches; what only the dropped ones made known is forgotten.
-    pub fn restore(&mut self, regions: Vec<Region>, loops: Vec<Loop>, ifs: Vec<If>) {
-        self.regions = regions;
+    pub fn restore(&mut self, regions: Vec<Rc<Region>>, loops: Vec<Rc<Loop>>, ifs: Vec<Rc<If>>) {
+        let later = std::mem::replace(&mut self.regions, regions);
         self.loops = loops;
         self.ifs = ifs;
-        let lets = |r: &Region| -> std::collections::HashSet<Id> {
+        let lets = |r: &Region| -> Set<Id> {
             r.stmts
                 .iter()
                 .filter_map(|s| {
@@ -94,13 +96,19 @@ impl Graph {
                 known.clear();
                 continue;
             };
+            if later
+                .get(region.0 as usize)
+                .is_some_and(|l| Rc::ptr_eq(l, r))
+            {
+                continue;
+            }
             let here = lets(r);
             known.retain(|(_, id)| {
                 self.nodes[id.0 as usize].region != Some(*region) || here.contains(id)
             });
         }
         for region in self.open.clone() {
-            let here: std::collections::HashSet<Id> = self
+            let here: Set<Id> = self
                 .region(region)
                 .stmts
                 .iter()
@@ -141,7 +149,7 @@ impl Graph {
     /// Makes unknown what the region being built computes from a position on: code put before it must not refer to it.
     pub fn hide_from(&mut self, position: usize) -> Vec<(Node, Id)> {
         let here = self.here();
-        let before: std::collections::HashSet<Id> = self.region(here).stmts[..position]
+        let before: Set<Id> = self.region(here).stmts[..position]
             .iter()
             .filter_map(|s| {
                 if let Stmt::Let(id) = s {

@@ -129,7 +129,7 @@ impl Items<'_> {
     /// `accumulate`, or with an upstream gradient of 1 what `value_and_gradient` is made of, from the two passes.
     pub(super) fn custom_fused(&self, empty: &Gradient, unit: bool) -> TokenStream {
         let sig = self.sig;
-        let e = Emit::new(empty, sig, self.errors, 0);
+        let e = Emit::of_shapes(empty, sig, self.errors);
         let (y, saved, g, turbofish) = (local("y"), local("saved"), local("g"), self.turbofish());
         let names = sig.params.iter().map(|p| &p.ident);
         let upstream = match &sig.output {

@@ -281,7 +281,7 @@ impl Items<'_> {
             out.extend(self.hvp(primal, hvp, &quote!(#allow)));
         }
         if let Some(p) = programs {
-            let e = Emit::new(&p.split, sig, self.errors, 0);
+            let e = Emit::of_shapes(&p.split, sig, self.errors);
             if p.jacobian {
                 out.extend(self.jacobian(&e, &quote!(#allow)));
             }

@@ -117,7 +117,7 @@ impl Items<'_> {
         let Some(p) = programs else {
             return TokenStream::new();
         };
-        let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        let e = Emit::of_shapes(&p.split, self.sig, self.errors);
         // What the program assigns as a whole needs no zeros.
         let assigned = |k: usize| matches!((&p.primal.params[k], &p.unit), (Source::Array(a), Some(unit)) if unit.assigned.contains(a));
         self.sig
@@ -142,7 +142,7 @@ impl Items<'_> {
                 .map(|(own, ty)| quote!(let mut #own: #ty = ::core::unreachable!();))
                 .collect();
         };
-        let e = Emit::new(&p.split, self.sig, self.errors, 0);
+        let e = Emit::of_shapes(&p.split, self.sig, self.errors);
         self.sig
             .active()
             .map(|(k, param): (usize, &Param)| {

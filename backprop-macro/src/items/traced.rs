@@ -47,7 +47,7 @@ impl Items<'_> {
         let e = Emit::new(p, self.sig, self.errors, primal.reads.len() as u32);
         let statements = self.traced(&e, primal, p);
         let out = local("svg");
-        let adjoints: std::collections::HashMap<_, _> = p.trace.iter().copied().collect();
+        let adjoints: crate::graph::maps::Map<_, _> = p.trace.iter().copied().collect();
         let number = |id| {
             let value = e.value(id);
             quote!(#out.push_str(&::std::format!("{:.2}", #value));)

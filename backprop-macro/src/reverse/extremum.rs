@@ -5,11 +5,12 @@
 //! iteration. What must hold: what an iteration compares with is cheap to compute again, from its index and arrays that do not change.
 
 use super::{Frame, Reverse};
+use crate::graph::maps::Map;
 use crate::graph::*;
 use crate::rules::Op;
 use crate::types::Kind;
 use quote::quote;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Such a loop: what each iteration compares with, and over which positions.
 struct Extremum {
@@ -46,7 +47,7 @@ impl Reverse<'_> {
         let branch = self.g.new_if(found, taken, otherwise);
         self.g.push(Stmt::If(branch));
         let passed = match self.active(init) {
-            true => BTreeMap::from([(init, left)]),
+            true => BTreeMap::from_iter([(init, left)]),
             false => BTreeMap::new(),
         };
         self.join(branch, slope, passed);
@@ -127,7 +128,7 @@ impl Reverse<'_> {
         let at = bound(self, Node::Index(unknown), e.index, "i");
         let left = bound(self, Node::Phi(unknown, 0), d, &name);
         let first = bound(self, Node::Phi(unknown, 0), e.index, "first");
-        let value = self.again(e.value, &mut HashMap::from([(e.index, at)]));
+        let value = self.again(e.value, &mut Map::from_iter([(e.index, at)]));
         let tied = self.compare(quote!(==), value, carried.out);
         // What is differentiated is computed where that happens.
         let hidden = self.g.hide_from(0);
@@ -157,7 +158,7 @@ impl Reverse<'_> {
     /// An adjoint of what an iteration compares with is passed on.
     fn pass_on(&mut self, e: &Extremum, at: Id, d: Id) {
         let start = self.g.region(self.g.here()).stmts.len();
-        let value = self.again(e.value, &mut HashMap::from([(e.index, at)]));
+        let value = self.again(e.value, &mut Map::from_iter([(e.index, at)]));
         let stmts = self.g.region(self.g.here()).stmts[start..].to_vec();
         self.add(value, d);
         for stmt in stmts.iter().rev() {

@@ -1,6 +1,7 @@
 //! What may run early: the conditions under which a backward pass can stand beside its forward pass.
 
 use super::{Reverse, Snapshot};
+use crate::graph::maps::Set;
 use crate::graph::*;
 
 impl Reverse<'_> {
@@ -36,7 +37,7 @@ impl Reverse<'_> {
         let at = stmts.iter().position(|s| same_stmt(s, stmt))?;
         let mut moves = Vec::new();
         let mut todo: Vec<Id> = values.to_vec();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = Set::default();
         while let Some(id) = todo.pop() {
             let id = self.g.resolve(id);
             if !seen.insert(id) {

@@ -2,6 +2,7 @@
 
 use super::segments::Segment;
 use super::{Frame, Pair, PairKind, Reversal, Reverse};
+use crate::graph::maps::Set;
 use crate::graph::*;
 use crate::rules::Op;
 use crate::types::Ty;
@@ -134,12 +135,7 @@ impl Reverse<'_> {
     }
 
     /// Whether a value is another one plus terms.
-    pub(super) fn reaches(
-        &self,
-        from: Id,
-        phi: Id,
-        seen: &mut std::collections::HashSet<Id>,
-    ) -> bool {
+    pub(super) fn reaches(&self, from: Id, phi: Id, seen: &mut Set<Id>) -> bool {
         let from = self.g.resolve(from);
         if from == phi {
             return true;

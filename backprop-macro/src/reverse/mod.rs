@@ -9,7 +9,10 @@
 use crate::activity::Activity;
 use crate::checkpoint::{Every, Schedule};
 use crate::collect::Sums;
-use crate::graph::{ArrayId, Graph, Id, IfId, Init, LoopId, Node, Place, RegionId, Stmt};
+use crate::graph::maps::Map;
+use crate::graph::{
+    ArrayId, Graph, Id, If, IfId, Init, Loop, LoopId, Node, Place, Region, RegionId, Stmt,
+};
 use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
 use crate::rules::Op;
@@ -18,7 +21,8 @@ use crate::signature::{Signature, local};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 mod branches;
 mod calls;
@@ -145,11 +149,11 @@ struct Reverse<'a> {
     order: Order,
     schedule: Option<&'a Schedule>,
     frames: Vec<Frame>,
-    shadows: HashMap<ArrayId, ArrayId>,
+    shadows: Map<ArrayId, ArrayId>,
     pairs: Vec<Pair>,
     reads: Vec<TokenStream>,
     /// Nodes of the primal that are computed again, and what they are copies of.
-    origin: HashMap<Id, Id>,
+    origin: Map<Id, Id>,
     /// The adjoints that are sums.
     sums: Sums,
     /// `Some` while every adjoint is recorded.
@@ -158,10 +162,10 @@ struct Reverse<'a> {
 }
 
 struct Snapshot {
-    regions: Vec<crate::graph::Region>,
+    regions: Vec<Rc<Region>>,
     pairs: usize,
-    loops: Vec<crate::graph::Loop>,
-    ifs: Vec<crate::graph::If>,
+    loops: Vec<Rc<Loop>>,
+    ifs: Vec<Rc<If>>,
 }
 
 /// The name of the caller's buffer for a parameter.
@@ -209,10 +213,10 @@ pub fn scheduled(
         schedule,
         order: Order::of(&primal.graph, primal.body),
         frames: Vec::new(),
-        shadows: HashMap::new(),
+        shadows: Map::default(),
         pairs: Vec::new(),
         reads: primal.reads.clone(),
-        origin: HashMap::new(),
+        origin: Map::default(),
         sums: Sums::default(),
         trace: (mode == Mode::Trace).then(Vec::new),
         notes: Notes::default(),

@@ -4,8 +4,9 @@
 //! one iteration is run again.
 
 use super::{Frame, Reverse};
+use crate::graph::maps::Map;
 use crate::graph::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Such a loop.
 struct Overwrite {
@@ -59,7 +60,7 @@ impl Reverse<'_> {
             in_scope: true,
             adjoint: BTreeMap::new(),
         });
-        let mut copies = HashMap::from([(o.index, last)]);
+        let mut copies = Map::from_iter([(o.index, last)]);
         let value = self.again(o.value, &mut copies);
         let stmts = self.g.region(then).stmts.clone();
         self.add(value, *d);
@@ -75,7 +76,7 @@ impl Reverse<'_> {
         self.g.invalidate();
         let init = self.g.resolve(carried.init);
         let passed = if self.active(init) {
-            BTreeMap::from([(init, *d)])
+            BTreeMap::from_iter([(init, *d)])
         } else {
             BTreeMap::new()
         };
@@ -156,7 +157,7 @@ impl Reverse<'_> {
                 .all(|o| self.repeatable(o, body, side, index, depth + 1))
     }
 
-    pub(super) fn again(&mut self, id: Id, copies: &mut HashMap<Id, Id>) -> Id {
+    pub(super) fn again(&mut self, id: Id, copies: &mut Map<Id, Id>) -> Id {
         let id = self.g.resolve(id);
         if let Some(&copy) = copies.get(&id) {
             return copy;

@@ -5,16 +5,17 @@
 //! what the loop computed, bit for bit, and does nothing else: what prints or asserts has done so the first time.
 
 use super::Reverse;
+use crate::graph::maps::Map;
 use crate::graph::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been copied so far.
 pub(super) struct Copies {
     /// The body that is copied: everything inside of it must be.
     pub body: RegionId,
-    pub nodes: HashMap<Id, Id>,
-    pub arrays: HashMap<ArrayId, ArrayId>,
-    pub calls: HashMap<CallId, CallId>,
+    pub nodes: Map<Id, Id>,
+    pub arrays: Map<ArrayId, ArrayId>,
+    pub calls: Map<CallId, CallId>,
     /// The loops, for what is said of them.
     pub loops: BTreeMap<LoopId, LoopId>,
     /// Active values from outside that the copy refers to.

@@ -10,8 +10,9 @@ use super::rerun::Copies;
 use super::states::saved;
 use super::{Frame, PairKind, Reverse};
 use crate::checkpoint::Every;
+use crate::graph::maps::Map;
 use crate::graph::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A segment while it is reversed.
 pub(super) struct Segment {
@@ -88,9 +89,9 @@ impl Reverse<'_> {
         // The state at its start, and how far it goes.
         let mut c = Copies {
             body: data.body,
-            nodes: HashMap::new(),
-            arrays: HashMap::new(),
-            calls: HashMap::new(),
+            nodes: Map::default(),
+            arrays: Map::default(),
+            calls: Map::default(),
             loops: BTreeMap::new(),
             outer: BTreeSet::new(),
         };

@@ -11,6 +11,7 @@
 mod copies;
 mod sums;
 
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::lower::Primal;
 use crate::order::Order;
@@ -18,7 +19,6 @@ use crate::rules::Op;
 use crate::stable::{applied, one_plus_exp, sigmoid};
 use crate::types::Ty;
 use proc_macro2::Span;
-use std::collections::{HashMap, HashSet};
 
 /// What was rewritten: as it was written, and as it is computed.
 pub type Form = (&'static str, &'static str);
@@ -53,15 +53,15 @@ struct Shifted {
 struct Stabilize<'a> {
     g: &'a mut Graph,
     order: Order,
-    bodies: HashMap<RegionId, LoopId>,
+    bodies: Map<RegionId, LoopId>,
     /// For each array whose elements are each stored once, in iterations of their own: the loop and the value.
-    elementwise: HashMap<ArrayId, (LoopId, Id)>,
+    elementwise: Map<ArrayId, (LoopId, Id)>,
     /// The statement before which new nodes are put.
     anchor: (RegionId, Id),
-    made: HashMap<(Op, Vec<Id>), Id>,
-    shifted: HashMap<Id, Shifted>,
+    made: Map<(Op, Vec<Id>), Id>,
+    shifted: Map<Id, Shifted>,
     /// Sums that cannot overflow any more.
-    safe: HashSet<Id>,
+    safe: Set<Id>,
     found: Vec<(Span, Form)>,
 }
 
@@ -77,11 +77,11 @@ pub fn stabilize(primal: &mut Primal) -> Vec<(Span, Form)> {
         g: &mut primal.graph,
         order,
         bodies,
-        elementwise: HashMap::new(),
+        elementwise: Map::default(),
         anchor: (body, Id(0)),
-        made: HashMap::new(),
-        shifted: HashMap::new(),
-        safe: HashSet::new(),
+        made: Map::default(),
+        shifted: Map::default(),
+        safe: Set::default(),
         found: Vec::new(),
     };
     s.find_elementwise(body);

@@ -9,12 +9,12 @@ mod results;
 mod uses;
 
 use super::formula::{self, Formula, name};
+use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
 use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
-use std::collections::{HashMap, HashSet};
 
 /// Operations that one line shows.
 const LINE: usize = 14;
@@ -38,11 +38,11 @@ pub struct Steps<'a> {
     function: String,
     params: &'a [String],
     result: Option<Id>,
-    uses: HashMap<Id, usize>,
+    uses: Map<Id, usize>,
     /// What a loop carries on under the name that it has already.
-    onward: HashSet<Id>,
-    names: HashMap<Id, String>,
-    taken: HashSet<String>,
+    onward: Set<Id>,
+    names: Map<Id, String>,
+    taken: Set<String>,
     fresh: usize,
     pub lines: Vec<Step>,
 }
@@ -60,10 +60,10 @@ impl<'a> Steps<'a> {
                 Output::Scalar(id) => Some(p.graph.resolve(*id)),
                 _ => None,
             },
-            uses: HashMap::new(),
-            onward: HashSet::new(),
-            names: HashMap::new(),
-            taken: HashSet::new(),
+            uses: Map::default(),
+            onward: Set::default(),
+            names: Map::default(),
+            taken: Set::default(),
             fresh: 0,
             lines: Vec::new(),
         };
