@@ -5,9 +5,10 @@
 //! that is silently zero.
 
 use crate::errors::{self, Errors};
-use crate::graph::Argument;
-use crate::graph::{ArrayId, Call, Element, Graph, Id, Init, Node, Place, RegionId, Stmt};
-use crate::lower::{Output, Primal, Source};
+use crate::graph::{
+    Argument, ArrayId, Call, Element, Graph, Id, Init, Node, Output, Place, Primal, RegionId,
+    Source, Stmt,
+};
 use crate::rules::Op;
 use crate::shape::Shape;
 use crate::signature::Signature;

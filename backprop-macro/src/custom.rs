@@ -6,10 +6,9 @@
 
 use crate::check::{self, CheckOptions};
 use crate::errors::{self, Errors};
-use crate::graph::Graph;
+use crate::graph::{Graph, Output, Primal, Source};
 use crate::items::{self, Programs};
 use crate::keep::Saved;
-use crate::lower::{Output, Primal, Source};
 use crate::options::Options;
 use crate::reverse::Gradient;
 use crate::signature::Signature;

@@ -7,7 +7,7 @@
 
 use crate::access::{arrays_of, distance, extent, positional};
 use crate::graph::*;
-use crate::lower::{Output, Primal};
+use crate::graph::{Output, Primal};
 use crate::shape::Shape;
 
 /// Marks the loops of the primal that move.

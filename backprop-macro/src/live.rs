@@ -5,9 +5,8 @@
 
 use crate::graph::{
     Argument, ArrayData, ArrayId, CallId, Count, Element, Graph, Id, IfId, Init, LoopId, Node,
-    Place, RegionId, Stmt,
+    Output, Place, RegionId, Stmt,
 };
-use crate::lower::Output;
 use crate::reverse::Gradient;
 
 /// The nodes and arrays that are needed.

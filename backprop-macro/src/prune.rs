@@ -4,9 +4,8 @@
 //! `emit` would leave them out anyway; `reverse` must not see them, as it cannot tell that the shadow of an array that
 //! nobody reads is zero, and `0 · ∞` of a dead overflow would be NaN.
 
-use crate::graph::{LoopId, Node, RegionId};
+use crate::graph::{LoopId, Node, Primal, RegionId};
 use crate::live::Live;
-use crate::lower::Primal;
 use crate::reverse::alone;
 
 /// Removes what is dead.

@@ -4,8 +4,8 @@
 
 use crate::activity::Activity;
 use crate::errors::Errors;
-use crate::graph::{Graph, Id, Node, OpaqueForm, RegionId, Stmt};
-use crate::lower::{self, Output, Primal};
+use crate::graph::{Graph, Id, Node, OpaqueForm, Output, Primal, RegionId, Stmt};
+use crate::lower;
 use crate::options::Options;
 use crate::reverse::{Gradient, Mode, reverse};
 use crate::rules::{Op, Syntax};

@@ -4,8 +4,7 @@
 //! value and of its adjoint.
 
 use crate::graph::maps::Map;
-use crate::graph::{Graph, Id, Node, Place, Step, Stmt};
-use crate::lower::{Output, Primal};
+use crate::graph::{Graph, Id, Node, Output, Place, Primal, Step, Stmt};
 use crate::reverse::Gradient;
 use crate::rules::Syntax;
 use crate::signature::Signature;

@@ -7,8 +7,8 @@
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
 use crate::graph::*;
+use crate::graph::{Output, Primal, Source};
 use crate::live::Live;
-use crate::lower::{Output, Primal, Source};
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use crate::signature::Signature;

@@ -5,10 +5,11 @@
 //! here but spelling: what is emitted is what is live.
 
 use crate::errors::Errors;
+use crate::graph::Output;
 use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
-use crate::lower::{Output, fill};
+use crate::lower::fill;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use crate::shape::Shape;

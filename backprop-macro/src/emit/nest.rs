@@ -5,10 +5,10 @@
 //! nothing is moved over what it could depend on. Only pure arithmetic moves, and loads from arrays that never change; what
 //! can panic stays where it was written, and what the user named keeps its name.
 
+use crate::graph::Output;
 use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
-use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use std::collections::BTreeMap;

@@ -14,8 +14,8 @@ mod values;
 
 use crate::graph::maps::Map;
 use crate::graph::*;
+use crate::graph::{Primal, Source};
 use crate::live::Live;
-use crate::lower::{Primal, Source};
 use crate::reverse::{Gradient, PairKind, buffer};
 use crate::shape::{Length, Shape};
 use crate::signature::Signature;

@@ -4,8 +4,8 @@
 
 use super::constants::{self, Constants};
 use super::{Machine, Result, Scalar, Stop, Value, path_of, root_of, unknown};
+use crate::graph::Output;
 use crate::graph::*;
-use crate::lower::Output;
 use crate::reverse::buffer;
 use crate::types::Kind;
 use proc_macro2::TokenStream;

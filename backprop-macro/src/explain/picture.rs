@@ -8,8 +8,8 @@
 use super::formula::{Formula, escape, name};
 use crate::graph::maps::Map;
 use crate::graph::*;
+use crate::graph::{Output, Primal};
 use crate::live::Live;
-use crate::lower::{Output, Primal};
 use crate::rules::{Op, Syntax};
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -12,7 +12,7 @@ use crate::activity::Activity;
 use crate::errors::{self, Errors};
 use crate::graph::maps::Map;
 use crate::graph::*;
-use crate::lower::{Output, Primal, Source};
+use crate::graph::{Output, Primal, Source};
 use crate::reverse::Gradient;
 use crate::rules::Op;
 use crate::shape::Shape;

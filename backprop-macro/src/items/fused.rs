@@ -5,7 +5,7 @@
 
 use super::{Items, Programs};
 use crate::emit::Emit;
-use crate::lower::{Primal, Source};
+use crate::graph::{Primal, Source};
 use crate::reverse::{Gradient, buffer};
 use crate::shape::Shape;
 use crate::signature::{Param, Signature, local};

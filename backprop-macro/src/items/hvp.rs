@@ -7,7 +7,7 @@ use super::Items;
 use super::fused::owned;
 use crate::emit::Emit;
 use crate::forward::second_name;
-use crate::lower::Primal;
+use crate::graph::Primal;
 use crate::reverse::{Gradient, buffer};
 use crate::shape::Shape;
 use proc_macro2::TokenStream;

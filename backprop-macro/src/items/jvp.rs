@@ -7,7 +7,7 @@ use super::Items;
 use super::fused::check_lengths;
 use crate::emit::Emit;
 use crate::forward::tangent_name;
-use crate::lower::{Output, Primal};
+use crate::graph::{Output, Primal};
 use crate::reverse::Gradient;
 use crate::shape::Shape;
 use crate::signature::local;

@@ -6,8 +6,8 @@
 
 use crate::emit::Emit;
 use crate::errors::Errors;
+use crate::graph::Primal;
 use crate::keep::Saved;
-use crate::lower::Primal;
 use crate::reverse::Gradient;
 use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};

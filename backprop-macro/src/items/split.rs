@@ -5,8 +5,7 @@
 
 use super::{Field, Items, Programs, fused::owned, generics::borrowed};
 use crate::emit::Emit;
-use crate::graph::{ArrayId, LoopId};
-use crate::lower::Source;
+use crate::graph::{ArrayId, LoopId, Source};
 use crate::reverse::buffer;
 use crate::shape::Shape;
 use crate::signature::local;

@@ -4,7 +4,7 @@
 
 use super::Items;
 use crate::emit::Emit;
-use crate::lower::Primal;
+use crate::graph::Primal;
 use crate::reverse::{Gradient, buffer};
 use crate::signature::local;
 use proc_macro2::TokenStream;

@@ -32,6 +32,7 @@ mod ordering;
 mod parameters;
 mod pattern;
 mod place;
+mod refutable;
 mod results;
 mod returned;
 mod selection;
@@ -48,7 +49,7 @@ pub use names::hygiene;
 
 use crate::definitions::Definitions;
 use crate::errors::{self, Errors, Message, Rejected, Result};
-use crate::graph::{ArrayId, Graph, Id, Node, Place, RegionId};
+use crate::graph::{ArrayId, Graph, Id, Node, Place, Primal, RegionId};
 use crate::shape::Shape;
 use crate::signature::Signature;
 use crate::source::Source as File;
@@ -59,43 +60,6 @@ use quote::{ToTokens, quote};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use value::Val;
-
-/// The graph of the function itself.
-#[derive(Clone)]
-pub struct Primal {
-    pub graph: Graph,
-    pub body: RegionId,
-    pub result: Output,
-    /// For each scalar parameter node, the expression that reads it.
-    pub reads: Vec<TokenStream>,
-    /// For each of these, the parameter.
-    pub read_params: Vec<u32>,
-    /// For a constant part of a parameter, its type.
-    pub read_types: Vec<Option<syn::Type>>,
-    /// For each parameter, what stands for it.
-    pub params: Vec<Source>,
-    /// What `&mut` parameters get when the function ends: the place and the value.
-    pub writes: Vec<(TokenStream, Id)>,
-    /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
-    pub items: Vec<TokenStream>,
-}
-
-/// A result, or a part of one.
-#[derive(Clone, Debug)]
-pub enum Output {
-    Scalar(Id),
-    Array(Place),
-    Tuple(Vec<Output>),
-}
-
-/// What stands for a parameter, or for a part of it.
-#[derive(Clone, Debug)]
-pub enum Source {
-    Scalar(Id),
-    Array(ArrayId),
-    Tuple(Vec<Source>),
-    Constant,
-}
 
 /// A variable of the user's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -223,17 +187,6 @@ pub fn lower(
         writes,
         items: l.items,
     })
-}
-
-impl Primal {
-    /// Whether the function stores to a parameter or to a part of it.
-    pub fn mutates(&self, param: &Source) -> bool {
-        match param {
-            Source::Array(a) => self.graph.array(*a).mutated,
-            Source::Tuple(all) => all.iter().any(|s| self.mutates(s)),
-            Source::Scalar(_) | Source::Constant => false,
-        }
-    }
 }
 
 impl Lower<'_> {

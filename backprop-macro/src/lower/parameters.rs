@@ -4,8 +4,8 @@
 //! scalar part is one node, with the expression that reads it; an array behind `&` is frozen.
 
 use super::value::{Borrow, Val, View};
-use super::{InOut, Lower, Source, kind_of, strip_refs};
-use crate::graph::{Id, Init, Node, Place};
+use super::{InOut, Lower, kind_of, strip_refs};
+use crate::graph::{Id, Init, Node, Place, Source};
 use crate::shape::Shape;
 use crate::types::{Kind, Ty};
 use proc_macro2::{Span, TokenStream};

@@ -3,10 +3,10 @@
 //! In: the value of the body. Out: an [`Output`] of the declared shape. What must hold: an array that is a result is nobody else's, so that its
 //! shadow can start as the upstream gradient.
 
+use super::Lower;
 use super::value::{Val, View};
-use super::{Lower, Output};
 use crate::errors::{self, Result};
-use crate::graph::{Id, Place};
+use crate::graph::{Id, Output, Place};
 use crate::shape::Shape;
 use crate::types::Kind;
 use proc_macro2::TokenStream;

@@ -11,9 +11,9 @@ use crate::checkpoint::{Every, Schedule};
 use crate::collect::Sums;
 use crate::graph::maps::Map;
 use crate::graph::{
-    ArrayId, Graph, Id, If, IfId, Init, Loop, LoopId, Node, Place, Region, RegionId, Stmt,
+    ArrayId, Graph, Id, If, IfId, Init, Loop, LoopId, Node, Output, Place, Primal, Region,
+    RegionId, Source, Stmt,
 };
-use crate::lower::{Output, Primal, Source};
 use crate::order::Order;
 use crate::rules::Op;
 use crate::shape::Shape;

@@ -2,7 +2,7 @@
 
 use super::{Reverse, buffer};
 use crate::graph::*;
-use crate::lower::{Primal, Source};
+use crate::graph::{Primal, Source};
 use crate::shape::Shape;
 use crate::signature::Signature;
 use proc_macro2::{Span, TokenStream};

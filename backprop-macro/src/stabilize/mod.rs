@@ -11,9 +11,9 @@
 mod copies;
 mod sums;
 
+use crate::graph::Primal;
 use crate::graph::maps::{Map, Set};
 use crate::graph::*;
-use crate::lower::Primal;
 use crate::order::Order;
 use crate::rules::Op;
 use crate::stable::{applied, one_plus_exp, sigmoid};

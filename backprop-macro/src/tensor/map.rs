@@ -7,8 +7,7 @@
 use crate::compile::programs;
 use crate::emit::Emit;
 use crate::errors::Errors;
-use crate::graph::{Id, Node};
-use crate::lower::Output;
+use crate::graph::{Id, Node, Output};
 use crate::options::Options;
 use crate::signature::{Signature, local};
 use crate::source::Source;

@@ -9,10 +9,10 @@ mod results;
 mod uses;
 
 use super::formula::{self, Formula, name};
+use crate::graph::Output;
 use crate::graph::maps::{Map, Set};
 use crate::graph::*;
 use crate::live::Live;
-use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
 
