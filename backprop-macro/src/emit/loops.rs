@@ -248,13 +248,14 @@ impl Emit<'_> {
                     quote!(#header { #body })
                 }
             };
-            let run = self.enclose(l, run);
+            let run = self.enclosed_loop(data.body, run);
             return quote!(#before #run #after);
         }
         let count = self.trip_count(l);
         before.extend(quote!(let #n = #count;));
+        let mut track = TokenStream::new();
         if let Some(of) = taped {
-            before.extend(self.open_track(l, of));
+            track = self.open_track(l, of);
             if data.reverses.is_none() {
                 let cursor = self.cursor(of);
                 after.extend(quote!(#cursor += #n;));
@@ -315,7 +316,7 @@ impl Emit<'_> {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });
         }
-        let run = self.enclose(l, run);
+        let run = self.enclosed_loop(data.body, quote!(#track #run));
         quote!(#before #run #after)
     }
 

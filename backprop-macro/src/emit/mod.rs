@@ -52,8 +52,8 @@ pub struct Emit<'a> {
     tapes: BTreeMap<RegionId, Vec<LoopId>>,
     /// The same by the body or side of the statement there that holds them: they are declared before it.
     held: BTreeMap<RegionId, Vec<LoopId>>,
-    /// The loops that are spelt in a closure.
-    enclosed: Set<LoopId>,
+    /// The loops and branches that are spelt in a closure, by their body or first side.
+    enclosed: Set<RegionId>,
     /// The regions that the backward pass reverses apart.
     apart: Set<RegionId>,
     /// For each loop, the tapes whose buffers each of its iterations uses anew.
@@ -396,13 +396,19 @@ impl<'a> Emit<'a> {
             .iter()
             .map(|s| self.whole_value(s.otherwise))
             .collect();
-        match names.as_slice() {
+        let choice = match names.as_slice() {
             [] if otherwise.is_empty() => quote!(if #cond { #then }),
             [] => quote!(if #cond { #then } else { #otherwise }),
-            [name] => quote!(let #name = if #cond { #then #(#a)* } else { #otherwise #(#b)* };),
-            names => {
-                quote!(let (#(#names),*) = if #cond { #then (#(#a),*) } else { #otherwise (#(#b),*) };)
-            }
+            [_] => quote!(if #cond { #then #(#a)* } else { #otherwise #(#b)* }),
+            _ => quote!(if #cond { #then (#(#a),*) } else { #otherwise (#(#b),*) }),
+        };
+        let enclosed = self.enclosed.contains(&data.then);
+        let choice = self.enclose(data.then, choice);
+        match names.as_slice() {
+            [] if enclosed => quote!(#choice;),
+            [] => choice,
+            [name] => quote!(let #name = #choice;),
+            names => quote!(let (#(#names),*) = #choice;),
         }
     }
 

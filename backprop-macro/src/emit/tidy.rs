@@ -60,7 +60,7 @@ fn sequence(
         // The groups of a statement run in order.
         for tree in statement.iter().rev() {
             out.push(match tree {
-                TokenTree::Group(g) if g.delimiter() == Delimiter::Brace => {
+                TokenTree::Group(g) if g.delimiter() == Delimiter::Brace || is_closure(g) => {
                     let mut inner = Group::new(g.delimiter(), sequence(g.stream(), uses, known));
                     inner.set_span(g.span());
                     TokenTree::Group(inner)
@@ -187,4 +187,11 @@ mod tests {
         let out = tidied("if c { f() } let __x = y; g()");
         assert_eq!(out, tidied("if c { f() } g()"));
     }
+}
+
+/// Whether a group in brackets is the closure of an enclosed loop or branch.
+fn is_closure(g: &Group) -> bool {
+    let first = g.stream().into_iter().next();
+    g.delimiter() == Delimiter::Parenthesis
+        && matches!(first, Some(TokenTree::Punct(p)) if p.as_char() == '|')
 }
