@@ -49,17 +49,7 @@ impl Activity {
     /// Finds what is active, and rejects what an active value must not flow into.
     pub fn of(primal: &Primal, sig: &Signature, errors: &Errors) -> Activity {
         let g = &primal.graph;
-        let mut a = Activity {
-            nodes: vec![false; g.nodes.len()],
-            arrays: vec![false; g.arrays.len()],
-            smooth: false,
-        };
-        for (source, param) in primal.params.iter().zip(&sig.params) {
-            if param.active {
-                a.start(source);
-            }
-        }
-        while a.region(g, primal.body) {}
+        let a = Activity::over(g, primal, sig);
         a.check(g, primal.body, errors);
         a.check_result(g, &primal.result, &sig.output, sig, errors);
         a

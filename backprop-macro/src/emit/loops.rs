@@ -253,9 +253,8 @@ impl Emit<'_> {
         }
         let count = self.trip_count(l);
         before.extend(quote!(let #n = #count;));
-        let mut track = TokenStream::new();
         if let Some(of) = taped {
-            track = self.open_track(l, of);
+            before.extend(self.open_track(l, of));
             if data.reverses.is_none() {
                 let cursor = self.cursor(of);
                 after.extend(quote!(#cursor += #n;));
@@ -316,7 +315,7 @@ impl Emit<'_> {
             // An empty loop takes no slices: they might not exist.
             run = quote!(if #n > 0 { #slices #run });
         }
-        let run = self.enclosed_loop(data.body, quote!(#track #run));
+        let run = self.enclosed_loop(data.body, run);
         quote!(#before #run #after)
     }
 

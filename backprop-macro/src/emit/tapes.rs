@@ -207,16 +207,16 @@ impl Emit<'_> {
         local(&format!("loop{}_track", l.0))
     }
 
+    /// The names of what an iteration has kept.
+    fn tape_pattern(&self, l: LoopId) -> TokenStream {
+        let kept = &self.g().looped(l).tape;
+        let names: Vec<TokenStream> = kept.iter().map(|id| self.read_pattern(*id)).collect();
+        self.tape_element(l, &names)
+    }
+
     /// Reads what the iteration being reversed has kept.
     pub(super) fn read_tape(&self, l: LoopId) -> TokenStream {
-        let names: Vec<TokenStream> = self
-            .g()
-            .looped(l)
-            .tape
-            .iter()
-            .map(|id| self.read_pattern(*id))
-            .collect();
-        let pattern = self.tape_element(l, &names);
+        let pattern = self.tape_pattern(l);
         if self.counted(l) {
             let (track, counter) = (self.track(l), self.counter(l));
             return quote!(let #pattern = #track[#counter];);
@@ -230,14 +230,7 @@ impl Emit<'_> {
         let Count::Range { lo, .. } = &self.g().looped(l).count else {
             return TokenStream::new();
         };
-        let names: Vec<TokenStream> = self
-            .g()
-            .looped(l)
-            .tape
-            .iter()
-            .map(|id| self.read_pattern(*id))
-            .collect();
-        let pattern = self.tape_element(l, &names);
+        let pattern = self.tape_pattern(l);
         let own = |&(of, by): &(LoopId, LoopId)| {
             let index = crate::access::positional(self.g(), by).map(|p| p.0);
             of == l && index == Some(self.g().resolve(at))

@@ -79,18 +79,6 @@ impl Graph {
         let later = std::mem::replace(&mut self.regions, regions);
         self.loops = loops;
         self.ifs = ifs;
-        let lets = |r: &Region| -> Set<Id> {
-            r.stmts
-                .iter()
-                .filter_map(|s| {
-                    if let Stmt::Let(id) = s {
-                        Some(*id)
-                    } else {
-                        None
-                    }
-                })
-                .collect()
-        };
         for (region, known) in &mut self.remembered {
             let Some(r) = self.regions.get(region.0 as usize) else {
                 known.clear();
@@ -102,24 +90,13 @@ impl Graph {
             {
                 continue;
             }
-            let here = lets(r);
+            let here = lets(&r.stmts);
             known.retain(|(_, id)| {
                 self.nodes[id.0 as usize].region != Some(*region) || here.contains(id)
             });
         }
         for region in self.open.clone() {
-            let here: Set<Id> = self
-                .region(region)
-                .stmts
-                .iter()
-                .filter_map(|s| {
-                    if let Stmt::Let(id) = s {
-                        Some(*id)
-                    } else {
-                        None
-                    }
-                })
-                .collect();
+            let here = lets(&self.region(region).stmts);
             let keys = self.entries.remove(&region).unwrap_or_default();
             let mut kept = Vec::new();
             for key in keys {
@@ -149,16 +126,7 @@ impl Graph {
     /// Makes unknown what the region being built computes from a position on: code put before it must not refer to it.
     pub fn hide_from(&mut self, position: usize) -> Vec<(Node, Id)> {
         let here = self.here();
-        let before: Set<Id> = self.region(here).stmts[..position]
-            .iter()
-            .filter_map(|s| {
-                if let Stmt::Let(id) = s {
-                    Some(*id)
-                } else {
-                    None
-                }
-            })
-            .collect();
+        let before = lets(&self.region(here).stmts[..position]);
         let mut hidden = Vec::new();
         for key in self.entries.get(&here).into_iter().flatten() {
             if let Some(&id) = self.seen.get(key)
@@ -180,4 +148,13 @@ impl Graph {
             self.seen.entry(key).or_insert(id);
         }
     }
+}
+
+/// The nodes that statements compute.
+fn lets(stmts: &[Stmt]) -> Set<Id> {
+    let node = |s: &Stmt| match s {
+        Stmt::Let(id) => Some(*id),
+        _ => None,
+    };
+    stmts.iter().filter_map(node).collect()
 }

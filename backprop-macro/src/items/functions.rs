@@ -26,7 +26,7 @@ impl Items<'_> {
     ) -> TokenStream {
         let sig = self.sig;
         let vis = &self.item.vis;
-        let output = self.output;
+        let output = &self.output;
         let generics = &sig.generics;
         let clause = &generics.where_clause;
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));

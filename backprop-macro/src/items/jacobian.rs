@@ -201,7 +201,7 @@ impl Items<'_> {
             self.function("backward"),
             self.function("jacobian"),
         );
-        let (vis, generics, output) = (&self.item.vis, &sig.generics, self.output);
+        let (vis, generics, output) = (&self.item.vis, &sig.generics, &self.output);
         let (clause, turbofish, mention) =
             (&generics.where_clause, self.turbofish(), self.mention());
         let receiver = sig.receiver.as_ref().map(|r| quote!(#r,));

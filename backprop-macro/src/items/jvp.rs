@@ -67,7 +67,7 @@ impl Items<'_> {
         p: &Gradient,
         outputs: Option<(&Output, &Output)>,
     ) -> (TokenStream, TokenStream) {
-        let (shape, output) = (&self.sig.output, self.output);
+        let (shape, output) = (&self.sig.output, &self.output);
         let (value, tangent) = (local("y"), local("dy"));
         let structs = shape.has_structs();
         let ty = match outputs {

@@ -12,6 +12,7 @@ use crate::reverse::Gradient;
 use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
+use std::borrow::Cow;
 use syn::ext::IdentExt;
 
 mod custom;
@@ -79,9 +80,30 @@ struct Items<'a> {
     item: &'a syn::ItemFn,
     sig: &'a Signature,
     errors: &'a Errors,
-    output: &'a syn::Type,
+    output: Cow<'a, syn::Type>,
     /// The user's own rule.
     custom: Option<&'a crate::custom::Custom>,
+}
+
+impl<'a> Items<'a> {
+    fn new(
+        item: &'a syn::ItemFn,
+        sig: &'a Signature,
+        custom: Option<&'a crate::custom::Custom>,
+        errors: &'a Errors,
+    ) -> Self {
+        let output = match &item.sig.output {
+            syn::ReturnType::Type(_, output) => Cow::Borrowed(&**output),
+            syn::ReturnType::Default => Cow::Owned(syn::parse_quote!(())),
+        };
+        Items {
+            item,
+            sig,
+            errors,
+            output,
+            custom,
+        }
+    }
 }
 
 /// All generated items; stubs where there are no programs.
@@ -93,18 +115,7 @@ pub fn items(
     derivation: Option<&str>,
     errors: &Errors,
 ) -> TokenStream {
-    let nothing: syn::Type = syn::parse_quote!(());
-    let output = match &item.sig.output {
-        syn::ReturnType::Type(_, output) => output,
-        syn::ReturnType::Default => &nothing,
-    };
-    let i = Items {
-        item,
-        sig,
-        errors,
-        output,
-        custom,
-    };
+    let i = Items::new(item, sig, custom, errors);
     let (fields, forward, backward) = match (programs, custom) {
         (Some(_), Some(custom)) => i.custom_split(custom),
         (Some(p), None) => i.split(p),
@@ -158,18 +169,7 @@ pub fn plain(
     programs: &Programs,
     errors: &Errors,
 ) -> TokenStream {
-    let nothing: syn::Type = syn::parse_quote!(());
-    let output = match &item.sig.output {
-        syn::ReturnType::Type(_, output) => output,
-        syn::ReturnType::Default => &nothing,
-    };
-    let i = Items {
-        item,
-        sig,
-        errors,
-        output,
-        custom: None,
-    };
+    let i = Items::new(item, sig, None, errors);
     let p = crate::reverse::alone(&programs.primal);
     let e = Emit::new(&p, sig, errors, programs.primal.reads.len() as u32);
     let (attrs, vis) = (&item.attrs, &item.vis);
