@@ -107,9 +107,10 @@ fn by_parameters(
     let Some(mut program) = lowered else {
         return (items::items(function, sig, None), true);
     };
-    idioms::idioms(&mut program.graph, &program.result);
-    affine::affine(&mut program.graph, &program.result);
-    fuse::fuse(&mut program.graph, &program.result);
+    let gives = program.gives();
+    idioms::idioms(&mut program.graph, &gives);
+    affine::affine(&mut program.graph, &gives);
+    fuse::fuse(&mut program.graph, &gives);
     match emit::Emit::new(&program, sig, errors, source) {
         Some(emit) => {
             let descends = items::descends(&program, sig);

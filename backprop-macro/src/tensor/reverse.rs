@@ -7,7 +7,7 @@
 
 use crate::tensor::fuse::{leaves, uses};
 use crate::tensor::graph::*;
-use crate::tensor::lower::Val;
+use crate::tensor::lower::Program;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a map reads its upstream gradient.
@@ -95,13 +95,14 @@ struct Reverse<'a> {
 }
 
 /// The steps; `fresh` says of which parameters the adjoint holds nothing yet.
-pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> {
+pub fn reverse(p: &Program, fresh: impl Fn(V) -> bool) -> Vec<Step> {
+    let g = &p.graph;
     let mut r = Reverse {
         g,
         steps: Vec::new(),
         started: BTreeSet::new(),
         lazy: BTreeMap::new(),
-        uses: uses(g, result),
+        uses: uses(g, &p.gives()),
         region: 0,
         outer: BTreeSet::new(),
     };
@@ -112,7 +113,7 @@ pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> 
         }
     }
     let mut results = Vec::new();
-    leaves(result, &mut results);
+    leaves(&p.seeds, &mut results);
     for (k, &v) in results.iter().enumerate() {
         if g.active(v) {
             let add = r.write(v);

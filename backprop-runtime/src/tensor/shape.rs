@@ -63,6 +63,14 @@ pub fn hold<T: Real, D: Dimension>(
     buffer
 }
 
+/// Writes what a function leaves in an array that it changes in place: into the array's memory where the shape is the same.
+pub fn leave<T: Real, D: Dimension>(to: &mut Array<T, D>, from: ArrayView<'_, T, D>) {
+    match to.raw_dim() == from.raw_dim() {
+        true => to.assign(&from),
+        false => *to = from.to_owned(),
+    }
+}
+
 /// What the buffer holds; it is empty afterwards.
 #[inline]
 pub fn take<T: Real, D: Dimension>(buffer: &mut Array<T, D>) -> Array<T, D> {

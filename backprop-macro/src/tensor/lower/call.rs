@@ -40,6 +40,7 @@ impl Lower<'_> {
             }
             // What a loop that may return starts with.
             "__nothing" => Ok(match self.sig.output {
+                Out::Nothing => Val::Unit,
                 Out::Tensor(rank) => {
                     let empty = quote!(::backprop::tensor::empty());
                     Val::Tensor(self.constant_tensor(empty, rank, mac.span()))

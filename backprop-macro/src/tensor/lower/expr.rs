@@ -27,6 +27,7 @@ impl Lower<'_> {
                 }
                 Ok(Val::Const(e.clone()))
             }
+            syn::Expr::Tuple(t) if t.elems.is_empty() => Ok(Val::Unit),
             syn::Expr::Tuple(t) => {
                 let all: Result<Vec<Val>> = t.elems.iter().map(|e| self.expr(e)).collect();
                 let all = all?;

@@ -81,7 +81,28 @@ pub struct Closure {
 pub struct Program {
     pub graph: Graph,
     pub result: Val,
+    /// What the parameters that are changed in place hold at the end.
+    pub left: Vec<(usize, V)>,
+    /// What has an upstream gradient.
+    pub seeds: Val,
     pub items: Vec<TokenStream>,
+}
+
+impl Program {
+    /// All that the function gives.
+    pub fn gives(&self) -> Val {
+        if self.left.is_empty() {
+            return self.result.clone();
+        }
+        let left = self
+            .left
+            .iter()
+            .map(|&(_, v)| match self.graph.is_tensor(v) {
+                true => Val::Tensor(v),
+                false => Val::Scalar(v),
+            });
+        Val::Tuple(std::iter::once(self.result.clone()).chain(left).collect())
+    }
 }
 
 pub type Scope = HashMap<String, Vec<(String, Val)>>;
@@ -114,7 +135,10 @@ pub fn lower(
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
-        l.declare(&p.ident, val);
+        match p.in_out {
+            true => l.behind(k, val),
+            false => l.declare(&p.ident, val),
+        }
     }
     for p in flat.iter().flat_map(|f| &f.params) {
         if let Part::Struct { .. } = &p.part {
@@ -123,7 +147,11 @@ pub fn lower(
         }
     }
     let single = !matches!(sig.output, Out::Tuple(_));
-    let body = crate::tensor::ways_out::as_flags(&function.block, single);
+    let mut body = (*function.block).clone();
+    if let Out::Nothing = sig.output {
+        crate::tensor::exits::with_values(&mut body);
+    }
+    let body = crate::tensor::ways_out::as_flags(&body, single);
     let result = l.block(&crate::tensor::exits::at_the_end(&body));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
@@ -131,11 +159,23 @@ pub fn lower(
     };
     let result = result.and_then(|val| l.output(val, &sig.output, at));
     let result = result.ok().filter(|_| errors.is_empty())?;
+    let left = l.left().ok().filter(|_| errors.is_empty())?;
+    let seeds = match sig.output {
+        Out::Nothing => Val::Tuple(left.iter().map(|(_, v)| l.value_of(*v)).collect()),
+        _ => result.clone(),
+    };
     Some(Program {
         graph: l.g,
         result,
+        left,
+        seeds,
         items: l.items,
     })
+}
+
+/// The variable behind a parameter that is changed in place.
+fn behind(k: usize) -> Ident {
+    quote::format_ident!("__behind{}", k, span = Span::mixed_site())
 }
 
 impl Lower<'_> {
@@ -169,6 +209,32 @@ impl Lower<'_> {
         self.g.values[v.0 as usize].name = Some(name);
         self.g.values[v.0 as usize].active = p.active;
         val
+    }
+
+    /// A parameter that is changed in place: its name is a reference, of what stands behind it there is one.
+    fn behind(&mut self, k: usize, val: Val) {
+        let variable = behind(k);
+        self.declare(&variable, val);
+        if let Some(place) = self.place_of(&variable) {
+            self.declare(&self.sig.params[k].ident, Val::Place(place));
+        }
+    }
+
+    /// What the parameters that are changed in place hold.
+    fn left(&mut self) -> Result<Vec<(usize, V)>> {
+        let mut out = Vec::new();
+        for (k, p) in self.sig.params.iter().enumerate().filter(|(_, p)| p.in_out) {
+            let of = match p.kind {
+                Kind::Tensor(rank) => Out::Tensor(rank),
+                _ => Out::Scalar,
+            };
+            let val = self.find(&behind(k))?.unwrap_or(Val::Unit);
+            match self.output(val, &of, p.ty.to_token_stream())? {
+                Val::Tensor(v) | Val::Scalar(v) => out.push((k, v)),
+                _ => return self.reject(&p.ty, &errors::TENSOR_RETURNS),
+            }
+        }
+        Ok(out)
     }
 
     /// A struct of what its fields have been declared as.
@@ -210,6 +276,7 @@ impl Lower<'_> {
 
     pub fn output(&mut self, val: Val, out: &Out, at: TokenStream) -> Result<Val> {
         match (val, out) {
+            (Val::Unit, Out::Nothing) => Ok(Val::Unit),
             (Val::Scalar(v), Out::Scalar) => Ok(Val::Scalar(v)),
             (Val::Const(e), Out::Scalar) => {
                 let v = self.map(e, Vec::new(), None, Span::call_site());
