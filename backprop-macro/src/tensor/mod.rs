@@ -3,6 +3,7 @@
 //! ```text
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
+//!   azip        `azip!` as `Zip`                     azip.rs
 //!   ways_out    ways out of loops as flags             ways_out.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
@@ -25,6 +26,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod affine;
+mod azip;
 mod branches;
 mod calls;
 mod carried;

@@ -287,6 +287,25 @@ pub fn some(count: usize) {
     found.unwrap();
 }
 
+/// The position of the last of so many elements.
+///
+/// # Panics
+///
+/// As the `last` of no elements does when it is unwrapped.
+#[inline]
+pub fn last_of(count: usize) -> usize {
+    count.checked_sub(1).unwrap()
+}
+
+/// Ones where `triu(k)`, or `tril(k)`, keeps an element; zeros elsewhere.
+pub fn triangle<T: Real>(shape: &Ix2, upper: bool, k: isize) -> Array<T, Ix2> {
+    Array::from_shape_fn(*shape, |(i, j)| {
+        let above = j as isize - i as isize - k;
+        let kept = if upper { above >= 0 } else { above <= 0 };
+        if kept { T::ONE } else { T::ZERO }
+    })
+}
+
 /// A place for an adjoint: where the shapes are the same, the adjoint itself, else a buffer summed to it at the end.
 pub struct Target<'a, T, D, E> {
     place: ArrayViewMut<'a, T, D>,

@@ -176,13 +176,17 @@ impl Lower<'_> {
         if let Some(base) = holder.strip_prefix("Array") {
             return self.constructor(c, path, base.strip_prefix("View").unwrap_or(base), &last);
         }
-        if holder == "Zip" && last == "from" && c.args.len() == 1 {
+        if holder == "Zip" && (last == "from" || last == "indexed") && c.args.len() == 1 {
             let part = self.zip_part(&c.args[0])?;
-            self.part_value(&part, c)?;
+            self.part_shape(&part, c)?;
             return Ok(Val::Zip(Zip {
                 parts: vec![part],
                 pattern: Nest::Part(0),
                 by_ref: true,
+                form: match last == "indexed" {
+                    true => Form::Indexed,
+                    false => Form::Zip,
+                },
             }));
         }
         if holder == "mem" && (last == "swap" || last == "replace") && c.args.len() == 2 {

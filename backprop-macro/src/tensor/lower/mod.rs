@@ -61,6 +61,18 @@ pub struct Zip {
     pub pattern: Nest,
     /// Items are references.
     pub by_ref: bool,
+    pub form: Form,
+}
+
+/// What gives elements side by side.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Form {
+    /// An iterator, row by row.
+    Iterator,
+    /// `Zip`, in an order of its own.
+    Zip,
+    /// `Zip::indexed`, which gives the index first.
+    Indexed,
 }
 
 /// The shape of an iterator's item: `((a, b), c)`.
@@ -148,6 +160,7 @@ pub fn lower(
     }
     let single = !matches!(sig.output, Out::Tuple(_));
     let mut body = (*function.block).clone();
+    crate::tensor::azip::written_out(&mut body);
     if let Out::Nothing = sig.output {
         crate::tensor::exits::with_values(&mut body);
     }
