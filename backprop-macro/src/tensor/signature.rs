@@ -70,6 +70,8 @@ pub struct TensorSig {
     /// The one float type of all tensors and scalars.
     pub elem: FloatTy,
     pub generics: syn::Generics,
+    /// The function is a method's, and has no name of its own.
+    pub method: bool,
 }
 
 /// Whether a signature mentions one of ndarray's types.
@@ -212,7 +214,7 @@ impl TensorSig {
         }
         // What does not reach tensors must not be left out without a word.
         for option in &options.given {
-            if option != "wrt" && option != "allow" {
+            if option != "wrt" && option != "allow" && option != "as" {
                 let message = match option == "check" {
                     true => &errors::TENSOR_CHECK,
                     false => &errors::TENSOR_OPTION,
@@ -234,12 +236,9 @@ impl TensorSig {
         let mut elem: Option<FloatTy> = None;
         let mut params = Vec::new();
         for input in &sig.inputs {
-            let p = match input {
-                syn::FnArg::Receiver(r) => {
-                    errors.reject(r, &errors::TENSOR_METHOD);
-                    continue;
-                }
-                syn::FnArg::Typed(p) => p,
+            // `self` has a name like any other: `methods`.
+            let syn::FnArg::Typed(p) = input else {
+                continue;
             };
             let syn::Pat::Ident(pat) = &*p.pat else {
                 errors.reject(&p.pat, &errors::PARAM_PATTERN);
@@ -343,6 +342,7 @@ impl TensorSig {
             results,
             elem: elem.unwrap_or(FloatTy::F64),
             generics: sig.generics.clone(),
+            method: false,
         })
     }
 

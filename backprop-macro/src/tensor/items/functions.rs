@@ -104,10 +104,7 @@ impl Surface<'_> {
         let borrowed = quote!(#(#borrowed),*);
         let (params, buffers, pulled) = (self.inputs(), self.outputs(), &self.pulled);
         let (up, saved, upstream) = (local("up"), local("saved"), reference(&sig.results, sig));
-        let seeds = match sig.output {
-            Out::Nothing => owned(&sig.results, sig),
-            _ => quote!(#output),
-        };
+        let seeds = self::upstream(sig);
         let (name, list) = self.spelt();
         let doc_forward = doc(
             "The forward pass: the value, and what the backward pass needs.",
@@ -234,6 +231,14 @@ impl Surface<'_> {
             #[doc = #doc_only]
             #vis fn gradient #generics (#params) -> #gradient #args #clause { #only }
         }
+    }
+}
+
+/// The type of a function's upstream gradient.
+pub fn upstream(sig: &TensorSig) -> TokenStream {
+    match (&sig.output, &sig.output_ty) {
+        (Out::Nothing, _) => owned(&sig.results, sig),
+        (_, ty) => quote!(#ty),
     }
 }
 

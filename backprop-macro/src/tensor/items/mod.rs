@@ -16,9 +16,11 @@ use syn::ext::IdentExt;
 
 mod bodies;
 mod functions;
+mod methods;
 mod parameters;
 mod structs;
 
+pub use methods::{Active, beside};
 pub use structs::outside;
 
 pub struct Items<'a> {

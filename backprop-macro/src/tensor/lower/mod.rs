@@ -129,8 +129,10 @@ pub struct Lower<'a> {
     pub items: Vec<TokenStream>,
 }
 
+/// `written` is where the function stands in its file.
 pub fn lower(
     function: &syn::ItemFn,
+    written: &syn::ItemFn,
     sig: &TensorSig,
     flat: Option<&Flat>,
     errors: &Errors,
@@ -140,7 +142,7 @@ pub fn lower(
         g: Graph::default(),
         sig,
         errors,
-        function,
+        function: written,
         source,
         scopes: vec![Scope::new()],
         items: Vec::new(),
