@@ -160,7 +160,7 @@ fn parts(part: &Part, val: &Val, out: &mut Vec<Val>) -> bool {
             out.push(val.clone());
             true
         }
-        (Part::Struct { fields, .. }, Val::Struct(vals)) => {
+        (Part::Struct { fields, .. }, Val::Struct(vals, _)) => {
             fields.len() == vals.len()
                 && fields
                     .iter()

@@ -92,6 +92,17 @@ pub fn freed(
     Some((free, options))
 }
 
+/// A method whose `self` is called as in a free function, and `Self` by its name.
+pub fn renamed(method: &mut syn::ItemFn, of: &syn::Path) {
+    let mut names = Myself(of.clone());
+    if let Some(syn::FnArg::Receiver(_)) = method.sig.inputs.first() {
+        let this = this();
+        method.sig.inputs[0] = syn::parse_quote!(#this: &#of);
+    }
+    names.visit_signature_mut(&mut method.sig);
+    names.visit_block_mut(&mut method.block);
+}
+
 /// Says `self` and `Self` by other names.
 struct Myself(syn::Path);
 impl VisitMut for Myself {

@@ -18,6 +18,7 @@
 //!   transpose   the linear operations' table             transpose.rs
 //!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
+//!   inlined     calls of annotated methods                inlined.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
 //!   items       the generated functions                  items/
 //! ```
@@ -37,6 +38,7 @@ mod fields;
 mod fuse;
 mod graph;
 mod idioms;
+mod inlined;
 mod items;
 mod kinds;
 mod loops;

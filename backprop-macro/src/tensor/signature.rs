@@ -411,7 +411,7 @@ pub fn dimension(rank: Rank) -> TokenStream {
     quote!(::backprop::tensor::ndarray::#name)
 }
 
-fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
+pub fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
     if let syn::Type::Tuple(t) = peel(ty) {
         if t.elems.is_empty() {
             return Some(Out::Nothing);

@@ -86,7 +86,7 @@ impl Lower<'_> {
             "vec" | "cfg" | "env" | "line" | "matches" => {
                 let mut names = BTreeSet::new();
                 crate::items::identifiers(mac.tokens.clone(), &mut names);
-                for scope in &self.scopes {
+                for scope in &self.scopes[self.floor..] {
                     for (name, entries) in scope {
                         let constant = entries.iter().all(|(_, v)| {
                             matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name))

@@ -23,7 +23,10 @@ impl Lower<'_> {
         bound.visit_expr(e);
         for name in &bound.0 {
             let own = |v: &Val| matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name));
-            let shadows = self.scopes.iter().filter_map(|s| s.get(name)).flatten();
+            let shadows = self.scopes[self.floor..]
+                .iter()
+                .filter_map(|s| s.get(name))
+                .flatten();
             if shadows.into_iter().any(|(_, v)| !own(v)) {
                 return Err(self.errors.reject_named(e, &errors::TENSOR_CAPTURE, name));
             }

@@ -87,7 +87,7 @@ impl Lower<'_> {
                 for f in &s.fields {
                     fields.push((f.member.clone(), None, self.expr(&f.expr)?));
                 }
-                Ok(Val::Struct(Rc::new(fields)))
+                Ok(Val::Struct(Rc::new(fields), Rc::new(s.path.clone())))
             }
             syn::Expr::Array(a) if !self.is_constant(e) => {
                 let all: Result<Vec<Val>> = a.elems.iter().map(|e| self.expr(e)).collect();

@@ -8,6 +8,7 @@ use crate::errors::{self, Errors, Message, Rejected, Result};
 use crate::source::Source;
 use crate::tensor::fields::{Flat, Part};
 use crate::tensor::graph::*;
+use crate::tensor::methods::this;
 use crate::tensor::signature::{Kind, Out, TensorSig};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -40,8 +41,8 @@ pub enum Val {
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
-    /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
-    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
+    /// A struct: each field, the name of the parameter that stands for it where it is one's, and the struct's path.
+    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>, Rc<syn::Path>),
     Closure(Rc<Closure>),
     /// A variable, or a part of one, borrowed mutably.
     Place(Place),
@@ -126,6 +127,10 @@ pub struct Lower<'a> {
     pub function: &'a syn::ItemFn,
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
+    /// The first scope whose names are seen: in the body of a method, its own.
+    pub floor: usize,
+    /// The methods whose bodies are being lowered.
+    pub within: Vec<String>,
     pub items: Vec<TokenStream>,
 }
 
@@ -145,6 +150,8 @@ pub fn lower(
         function: written,
         source,
         scopes: vec![Scope::new()],
+        floor: 0,
+        within: Vec::new(),
         items: Vec::new(),
     };
     for (k, p) in sig.params.iter().enumerate() {
@@ -256,18 +263,20 @@ impl Lower<'_> {
     fn whole(&self, part: &Part) -> Val {
         match part {
             Part::Leaf { ident, .. } => self.peek(ident).cloned().unwrap_or(Val::Unit),
-            Part::Struct { fields, .. } => Val::Struct(Rc::new(
-                fields
-                    .iter()
-                    .map(|(member, part)| {
-                        let name = match part {
-                            Part::Leaf { ident, .. } => Some(ident.clone()),
-                            Part::Struct { .. } => None,
-                        };
-                        (member.clone(), name, self.whole(part))
-                    })
-                    .collect(),
-            )),
+            Part::Struct { fields, ty } => {
+                let fields = fields.iter().map(|(member, part)| {
+                    let name = match part {
+                        Part::Leaf { ident, .. } => Some(ident.clone()),
+                        Part::Struct { .. } => None,
+                    };
+                    (member.clone(), name, self.whole(part))
+                });
+                let path = match crate::shape::peel(ty) {
+                    syn::Type::Path(p) => p.path.clone(),
+                    _ => this().into(),
+                };
+                Val::Struct(Rc::new(fields.collect()), Rc::new(path))
+            }
         }
     }
 
@@ -279,7 +288,7 @@ impl Lower<'_> {
             syn::Expr::Reference(r) => self.field(&r.expr),
             syn::Expr::Path(p) => Some((None, self.peek(p.path.get_ident()?)?.clone())),
             syn::Expr::Field(f) => {
-                let (_, Val::Struct(fields)) = self.field(&f.base)? else {
+                let (_, Val::Struct(fields, _)) = self.field(&f.base)? else {
                     return None;
                 };
                 let found = fields.iter().find(|(member, ..)| *member == f.member)?;
@@ -341,8 +350,7 @@ impl Lower<'_> {
     /// What a name stands for, if it is a local's.
     pub fn peek(&self, ident: &Ident) -> Option<&Val> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
-        let mut entries = self
-            .scopes
+        let mut entries = self.scopes[self.floor..]
             .iter()
             .rev()
             .filter_map(|s| s.get(&text))
@@ -362,7 +370,7 @@ impl Lower<'_> {
     fn found(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
-        for scope in self.scopes.iter().rev() {
+        for scope in self.scopes[self.floor..].iter().rev() {
             if let Some(entries) = scope.get(&text) {
                 if let Some((_, val)) = entries.iter().find(|(c, _)| *c == context) {
                     return Ok(Some(val.clone()));
@@ -378,7 +386,7 @@ impl Lower<'_> {
 
     pub fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
-        for scope in self.scopes.iter_mut().rev() {
+        for scope in self.scopes[self.floor..].iter_mut().rev() {
             if let Some(entries) = scope.get_mut(&text)
                 && let Some(entry) = entries.iter_mut().find(|(c, _)| *c == context)
             {

@@ -77,7 +77,15 @@ impl Lower<'_> {
             syn::Stmt::Item(
                 item @ (syn::Item::Const(_) | syn::Item::Use(_) | syn::Item::Static(_)),
             ) => {
-                self.items.push(item.to_token_stream());
+                let tokens = item.to_token_stream();
+                // The body of a method may be there more than once.
+                let known = self
+                    .items
+                    .iter()
+                    .any(|i| i.to_string() == tokens.to_string());
+                if !known {
+                    self.items.push(tokens);
+                }
                 Ok(Val::Unit)
             }
             syn::Stmt::Item(item) => self.reject(item, &errors::ITEM),
@@ -132,7 +140,7 @@ impl Lower<'_> {
                 }
                 Ok(())
             }
-            (syn::Pat::Struct(s), Val::Struct(fields)) => {
+            (syn::Pat::Struct(s), Val::Struct(fields, _)) => {
                 for f in &s.fields {
                     let Some((_, _, val)) = fields.iter().find(|(m, ..)| *m == f.member) else {
                         return self.reject(f, &errors::PATTERN);
@@ -141,7 +149,7 @@ impl Lower<'_> {
                 }
                 Ok(())
             }
-            (syn::Pat::TupleStruct(s), Val::Struct(fields)) if s.elems.len() == fields.len() => {
+            (syn::Pat::TupleStruct(s), Val::Struct(fields, _)) if s.elems.len() == fields.len() => {
                 for (p, (_, _, val)) in s.elems.iter().zip(fields.iter()) {
                     if matches!(p, syn::Pat::Rest(_)) {
                         return self.reject(p, &errors::PATTERN);

@@ -100,6 +100,10 @@ impl Lower<'_> {
                 }
                 _ => Err(self.unknown(m)),
             },
+            Val::Struct(fields, path) => {
+                let this = Val::Struct(fields, path.clone());
+                self.method_of_struct(m, this, &path)
+            }
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }

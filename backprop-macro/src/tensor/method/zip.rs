@@ -297,7 +297,7 @@ pub fn by_loop(z: &Zip) -> bool {
 
 /// Whether a closure reads tensors outside of it.
 pub fn reads_tensors(c: &Closure) -> bool {
-    let tensors = |v: &Val| matches!(v, Val::Tensor(_) | Val::List(_) | Val::Struct(_));
+    let tensors = |v: &Val| matches!(v, Val::Tensor(_) | Val::List(_) | Val::Struct(..));
     c.captured.iter().any(|(_, v)| tensors(v))
 }
 
