@@ -168,6 +168,7 @@ impl Unit<'_> {
         let Some(mut program) = lowered else {
             return (items::items(function, sig, None), true);
         };
+        map::unread(&program, sig, errors, source);
         let gives = program.gives();
         idioms::idioms(&mut program.graph, &gives);
         affine::affine(&mut program.graph, &gives);

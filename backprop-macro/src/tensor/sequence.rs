@@ -140,7 +140,7 @@ impl Lower<'_> {
     }
 
     /// What a value runs over.
-    fn runs_over(&mut self, val: Val, e: &syn::Expr) -> Result<Sequence> {
+    pub fn runs_over(&mut self, val: Val, e: &syn::Expr) -> Result<Sequence> {
         match val {
             Val::Seq(s) => Ok((*s).clone()),
             Val::List(v) => Ok(Sequence::List(v)),
@@ -495,6 +495,28 @@ impl Lower<'_> {
         let v = self.g.push(Op::Item(list, k), Ty::Tensor(rank, dim), span);
         self.g.new_dim(DimOp::Of(v), rank);
         v
+    }
+
+    /// What a constant iterator runs over, where the method called on it reads values of the function.
+    pub fn constant_items(
+        &mut self,
+        m: &syn::ExprMethodCall,
+        receiver: &syn::Expr,
+    ) -> Result<Option<Rc<Sequence>>> {
+        const METHODS: [&str; 4] = ["map", "fold", "for_each", "zip"];
+        let mut reads = false;
+        for a in m
+            .args
+            .iter()
+            .filter(|_| METHODS.iter().any(|n| m.method == n))
+        {
+            reads |= self.reads_values(a)?;
+        }
+        if !reads {
+            return Ok(None);
+        }
+        self.runs_over(Val::Const(receiver.clone()), &m.receiver)
+            .map(|s| Some(Rc::new(s)))
     }
 
     // ---- what iterators' methods make of it ----

@@ -481,7 +481,9 @@ impl Lower<'_> {
 
     /// Constant Rust as the body of a map may mention it: the scalar compiler need not know its methods.
     pub fn for_map(&mut self, e: syn::Expr) -> syn::Expr {
-        match simple(&e) {
+        let mut elements = Elements(false);
+        syn::visit::Visit::visit_expr(&mut elements, &e);
+        match simple(&e) && !elements.0 {
             true => e,
             false => self.constant_name(e.to_token_stream()),
         }
@@ -491,6 +493,17 @@ impl Lower<'_> {
     pub fn unary(&mut self, v: V, body: syn::Expr, span: Span) -> Val {
         let v = self.map(body, vec![v], None, span);
         self.value_of(v)
+    }
+}
+
+/// Finds elements and fields of constants.
+struct Elements(bool);
+impl<'ast> syn::visit::Visit<'ast> for Elements {
+    fn visit_expr_index(&mut self, _: &'ast syn::ExprIndex) {
+        self.0 = true;
+    }
+    fn visit_expr_field(&mut self, _: &'ast syn::ExprField) {
+        self.0 = true;
     }
 }
 

@@ -110,6 +110,9 @@ impl Lower<'_> {
 
     /// A constant's method: constant, unless an argument is a float that is not.
     pub fn const_method(&mut self, m: &syn::ExprMethodCall, receiver: syn::Expr) -> Result<Val> {
+        if let Some(s) = self.constant_items(m, &receiver)? {
+            return self.sequence_method(m, &m.method.to_string(), s);
+        }
         if matches!(&*m.receiver, syn::Expr::Macro(_))
             || m.args
                 .iter()
@@ -130,6 +133,7 @@ impl Lower<'_> {
             .iter()
             .any(|v| matches!(v, Val::Scalar(v) if self.g.active(*v)))
         {
+            self.float_method(m)?;
             let args: Vec<&syn::Expr> = m.args.iter().collect();
             let (rest, operands) = self.scalar_args(&args, m)?;
             let method = &m.method;
@@ -162,10 +166,26 @@ impl Lower<'_> {
         Ok((out, operands))
     }
 
+    /// Rejects what is no method of a float that gives another: it could change what it is called on.
+    fn float_method(&self, m: &syn::ExprMethodCall) -> Result<()> {
+        const OPERATORS: [&str; 7] = ["powi", "add", "sub", "mul", "div", "rem", "neg"];
+        let name = m.method.to_string();
+        if crate::rules::Op::from_method(&name, m.args.len() + 1).is_some()
+            || OPERATORS.contains(&name.as_str())
+        {
+            return Ok(());
+        }
+        match crate::lower::BITS.contains(&name.as_str()) {
+            true => self.reject(&m.method, &errors::BITS),
+            false => self.reject(&m.method, &errors::UNKNOWN_METHOD),
+        }
+    }
+
     pub fn scalar_method(&mut self, m: &syn::ExprMethodCall, name: &str, v: V) -> Result<Val> {
         if matches!(name, "clone" | "to_owned" | "into_scalar") && m.args.is_empty() {
             return Ok(Val::Scalar(v));
         }
+        self.float_method(m)?;
         let args: Vec<&syn::Expr> = m.args.iter().collect();
         let (rest, mut operands) = self.scalar_args(&args, m)?;
         operands.insert(0, v);

@@ -14,7 +14,13 @@ impl Lower<'_> {
         let span = m.span();
         match (name, args.as_slice()) {
             ("and" | "and_broadcast" | "zip", [other]) => {
-                let (part, nest) = match self.zip_part(other)? {
+                let other_val = match self.zip_part(other)? {
+                    val @ (Val::Const(_) | Val::List(_)) if name == "zip" => {
+                        Val::Seq(std::rc::Rc::new(self.runs_over(val, other)?))
+                    }
+                    val => val,
+                };
+                let (part, nest) = match other_val {
                     val @ (Val::Tensor(_) | Val::Place(_)) => (vec![val], Nest::Part(0)),
                     val @ Val::Seq(_) if name != "zip" => (vec![val], Nest::Part(0)),
                     Val::Zip(z) => (z.parts, z.pattern),
