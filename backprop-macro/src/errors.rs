@@ -132,6 +132,7 @@ messages! {
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
     TENSOR_METHOD_CALL: "this method is not known to have a gradient on tensors", "the macro writes out methods of structs that are annotated, without generic parameters, in an `impl` in the same module", "annotate it with `#[backprop]`, or make it a function of the arrays";
+    TENSOR_EFFECT: "`{}` changes what is constant in a function of tensors", "constants are computed again for the backward pass, and left out where nothing reads them", "compute it outside and pass the result in, or count in a variable of the function";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp

@@ -70,10 +70,9 @@ impl Lower<'_> {
         });
         let captured = closure.captured.iter();
         let outside = captured.filter(|(_, v)| matches!(v, Val::Place(_))).count() > 0;
-        if !outside && !changes {
-            return Ok(Val::Unit);
-        }
-        if outside
+        // Without a change it is run for what it may do else.
+        if !changes
+            || outside
             || z.form == Form::Indexed
             || super::zip::by_loop(z)
             || super::zip::reads_tensors(closure)
