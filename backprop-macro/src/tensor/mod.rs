@@ -13,6 +13,7 @@
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
+//!   inplace     arrays that loops fill                   inplace.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
 //!   transpose   the linear operations' table             transpose.rs
@@ -39,6 +40,7 @@ mod fuse;
 mod graph;
 mod idioms;
 mod inlined;
+mod inplace;
 mod items;
 mod kinds;
 mod loops;
@@ -173,6 +175,7 @@ impl Unit<'_> {
         idioms::idioms(&mut program.graph, &gives);
         affine::affine(&mut program.graph, &gives);
         fuse::fuse(&mut program.graph, &gives);
+        inplace::inplace(&mut program.graph, &gives);
         match emit::Emit::new(&program, sig, errors, source) {
             Some(emit) => {
                 let descends =

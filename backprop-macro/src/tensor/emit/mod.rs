@@ -190,16 +190,16 @@ impl<'a> Emit<'a> {
         self.held.borrow_mut().insert(name.to_string(), held);
     }
 
-    fn operand(&self, v: V) -> TokenStream {
+    pub fn operand(&self, v: V) -> TokenStream {
         if self.g.is_tensor(v) {
-            let t = tensor_name(v);
+            let t = tensor_name(self.g.place(v));
             quote!(#t.view())
         } else {
             scalar_name(v).to_token_stream()
         }
     }
 
-    fn dim_of(&self, v: V) -> TokenStream {
+    pub fn dim_of(&self, v: V) -> TokenStream {
         match self.g.dim(v) {
             Some(d) => dim_name(d).to_token_stream(),
             None => TokenStream::new(),
