@@ -221,7 +221,7 @@ impl Reverse<'_> {
         });
         for (carried, c) in l.carried.iter().enumerate() {
             // Within a loop that fills the same array it is the same adjoint.
-            let same = g.place(c.init) == g.place(c.after);
+            let same = g.place(c.after) != c.after;
             if g.active(c.inside) && g.active(c.init) && !same {
                 let add = self.write(c.init);
                 self.steps.push(Step::Init {
