@@ -1,13 +1,6 @@
 //! Arrays that are changed in place: `&mut Array`, `ArrayViewMut`, `&mut f64`; differentiated with respect to what they hold on entry.
 
-#![cfg(feature = "runtime")]
-#![allow(clippy::all)] // Differentiated as users write them.
-
-#[path = "tensors/agree.rs"]
-#[allow(unused_macros, dead_code)] // Shared with `tensors.rs`.
-mod agree;
-
-use agree::{close, numbers, slope};
+use super::agree::{close, numbers, slope};
 use backprop::{Float, backprop};
 use ndarray::*;
 
