@@ -9,7 +9,7 @@ use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
 use crate::tensor::lower::Val;
 use crate::tensor::reverse::base;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Finds them.
 pub fn inplace(g: &mut Graph, gives: &Val) {
@@ -28,6 +28,7 @@ pub fn inplace(g: &mut Graph, gives: &Val) {
                 }
                 let mut chain = Chain {
                     g,
+                    live: &live,
                     members: BTreeSet::new(),
                 };
                 if chain.run(*id, c).is_some() {
@@ -43,6 +44,8 @@ pub fn inplace(g: &mut Graph, gives: &Val) {
 /// The versions of one variable.
 struct Chain<'a> {
     g: &'a Graph,
+    /// What anything reads.
+    live: &'a HashMap<V, usize>,
     members: BTreeSet<V>,
 }
 
@@ -67,7 +70,8 @@ impl Chain<'_> {
                 Stmt::Dim(_) | Stmt::Leave(_) => {}
                 Stmt::Const(c) => self.silent(&g.consts[c.0 as usize])?,
                 Stmt::Effect(tokens) => self.silent(tokens)?,
-                Stmt::Value(v) => now = self.value(*v, now)?,
+                Stmt::Value(v) if self.live.contains_key(v) => now = self.value(*v, now)?,
+                Stmt::Value(_) => {}
                 Stmt::Loop(id) => {
                     let l = &g.loops[*id];
                     let mut own = l.carried.iter().filter(|c| c.init == now);
