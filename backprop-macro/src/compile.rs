@@ -74,7 +74,7 @@ fn expand(
     }
     reject_cfg(&function, errors);
     meaning::check(&function, source, errors);
-    if tensor::is_tensor(&function, source) {
+    if tensor::is_tensor(&function, &options, source) {
         return tensor::expand(&function, &options, errors, source);
     }
     let Some(sig) = Signature::read(&function, &options, source, errors) else {

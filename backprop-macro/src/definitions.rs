@@ -399,7 +399,7 @@ pub fn derives(attrs: &[syn::Attribute], name: &str) -> bool {
 }
 
 /// Tokens with a position of their own.
-fn positioned(tokens: TokenStream, at: proc_macro2::Span) -> TokenStream {
+pub fn positioned(tokens: TokenStream, at: proc_macro2::Span) -> TokenStream {
     tokens
         .into_iter()
         .map(|mut t| {

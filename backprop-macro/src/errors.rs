@@ -115,9 +115,9 @@ messages! {
     TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
     TENSOR_CHECK: "`{}` is not supported for functions of tensors", "what they are made of is known while running only", "compare the gradient with differences in a test: `backprop::assert_gradient!(f(&x))`";
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
-    TENSOR_METHOD: "methods with tensors are not supported", "the macro cannot see which tensors `self` holds", "make it a function, and pass the tensors that it needs";
+    TENSOR_METHOD_GENERIC: "generic methods with tensors are not supported", "what is generated for a method stands inside of a function, which does not see these parameters", "make it a function that takes the struct: `fn loss<T: Float>(net: &Net<T>, …)`";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
-    TENSOR_STRUCT_VALUE: "`{}` by value in a function of tensors", "what the backward pass needs of a struct is borrowed", "take a reference: `&{}`";
+    TENSOR_IN_OUT: "`{}` is not supported in a function of tensors", "what is changed in place there must be an array or a float", "use `&mut Array2<f64>`, `ArrayViewMut2<f64>` or `&mut f64`, or take by `&` what does not change";
     TENSOR_FIELD: "a field of type `{}` in a function of tensors is not supported", "its gradient would be lost", "use floats, owned arrays, `Vec`s of these arrays and structs of them, or mark the field with `#[backprop(constant)]`";
     TENSOR_MIXED: "`f32` and `f64` in one function of tensors", "all tensors and floats of it must be of one type", "convert them outside";
     TENSOR_RESULT: "results of type `{}` are not supported for functions of tensors", "a result must be a float, an owned `Array` of them, or a tuple of these", "return one of these";
@@ -131,6 +131,8 @@ messages! {
     TENSOR_FOLD: "this `fold` depends on the order of the elements", "ndarray visits them as they lie in memory, which differs from array to array", "write `.iter().fold(…)`, which visits them row by row";
     TENSOR_CAPTURE: "`{}` cannot be used inside of this closure", "the macro differentiates closures of floats", "pass its elements, or `Zip` over it too";
     TENSOR_CALL: "this call with tensors is not supported", "the macro must see in this file that the function is annotated, that it takes arrays, views and floats, and that it returns a float or an owned array", "annotate it with `#[backprop]` in this file, or write the operation out";
+    TENSOR_METHOD_CALL: "this method is not known to have a gradient on tensors", "the macro writes out methods of structs that are annotated, without generic parameters, in an `impl` in the same module", "annotate it with `#[backprop]`, or make it a function of the arrays";
+    TENSOR_EFFECT: "`{}` changes what is constant in a function of tensors", "constants are computed again for the backward pass, and left out where nothing reads them", "compute it outside and pass the result in, or count in a variable of the function";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp

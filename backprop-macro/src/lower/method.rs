@@ -9,7 +9,7 @@ use crate::types::Kind;
 use quote::quote;
 
 /// Methods of floats that take them apart, or leave the reals.
-const BITS: [&str; 8] = [
+pub const BITS: [&str; 8] = [
     "to_bits",
     "to_le_bytes",
     "to_be_bytes",

@@ -45,6 +45,7 @@ mod target;
 mod value;
 
 pub use macros::fill;
+pub use method::BITS;
 pub use names::hygiene;
 
 use crate::definitions::Definitions;

@@ -271,6 +271,15 @@ impl Source {
 }
 
 impl Home {
+    /// Whether names of items mean the same in both.
+    pub fn is_beside(&self, other: &Home) -> bool {
+        let one = |h: &Home| match h.scopes.as_slice() {
+            [scope] => Some(*scope),
+            _ => None,
+        };
+        self.file == other.file && one(self).is_some() && one(self) == one(other)
+    }
+
     /// Whether a path means the same here, as far as can be told: it begins at the root, or with a name of this module.
     pub fn sees(&self, path: &syn::Path) -> bool {
         let path = names(path);

@@ -84,13 +84,18 @@ pub(super) fn known(file: &Path) -> Rc<Known> {
 
 /// A function without its body.
 fn head(attrs: &[syn::Attribute], sig: &syn::Signature) -> String {
+    whole(attrs, sig, &syn::parse_quote!({}))
+}
+
+/// A function with what the macro sees of its attributes.
+fn whole(attrs: &[syn::Attribute], sig: &syn::Signature, body: &syn::Block) -> String {
     let attrs = attrs.iter().filter(|a| {
         a.path()
             .segments
             .last()
             .is_some_and(|s| s.ident == "backprop")
     });
-    quote::quote!(#(#attrs)* #sig {}).to_string()
+    quote::quote!(#(#attrs)* #sig #body).to_string()
 }
 
 fn has_attribute(attrs: &[syn::Attribute]) -> bool {
@@ -220,8 +225,7 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
                 && let syn::Type::Path(p) = crate::shape::peel(&i.self_ty)
                 && let Some(last) = p.path.segments.last()
             {
-                let method = (last.ident.to_string(), name, head(&f.attrs, &f.sig));
-                let (of, name, text) = method;
+                let (of, text) = (last.ident.to_string(), whole(&f.attrs, &f.sig, &f.block));
                 self.known.methods.push((of, name, text, self.scope));
             }
         }

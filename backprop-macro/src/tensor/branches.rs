@@ -134,6 +134,7 @@ impl Lower<'_> {
     ) -> Result<Val> {
         let span = at.span_of();
         let id = self.open_loop(Some(count));
+        self.g.loops[id].once = true;
         let outside = (std::mem::take(&mut self.g.stmts), self.g.region);
         self.g.region = id + 1;
         let before = self.scopes.clone();

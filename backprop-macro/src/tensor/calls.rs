@@ -45,7 +45,7 @@ impl Lower<'_> {
             let floats = crate::signature::float_generics(&f.sig.generics);
             let here = Definitions::new(Vec::new(), self.source, self.function);
             let there = here.beside(floats, home.clone());
-            let flat = flatten(f, Some(&[]), &errors, &there);
+            let flat = flatten(f, Some(&[]), None, &errors, &there);
             flat.filter(|_| errors.is_empty())
         });
         let signature = callee.map(|f| f.0.sig);
@@ -160,7 +160,7 @@ fn parts(part: &Part, val: &Val, out: &mut Vec<Val>) -> bool {
             out.push(val.clone());
             true
         }
-        (Part::Struct { fields, .. }, Val::Struct(vals)) => {
+        (Part::Struct { fields, .. }, Val::Struct(vals, _)) => {
             fields.len() == vals.len()
                 && fields
                     .iter()

@@ -289,7 +289,7 @@ fn unchanged(a: &Val, b: &Val) -> bool {
         (Val::Tuple(a), Val::Tuple(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| unchanged(a, b))
         }
-        (Val::Struct(a), Val::Struct(b)) => {
+        (Val::Struct(a, _), Val::Struct(b, _)) => {
             a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| unchanged(&a.2, &b.2))
         }
         (Val::Place(a), Val::Place(b)) => a.same(b),

@@ -5,6 +5,7 @@
 //! declares is not seen by what follows. A `return` in a loop stays, and is rejected where it is found.
 
 use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
 
 /// The body with its value at the end.
 pub fn at_the_end(block: &syn::Block) -> syn::Block {
@@ -12,6 +13,23 @@ pub fn at_the_end(block: &syn::Block) -> syn::Block {
         brace_token: block.brace_token,
         stmts: tail(&block.stmts),
     }
+}
+
+/// Writes `return` of nothing as `return ()`: one form less to close.
+pub fn with_values(block: &mut syn::Block) {
+    Nothing.visit_block_mut(block);
+}
+
+struct Nothing;
+impl VisitMut for Nothing {
+    fn visit_expr_return_mut(&mut self, r: &mut syn::ExprReturn) {
+        r.expr
+            .get_or_insert_with(|| Box::new(syn::parse_quote!(())));
+    }
+
+    // These have returns of their own.
+    fn visit_expr_closure_mut(&mut self, _: &mut syn::ExprClosure) {}
+    fn visit_item_mut(&mut self, _: &mut syn::Item) {}
 }
 
 fn tail(stmts: &[syn::Stmt]) -> Vec<syn::Stmt> {

@@ -63,13 +63,17 @@ pub struct Flat {
     pub checks: TokenStream,
 }
 
-/// Whether a parameter is a struct that holds tensors.
-pub fn holds_tensors(function: &syn::ItemFn, source: &Source) -> bool {
+/// Whether a parameter is a struct that holds tensors, or a differentiated `self`.
+pub fn holds_tensors(function: &syn::ItemFn, options: &Options, source: &Source) -> bool {
     let floats = float_generics(&function.sig.generics);
     let definitions = Definitions::new(floats.clone(), source, function);
     function.sig.inputs.iter().any(|p| match p {
         syn::FnArg::Typed(p) => within(&p.ty, &floats, &definitions),
-        syn::FnArg::Receiver(_) => false,
+        syn::FnArg::Receiver(_) => {
+            let named = options.wrt.iter().flatten().any(|n| n == "self");
+            let of = definitions.implementor().filter(|_| named);
+            of.is_some_and(|ty| within(&ty, &floats, &definitions))
+        }
     })
 }
 
@@ -88,6 +92,7 @@ fn within(ty: &syn::Type, floats: &[Ident], definitions: &Definitions) -> bool {
 pub fn flatten(
     function: &syn::ItemFn,
     wrt: Option<&[Ident]>,
+    constant: Option<&Ident>,
     errors: &Errors,
     definitions: &Definitions,
 ) -> Option<Flat> {
@@ -108,7 +113,10 @@ pub fn flatten(
         let syn::Pat::Ident(pat) = &*p.pat else {
             return None;
         };
-        let named = wrt.map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+        let mut named = wrt.map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+        if constant == Some(&pat.ident) {
+            named = Some(false);
+        }
         let part = match flat.structure(&p.ty) {
             Some(_) => {
                 any = true;
@@ -192,11 +200,10 @@ impl Flatten<'_> {
     }
 
     fn parameter(&mut self, p: &syn::PatType, ident: &Ident, active: bool) -> Option<Part> {
-        let syn::Type::Reference(r) = peel(&p.ty) else {
-            self.errors.reject(&p.ty, &errors::TENSOR_STRUCT_VALUE);
-            return None;
-        };
-        self.fields(&p.ty, &r.elem, ident, active)
+        match peel(&p.ty) {
+            syn::Type::Reference(r) => self.fields(&p.ty, &r.elem, ident, active, true),
+            ty => self.fields(&p.ty, ty, ident, active, false),
+        }
     }
 
     fn fields(
@@ -205,6 +212,7 @@ impl Flatten<'_> {
         ty: &syn::Type,
         prefix: &Ident,
         active: bool,
+        by_ref: bool,
     ) -> Option<Part> {
         let found = self.structure(ty)?;
         if active && !found.differentiable {
@@ -223,7 +231,8 @@ impl Flatten<'_> {
                 && !matches!(peel(&f.ty), syn::Type::Reference(_))
                 && self.structure(&f.ty).is_some()
             {
-                fields.push((f.member.clone(), self.fields(at, &f.ty, &ident, active)?));
+                let inner = self.fields(at, &f.ty, &ident, active, by_ref)?;
+                fields.push((f.member.clone(), inner));
                 continue;
             }
             let tensor = read_tensor(&f.ty, self.floats).is_some_and(|t| t.owned);
@@ -242,11 +251,11 @@ impl Flatten<'_> {
             if constant || !active {
                 self.constant.push(ident.clone());
             }
-            let pass = match float || primitive(&f.ty) {
+            let pass = match float || primitive(&f.ty) || !by_ref {
                 true => Pass::Value,
                 false => Pass::Reference,
             };
-            let rows = element(&f.ty).filter(|_| list);
+            let rows = element(&f.ty).filter(|_| list && by_ref);
             let ty = match rows {
                 Some(elem) => syn::parse_quote!([#elem]),
                 None => f.ty.clone(),
@@ -274,6 +283,13 @@ fn primitive(ty: &syn::Type) -> bool {
 }
 
 impl Flat {
+    /// No struct is taken by value.
+    pub fn by_reference(&self) -> bool {
+        let refers = |p: &Outer| matches!(peel(&p.ty), syn::Type::Reference(_));
+        let is_struct = |p: &Outer| matches!(p.part, Part::Struct { .. });
+        self.params.iter().all(|p| refers(p) || !is_struct(p))
+    }
+
     /// The attribute's arguments for the flat function.
     pub fn options(&self, options: &Options) -> Options {
         let wrt = options.wrt.as_ref().map(|names| {

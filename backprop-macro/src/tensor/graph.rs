@@ -181,6 +181,8 @@ pub struct Loop {
     pub count: C,
     /// That is found while running: [`Stmt::Leave`] ends the loop.
     pub found: bool,
+    /// It is run once or not at all, on the variables as they stand.
+    pub once: bool,
     /// The position.
     pub index: C,
     pub stmts: Vec<Stmt>,
@@ -221,6 +223,8 @@ pub struct Graph {
     /// Of those the ones that are `fold(start, max)`, with the start.
     pub largest: BTreeMap<String, syn::Expr>,
     pub loops: Vec<Loop>,
+    /// Versions of an array that a loop fills, and the one whose buffer and adjoint they share.
+    pub places: BTreeMap<V, V>,
     /// That of the values to come.
     pub region: usize,
 }
@@ -243,6 +247,11 @@ impl Graph {
             Ty::Tensor(_, dim) => Some(dim),
             Ty::Scalar | Ty::List(_) => None,
         }
+    }
+
+    /// The value whose buffer a value has.
+    pub fn place(&self, v: V) -> V {
+        self.places.get(&v).copied().unwrap_or(v)
     }
 
     pub fn is_tensor(&self, v: V) -> bool {

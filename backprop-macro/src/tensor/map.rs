@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::signature::{Signature, local};
 use crate::source::Source;
 use crate::tensor::graph::*;
+use crate::tensor::lower::Program;
 use crate::tensor::signature::TensorSig;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -147,6 +148,30 @@ pub fn code(
         back: quote!(#(#items)* #back),
         gradients,
     })
+}
+
+/// Rejects what the scalar compiler does not know among values that nothing reads: a call could have effects.
+pub fn unread(program: &Program, sig: &TensorSig, errors: &Errors, source: &Source) {
+    let g = &program.graph;
+    let uses = crate::tensor::fuse::uses(g, &program.gives());
+    for (k, value) in g.values.iter().enumerate() {
+        let v = V(k as u32);
+        let Op::Map { body, .. } = &value.op else {
+            continue;
+        };
+        let mut calls = Calls(false);
+        syn::visit::Visit::visit_expr(&mut calls, body);
+        if calls.0 && value.active && !uses.contains_key(&v) {
+            code(g, v, sig, errors, source, false);
+        }
+    }
+}
+
+struct Calls(bool);
+impl<'ast> syn::visit::Visit<'ast> for Calls {
+    fn visit_expr_call(&mut self, _: &'ast syn::ExprCall) {
+        self.0 = true;
+    }
 }
 
 fn gradients(

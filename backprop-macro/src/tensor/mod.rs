@@ -1,8 +1,10 @@
 //! Functions of tensors: from the forward lines to the backward pass.
 //!
 //! ```text
+//!   methods     methods as free functions              methods.rs
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
+//!   azip        `azip!` as `Zip`                     azip.rs
 //!   ways_out    ways out of loops as flags             ways_out.rs
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
@@ -11,11 +13,13 @@
 //!   idioms      softmax and its kin as one operation      idioms.rs
 //!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
+//!   inplace     arrays that loops fill                   inplace.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
 //!   transpose   the linear operations' table             transpose.rs
 //!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
+//!   inlined     calls of annotated methods                inlined.rs
 //!   tape        loops in Rust, and what they keep          tape.rs
 //!   items       the generated functions                  items/
 //! ```
@@ -25,6 +29,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod affine;
+mod azip;
 mod branches;
 mod calls;
 mod carried;
@@ -34,12 +39,15 @@ mod fields;
 mod fuse;
 mod graph;
 mod idioms;
+mod inlined;
+mod inplace;
 mod items;
 mod kinds;
 mod loops;
 mod lower;
 mod map;
 mod method;
+mod methods;
 mod reverse;
 mod sequence;
 mod signature;
@@ -58,8 +66,8 @@ use syn::ext::IdentExt;
 pub use signature::is_tensor as names_tensors;
 
 /// Whether a function has tensors in its signature, or structs that hold them.
-pub fn is_tensor(function: &syn::ItemFn, source: &Source) -> bool {
-    signature::is_tensor(&function.sig) || fields::holds_tensors(function, source)
+pub fn is_tensor(function: &syn::ItemFn, options: &Options, source: &Source) -> bool {
+    signature::is_tensor(&function.sig) || fields::holds_tensors(function, options, source)
 }
 
 /// The items for a tensor function.
@@ -71,53 +79,113 @@ pub fn expand(
 ) -> TokenStream {
     let floats = crate::signature::float_generics(&function.sig.generics);
     let definitions = crate::definitions::Definitions::new(floats, source, function);
-    let flat = fields::flatten(function, options.wrt.as_deref(), errors, &definitions);
-    let Some(flat) = flat else {
-        if !errors.is_empty() {
-            return TokenStream::new();
-        }
-        let Some(sig) = signature::TensorSig::read(&function.sig, options, &[], errors) else {
-            return TokenStream::new();
-        };
-        return by_parameters(function, &sig, None, errors, source).0;
+    let unit = Unit {
+        written: function,
+        method: methods::is_method(function, options),
+        errors,
+        source,
+        definitions,
     };
-    let inner = flat.options(options);
-    let read = signature::TensorSig::read(&flat.function.sig, &inner, &flat.constant, errors);
-    let Some(mut sig) = read else {
+    if !unit.method {
+        return unit.items(function, options, None).unwrap_or_default().0;
+    }
+    let Some((free, inner)) = methods::freed(function, options, &unit.definitions, errors) else {
         return TokenStream::new();
     };
-    let namespace = options.namespace.as_ref().unwrap_or(&function.sig.ident);
-    let camel = camel_case(&namespace.unraw().to_string());
-    sig.residuals = Ident::new(&format!("{camel}Residuals"), namespace.span());
-    let (by_fields, descends) = by_parameters(function, &sig, Some(&flat), errors, source);
-    let outside = items::outside(function, options, &flat, &sig, descends);
-    quote!(#by_fields #outside)
+    // `self` is constant unless it is named.
+    let this = methods::this();
+    let constant = inner.wrt.is_none().then_some(&this);
+    match unit.items(&free, &inner, constant) {
+        Some((items, Some((sig, active)))) => {
+            let name = inner.namespace.as_ref().unwrap_or(&function.sig.ident);
+            items::beside(function, &free, &sig, name, &active, &items)
+        }
+        _ => TokenStream::new(),
+    }
 }
 
-/// The items for a function whose parameters are tensors, floats and constants; and whether there is `descend_with`.
-fn by_parameters(
-    function: &syn::ItemFn,
-    sig: &signature::TensorSig,
-    flat: Option<&fields::Flat>,
-    errors: &Errors,
-    source: &Source,
-) -> (TokenStream, bool) {
-    let lowered = lower::lower(function, sig, flat, errors, source);
-    let function = flat.map_or(function, |f| &f.function);
-    let Some(mut program) = lowered else {
-        return (items::items(function, sig, None), true);
-    };
-    idioms::idioms(&mut program.graph, &program.result);
-    affine::affine(&mut program.graph, &program.result);
-    fuse::fuse(&mut program.graph, &program.result);
-    match emit::Emit::new(&program, sig, errors, source) {
-        Some(emit) => {
-            let descends = items::descends(&program, sig);
-            (
-                items::items(function, sig, Some((&program, &emit))),
-                descends,
-            )
+/// A function, and what is known around it.
+struct Unit<'a> {
+    written: &'a syn::ItemFn,
+    method: bool,
+    errors: &'a Errors,
+    source: &'a Source,
+    definitions: crate::definitions::Definitions,
+}
+
+type Made = (
+    TokenStream,
+    Option<(signature::TensorSig, Vec<items::Active>)>,
+);
+
+impl Unit<'_> {
+    /// The items of a free function, and what its gradient is made of.
+    fn items(
+        &self,
+        function: &syn::ItemFn,
+        options: &Options,
+        constant: Option<&Ident>,
+    ) -> Option<Made> {
+        let (errors, definitions) = (self.errors, &self.definitions);
+        let method = self.method;
+        let wrt = options.wrt.as_deref();
+        let flat = fields::flatten(function, wrt, constant, errors, definitions);
+        let Some(flat) = flat else {
+            if !errors.is_empty() {
+                return None;
+            }
+            let mut sig = signature::TensorSig::read(&function.sig, options, &[], errors)?;
+            sig.method = method;
+            let items = self.by_parameters(function, &sig, None).0;
+            let active = sig.active().map(|(_, p)| items::Active {
+                ident: p.ident.clone(),
+                gradient: sig.owned(&p.kind),
+                buffer: sig.buffer(&p.kind),
+            });
+            let active = active.collect();
+            return Some((items, Some((sig, active))));
+        };
+        let inner = flat.options(options);
+        let read = signature::TensorSig::read(&flat.function.sig, &inner, &flat.constant, errors);
+        let mut sig = read?;
+        sig.method = method;
+        let namespace = options.namespace.as_ref().unwrap_or(&function.sig.ident);
+        let camel = camel_case(&namespace.unraw().to_string());
+        sig.residuals = Ident::new(&format!("{camel}Residuals"), namespace.span());
+        let (by_fields, descends) = self.by_parameters(function, &sig, Some(&flat));
+        let (outside, active) = items::outside(function, options, &flat, &sig, descends);
+        Some((quote!(#by_fields #outside), Some((sig, active))))
+    }
+
+    /// The items for a function whose parameters are tensors, floats and constants; and whether there is `descend_with`.
+    fn by_parameters(
+        &self,
+        function: &syn::ItemFn,
+        sig: &signature::TensorSig,
+        flat: Option<&fields::Flat>,
+    ) -> (TokenStream, bool) {
+        let (errors, source) = (self.errors, self.source);
+        let lowered = lower::lower(function, self.written, sig, flat, errors, source);
+        let function = flat.map_or(function, |f| &f.function);
+        let Some(mut program) = lowered else {
+            return (items::items(function, sig, None), true);
+        };
+        map::unread(&program, sig, errors, source);
+        let gives = program.gives();
+        idioms::idioms(&mut program.graph, &gives);
+        affine::affine(&mut program.graph, &gives);
+        fuse::fuse(&mut program.graph, &gives);
+        inplace::inplace(&mut program.graph, &gives);
+        match emit::Emit::new(&program, sig, errors, source) {
+            Some(emit) => {
+                let descends =
+                    items::descends(&program, sig) && flat.is_none_or(fields::Flat::by_reference);
+                (
+                    items::items(function, sig, Some((&program, &emit))),
+                    descends,
+                )
+            }
+            None => (items::items(function, sig, None), true),
         }
-        None => (items::items(function, sig, None), true),
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::tensor::fuse::{leaves, uses};
 use crate::tensor::graph::*;
-use crate::tensor::lower::Val;
+use crate::tensor::lower::Program;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a map reads its upstream gradient.
@@ -78,7 +78,7 @@ pub fn base(g: &Graph, v: V) -> (V, Vec<View>) {
         }
     }
     views.reverse();
-    (at, views)
+    (g.place(at), views)
 }
 
 struct Reverse<'a> {
@@ -95,13 +95,14 @@ struct Reverse<'a> {
 }
 
 /// The steps; `fresh` says of which parameters the adjoint holds nothing yet.
-pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> {
+pub fn reverse(p: &Program, fresh: impl Fn(V) -> bool) -> Vec<Step> {
+    let g = &p.graph;
     let mut r = Reverse {
         g,
         steps: Vec::new(),
         started: BTreeSet::new(),
         lazy: BTreeMap::new(),
-        uses: uses(g, result),
+        uses: uses(g, &p.gives()),
         region: 0,
         outer: BTreeSet::new(),
     };
@@ -112,7 +113,7 @@ pub fn reverse(g: &Graph, result: &Val, fresh: impl Fn(V) -> bool) -> Vec<Step> 
         }
     }
     let mut results = Vec::new();
-    leaves(result, &mut results);
+    leaves(&p.seeds, &mut results);
     for (k, &v) in results.iter().enumerate() {
         if g.active(v) {
             let add = r.write(v);
@@ -179,14 +180,19 @@ impl Reverse<'_> {
         let g = self.g;
         let l = &g.loops[id];
         let carried: Vec<&Carried> = l.carried.iter().filter(|c| g.active(c.inside)).collect();
-        if !carried.iter().any(|c| self.started.contains(&c.after)) {
+        if !(carried.iter()).any(|c| self.started.contains(&g.place(c.after))) {
             return;
         }
         for c in &carried {
-            if self.started.insert(c.after) {
-                self.steps.push(Step::Zero(c.after));
+            let after = g.place(c.after);
+            if self.started.insert(after) {
+                self.steps.push(Step::Zero(after));
             }
         }
+        // What a loop fills has one adjoint throughout.
+        let filled = |c: &&Carried| g.places.contains_key(&c.after);
+        let (placed, carried): (Vec<&Carried>, Vec<&Carried>) =
+            carried.into_iter().partition(filled);
         let steps = std::mem::take(&mut self.steps);
         let outside = (self.region, std::mem::take(&mut self.outer));
         self.region = id + 1;
@@ -199,6 +205,7 @@ impl Reverse<'_> {
         }
         let body = std::mem::replace(&mut self.steps, steps);
         self.region = outside.0;
+        self.outer.extend(placed.iter().map(|c| g.place(c.after)));
         let reached = std::mem::replace(&mut self.outer, outside.1);
         for &v in &reached {
             self.add_to(v);
@@ -213,7 +220,9 @@ impl Reverse<'_> {
             floats,
         });
         for (carried, c) in l.carried.iter().enumerate() {
-            if g.active(c.inside) && g.active(c.init) {
+            // Within a loop that fills the same array it is the same adjoint.
+            let same = g.place(c.after) != c.after;
+            if g.active(c.inside) && g.active(c.init) && !same {
                 let add = self.write(c.init);
                 self.steps.push(Step::Init {
                     of: id,
@@ -240,7 +249,23 @@ impl Reverse<'_> {
             return;
         }
         let lazy = self.lazy.remove(&v);
-        if lazy.is_none() && !self.started.contains(&v) {
+        if lazy.is_none() && !self.started.contains(&g.place(v)) {
+            return;
+        }
+        if g.places.contains_key(&v) {
+            if let Op::Assign(_, b, _) | Op::Put(_, b, _) = g.value(v).op {
+                if g.active(b) {
+                    let add = self.write(b);
+                    self.steps.push(Step::Linear {
+                        of: v,
+                        position: 1,
+                        add,
+                    });
+                }
+                self.steps.push(Step::Clear(v));
+                // It stands outside of this loop.
+                self.outer.insert(g.place(v));
+            }
             return;
         }
         let only_map = |r: &Self, a: V| {

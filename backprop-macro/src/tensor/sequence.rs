@@ -18,6 +18,8 @@ pub enum Sequence {
     Const(syn::Expr),
     /// Subviews of a tensor along an axis; of a place, where they are borrowed mutably.
     Axis(Box<Val>, TokenStream),
+    /// Its lanes along an axis, of a tensor of three axes or more.
+    Lanes(Box<Val>, usize),
     /// The elements of a tensor, in logical order.
     Elements(Box<Val>),
     /// Elements with their indices.
@@ -43,6 +45,29 @@ pub enum Sequence {
     Take(Box<Sequence>, syn::Expr),
     StepBy(Box<Sequence>, syn::Expr),
     Map(Box<Sequence>, Rc<Closure>),
+}
+
+impl Sequence {
+    /// Whether its items are changed where they stand.
+    pub fn changes(&self) -> bool {
+        match self {
+            Sequence::Axis(of, _) | Sequence::Lanes(of, _) | Sequence::Elements(of) => {
+                matches!(**of, Val::Place(_))
+            }
+            Sequence::Zip(a, b) => a.changes() || b.changes(),
+            Sequence::Enumerate(a)
+            | Sequence::Rev(a, _)
+            | Sequence::Skip(a, _)
+            | Sequence::Take(a, _)
+            | Sequence::StepBy(a, _)
+            | Sequence::Map(a, _) => a.changes(),
+            Sequence::Const(_)
+            | Sequence::Indexed(_)
+            | Sequence::Blocks { .. }
+            | Sequence::Chunks(..)
+            | Sequence::List(_) => false,
+        }
+    }
 }
 
 impl Lower<'_> {
@@ -115,7 +140,7 @@ impl Lower<'_> {
     }
 
     /// What a value runs over.
-    fn runs_over(&mut self, val: Val, e: &syn::Expr) -> Result<Sequence> {
+    pub fn runs_over(&mut self, val: Val, e: &syn::Expr) -> Result<Sequence> {
         match val {
             Val::Seq(s) => Ok((*s).clone()),
             Val::List(v) => Ok(Sequence::List(v)),
@@ -176,6 +201,15 @@ impl Lower<'_> {
                     Sequence::Axis(Box::new(of), axis(0))
                 }
                 ("columns" | "gencolumns", [], Some(2)) => Sequence::Axis(Box::new(of), axis(1)),
+                ("rows" | "genrows", [], Some(n @ 3..)) => Sequence::Lanes(Box::new(of), n - 1),
+                ("columns" | "gencolumns", [], Some(3..)) => Sequence::Lanes(Box::new(of), 0),
+                ("lanes", [along], Some(n @ 3..)) => {
+                    let along = self.argument(along)?;
+                    match crate::tensor::method::axis_number(&along).filter(|&at| at < n) {
+                        Some(at) => Sequence::Lanes(Box::new(of), at),
+                        None => return self.reject(m, &errors::TENSOR_RANK),
+                    }
+                }
                 // The lanes along one of two axes lie along the other.
                 ("lanes", [along], Some(2)) => {
                     let along = self.argument(along)?;
@@ -233,6 +267,43 @@ impl Lower<'_> {
         ))
     }
 
+    /// The axes of a tensor beside one.
+    fn others(&mut self, of: &Val, axis: usize) -> Vec<usize> {
+        let v = match of {
+            Val::Place(p) => match self.read(p) {
+                Ok(Val::Tensor(v)) => Some(v),
+                _ => None,
+            },
+            Val::Tensor(v) => Some(*v),
+            _ => None,
+        };
+        let rank = v.and_then(|v| self.g.rank(v)).unwrap_or(0);
+        (0..rank).filter(|&a| a != axis).collect()
+    }
+
+    /// The shape in which a `Zip` sees subviews.
+    pub fn producer_shape(&mut self, s: &Sequence, at: &dyn ToTokens) -> Result<Dim> {
+        let (shape, rank) = match s {
+            Sequence::Lanes(of, axis) => {
+                let v = self.part_value(of, at)?;
+                let Some(d) = self.g.dim(v) else {
+                    return Err(Rejected);
+                };
+                let axis = quote!(::backprop::tensor::ndarray::Axis(#axis));
+                let rank = self.g.rank(v).map(|r| r.saturating_sub(1));
+                return Ok(self.g.new_dim(DimOp::RemoveAxis(d, axis), rank));
+            }
+            Sequence::Blocks { counts, .. } => (quote!([#(#counts),*]), counts.len()),
+            Sequence::Axis(..) | Sequence::Chunks(..) => {
+                let n = self.length(s);
+                let n = self.constant_name(n.to_token_stream());
+                (quote!(#n), 1)
+            }
+            _ => return self.reject(at, &errors::TENSOR_LOOP),
+        };
+        Ok(self.g.new_dim(DimOp::Given(shape, None), Some(rank)))
+    }
+
     pub fn length(&mut self, s: &Sequence) -> syn::Expr {
         let shape = |l: &mut Self, of: &Val| {
             let v = match of {
@@ -252,6 +323,11 @@ impl Lower<'_> {
             Sequence::Axis(of, axis) => {
                 let n = shape(self, of);
                 syn::parse_quote!(#n[(#axis).index()])
+            }
+            Sequence::Lanes(of, axis) => {
+                let n = shape(self, of);
+                let others = self.others(of, *axis);
+                syn::parse_quote!((1 #(* #n[#others])*))
             }
             Sequence::Elements(of) => {
                 let n = shape(self, of);
@@ -308,6 +384,29 @@ impl Lower<'_> {
                 match &**of {
                     Val::Place(place) => Val::Place(place.part(view, rank)),
                     _ => Val::Tensor(self.view(v, view, rank, span)?),
+                }
+            }
+            Sequence::Lanes(of, axis) => {
+                let v = self.part_value(of, at)?;
+                let n = self.g.dim(v).map(dim_name);
+                let others = self.others(of, *axis);
+                let mut form = TokenStream::new();
+                // From the last axis on, so that those before keep their numbers.
+                for (at, &other) in others.iter().enumerate().rev() {
+                    let after = others[at + 1..].iter().map(|a| quote!(/ #n[#a]));
+                    let of = match at {
+                        0 => quote!(#k #(#after)*),
+                        _ => quote!(#k #(#after)* % #n[#other]),
+                    };
+                    let index = self.constant_name(of);
+                    form.extend(quote! {
+                        .index_axis_move(::backprop::tensor::ndarray::Axis(#other), #index)
+                    });
+                }
+                let view = View { form, whole: false };
+                match &**of {
+                    Val::Place(place) => Val::Place(place.part(view, Some(1))),
+                    _ => Val::Tensor(self.view(v, view, Some(1), span)?),
                 }
             }
             Sequence::Elements(of) => self.nth(of, &k, at)?,
@@ -396,6 +495,28 @@ impl Lower<'_> {
         let v = self.g.push(Op::Item(list, k), Ty::Tensor(rank, dim), span);
         self.g.new_dim(DimOp::Of(v), rank);
         v
+    }
+
+    /// What a constant iterator runs over, where the method called on it reads values of the function.
+    pub fn constant_items(
+        &mut self,
+        m: &syn::ExprMethodCall,
+        receiver: &syn::Expr,
+    ) -> Result<Option<Rc<Sequence>>> {
+        const METHODS: [&str; 4] = ["map", "fold", "for_each", "zip"];
+        let mut reads = false;
+        for a in m
+            .args
+            .iter()
+            .filter(|_| METHODS.iter().any(|n| m.method == n))
+        {
+            reads |= self.reads_values(a)?;
+        }
+        if !reads {
+            return Ok(None);
+        }
+        self.runs_over(Val::Const(receiver.clone()), &m.receiver)
+            .map(|s| Some(Rc::new(s)))
     }
 
     // ---- what iterators' methods make of it ----

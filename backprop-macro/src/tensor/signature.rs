@@ -21,6 +21,8 @@ pub struct TensorTy {
     pub rank: Rank,
     /// `Array2<f64>`, rather than a view or what stands behind a reference.
     pub owned: bool,
+    /// `ArrayViewMut2<f64>`.
+    pub changed: bool,
 }
 
 /// What a parameter is.
@@ -40,11 +42,14 @@ pub struct Param {
     pub kind: Kind,
     pub active: bool,
     pub by_ref: bool,
+    /// It is changed in place: `&mut Array2<f64>`, `ArrayViewMut2<f64>`, `&mut f64`.
+    pub in_out: bool,
 }
 
 /// What the function returns.
 #[derive(Clone, Debug)]
 pub enum Out {
+    Nothing,
     Scalar,
     Tensor(Rank),
     Tuple(Vec<Out>),
@@ -60,9 +65,13 @@ pub struct TensorSig {
     pub params: Vec<Param>,
     pub output: Out,
     pub output_ty: syn::Type,
+    /// What is differentiated: what is returned, or what is changed in place where nothing is.
+    pub results: Out,
     /// The one float type of all tensors and scalars.
     pub elem: FloatTy,
     pub generics: syn::Generics,
+    /// The function is a method's, and has no name of its own.
+    pub method: bool,
 }
 
 /// Whether a signature mentions one of ndarray's types.
@@ -140,9 +149,9 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
     };
     let last = p.path.segments.last()?;
     let name = last.ident.to_string();
-    let (base, owned) = ["ArrayView", "ArrayRef", "Array"]
+    let (prefix, base) = ["ArrayViewMut", "ArrayView", "ArrayRef", "Array"]
         .iter()
-        .find_map(|b| name.strip_prefix(b).map(|rest| (rest, *b == "Array")))?;
+        .find_map(|b| name.strip_prefix(b).map(|rest| (*b, rest)))?;
     let syn::PathArguments::AngleBracketed(args) = &last.arguments else {
         return None;
     };
@@ -159,7 +168,12 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
         "" => axes(types.next()?)?,
         digit => Some(digit.parse().ok()?),
     };
-    Some(TensorTy { elem, rank, owned })
+    Some(TensorTy {
+        elem,
+        rank,
+        owned: prefix == "Array",
+        changed: prefix == "ArrayViewMut",
+    })
 }
 
 /// The rank of `Ix2` or `IxDyn`.
@@ -200,7 +214,7 @@ impl TensorSig {
         }
         // What does not reach tensors must not be left out without a word.
         for option in &options.given {
-            if option != "wrt" && option != "allow" {
+            if option != "wrt" && option != "allow" && option != "as" {
                 let message = match option == "check" {
                     true => &errors::TENSOR_CHECK,
                     false => &errors::TENSOR_OPTION,
@@ -222,24 +236,17 @@ impl TensorSig {
         let mut elem: Option<FloatTy> = None;
         let mut params = Vec::new();
         for input in &sig.inputs {
-            let p = match input {
-                syn::FnArg::Receiver(r) => {
-                    errors.reject(r, &errors::TENSOR_METHOD);
-                    continue;
-                }
-                syn::FnArg::Typed(p) => p,
+            // `self` has a name like any other: `methods`.
+            let syn::FnArg::Typed(p) = input else {
+                continue;
             };
             let syn::Pat::Ident(pat) = &*p.pat else {
                 errors.reject(&p.pat, &errors::PARAM_PATTERN);
                 continue;
             };
-            let (ty, by_ref) = match peel(&p.ty) {
-                syn::Type::Reference(r) if r.mutability.is_some() => {
-                    errors.reject(&p.ty, &errors::REF_MUT_PARAM);
-                    continue;
-                }
-                syn::Type::Reference(r) => (&*r.elem, true),
-                other => (other, false),
+            let (ty, by_ref, borrowed_mutably) = match peel(&p.ty) {
+                syn::Type::Reference(r) => (&*r.elem, true, r.mutability.is_some()),
+                other => (other, false, false),
             };
             let named = options
                 .wrt
@@ -273,6 +280,11 @@ impl TensorSig {
                 }
                 None => Kind::Constant,
             };
+            let in_out = borrowed_mutably || read_tensor(ty, &floats).is_some_and(|t| t.changed);
+            if in_out && !matches!(kind, Kind::Tensor(_) | Kind::Scalar) {
+                errors.reject(&p.ty, &errors::TENSOR_IN_OUT);
+                continue;
+            }
             let active = !matches!(kind, Kind::Constant) && named.unwrap_or(true);
             params.push(Param {
                 ident: pat.ident.clone(),
@@ -280,6 +292,7 @@ impl TensorSig {
                 kind,
                 active,
                 by_ref,
+                in_out,
             });
         }
         for name in options.wrt.iter().flatten() {
@@ -290,12 +303,22 @@ impl TensorSig {
         if !params.iter().any(|p| p.active) && errors.is_empty() {
             errors.reject(&sig.ident, &errors::NO_FLOATS);
         }
-        let syn::ReturnType::Type(_, output_ty) = &sig.output else {
-            errors.reject(&sig.ident, &errors::NO_RESULT);
+        let output_ty = match &sig.output {
+            syn::ReturnType::Type(_, ty) => (**ty).clone(),
+            syn::ReturnType::Default => syn::parse_quote!(()),
+        };
+        let Some(output) = read_output(&output_ty, &floats) else {
+            errors.reject(&output_ty, &errors::TENSOR_RESULT);
             return None;
         };
-        let Some(output) = read_output(output_ty, &floats) else {
-            errors.reject(output_ty, &errors::TENSOR_RESULT);
+        let results = match &output {
+            Out::Nothing => changed_in_place(&params),
+            output => Some(output.clone()),
+        };
+        let Some(results) = results else {
+            if errors.is_empty() {
+                errors.reject(&sig.ident, &errors::NO_RESULT);
+            }
             return None;
         };
         if !errors.is_empty() {
@@ -315,9 +338,11 @@ impl TensorSig {
             namespace,
             params,
             output,
-            output_ty: (**output_ty).clone(),
+            output_ty,
+            results,
             elem: elem.unwrap_or(FloatTy::F64),
             generics: sig.generics.clone(),
+            method: false,
         })
     }
 
@@ -386,10 +411,20 @@ pub fn dimension(rank: Rank) -> TokenStream {
     quote!(::backprop::tensor::ndarray::#name)
 }
 
-fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
+pub fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
     if let syn::Type::Tuple(t) = peel(ty) {
-        let all: Option<Vec<Out>> = t.elems.iter().map(|t| read_output(t, floats)).collect();
-        return all.filter(|all| !all.is_empty()).map(Out::Tuple);
+        if t.elems.is_empty() {
+            return Some(Out::Nothing);
+        }
+        let all: Option<Vec<Out>> = t.elems.iter().map(|t| read_part(t, floats)).collect();
+        return all.map(Out::Tuple);
+    }
+    read_part(ty, floats)
+}
+
+fn read_part(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
+    if let syn::Type::Tuple(_) = peel(ty) {
+        return read_output(ty, floats).filter(|out| !matches!(out, Out::Nothing));
     }
     if let Some(t) = read_tensor(ty, floats) {
         return t.owned.then_some(Out::Tensor(t.rank));
@@ -397,17 +432,40 @@ fn read_output(ty: &syn::Type, floats: &[Ident]) -> Option<Out> {
     matches!(Shape::parse(ty, &names(floats)), Shape::Float(_)).then_some(Out::Scalar)
 }
 
-/// A parameter's type with every elided lifetime named.
+/// What is changed in place, as the results of a function that returns nothing.
+fn changed_in_place(params: &[Param]) -> Option<Out> {
+    let of = |p: &Param| match p.kind {
+        Kind::Tensor(rank) => Out::Tensor(rank),
+        _ => Out::Scalar,
+    };
+    let mut all: Vec<Out> = params.iter().filter(|p| p.in_out).map(of).collect();
+    match all.len() {
+        0 => None,
+        1 => all.pop(),
+        _ => Some(Out::Tuple(all)),
+    }
+}
+
+/// A parameter's type with every lifetime that of the residuals.
 pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
-    fn fill(ty: &mut syn::Type) {
+    lifetimes(ty, &syn::parse_quote!('__bp))
+}
+
+/// A parameter's type with every lifetime one of its own.
+pub fn without_lifetime(ty: &syn::Type) -> TokenStream {
+    lifetimes(ty, &syn::parse_quote!('_))
+}
+
+fn lifetimes(ty: &syn::Type, life: &syn::Lifetime) -> TokenStream {
+    fn fill(ty: &mut syn::Type, life: &syn::Lifetime) {
         match ty {
             syn::Type::Reference(r) => {
-                r.lifetime = Some(syn::parse_quote!('__bp));
-                fill(&mut r.elem);
+                r.lifetime = Some(life.clone());
+                fill(&mut r.elem, life);
             }
-            syn::Type::Slice(s) => fill(&mut s.elem),
-            syn::Type::Group(g) => fill(&mut g.elem),
-            syn::Type::Paren(p) => fill(&mut p.elem),
+            syn::Type::Slice(s) => fill(&mut s.elem, life),
+            syn::Type::Group(g) => fill(&mut g.elem, life),
+            syn::Type::Paren(p) => fill(&mut p.elem, life),
             syn::Type::Path(p) => {
                 let Some(last) = p.path.segments.last_mut() else {
                     return;
@@ -419,15 +477,16 @@ pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
                         if let syn::GenericArgument::Type(t) = a
                             && last.ident == "Vec"
                         {
-                            fill(t);
+                            fill(t, life);
                         }
                         if let syn::GenericArgument::Lifetime(l) = a {
-                            *l = syn::parse_quote!('__bp);
+                            *l = life.clone();
                             named = true;
                         }
                     }
                     if view && !named {
-                        args.args.insert(0, syn::parse_quote!('__bp));
+                        let life = life.clone();
+                        args.args.insert(0, syn::GenericArgument::Lifetime(life));
                     }
                 }
             }
@@ -435,6 +494,6 @@ pub fn with_lifetime(ty: &syn::Type) -> TokenStream {
         }
     }
     let mut ty = ty.clone();
-    fill(&mut ty);
+    fill(&mut ty, life);
     ty.to_token_stream()
 }

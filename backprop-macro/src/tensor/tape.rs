@@ -63,6 +63,9 @@ impl Emit<'_> {
                 let Ty::Tensor(rank, _) = self.g.value(c.next).ty else {
                     continue;
                 };
+                if self.g.places.contains_key(&c.after) {
+                    continue;
+                }
                 let f = field(&tensor_name(c.next)).to_string();
                 self.tapes.borrow_mut()[id]
                     .fields
@@ -88,6 +91,36 @@ impl Emit<'_> {
             self.vectors.borrow_mut().insert(id);
             quote!(__ws.#f)
         })
+    }
+
+    /// A version of an array that a loop fills: what makes it of the one before.
+    pub fn filled(&self, v: V) -> Option<Line> {
+        let t = tensor_name(self.g.place(v));
+        let tokens = match &self.g.value(v).op {
+            Op::Put(_, b, index) => {
+                let b = self.operand(*b);
+                quote!(#t[#index] = #b;)
+            }
+            Op::Assign(_, b, view) => {
+                let (b, form) = (self.operand(*b), &view.form);
+                quote!(::backprop::tensor::copy_spread(#b, #t.view_mut() #form, false);)
+            }
+            _ => return None,
+        };
+        Some(Line {
+            names: Vec::new(),
+            tokens,
+            again: Again::Effect,
+        })
+    }
+
+    /// The shape of such an array: that which its loop starts from.
+    pub fn filled_shape(&self, v: V) -> TokenStream {
+        let at = self.g.place(v);
+        match self.g.value(at).op {
+            Op::After { init, .. } => self.dim_of(init),
+            _ => TokenStream::new(),
+        }
     }
 
     /// What an iteration starts from, forward.
@@ -181,6 +214,21 @@ impl Emit<'_> {
         let mut prologue = TokenStream::new();
         let mut names = vec![tape_name(id).to_string()];
         for c in &l.carried {
+            if self.g.places.contains_key(&c.after) {
+                if self.g.place(c.after) == c.after {
+                    let (t, n) = (tensor_name(c.after), self.dim_of(c.init));
+                    let rank = self.g.rank(c.after);
+                    let (slot, init) = (self.slot(&t, rank), self.operand(c.init));
+                    self.hold(&t, Held::Slot(rank));
+                    starts.extend(quote! {
+                        let #t = ::backprop::tensor::fit(#slot, &#n);
+                        ::backprop::tensor::copy(#init, #t.view_mut(), false);
+                    });
+                    afters.extend(self.show(&t));
+                    names.push(t.to_string());
+                }
+                continue;
+            }
             if self.g.is_tensor(c.next) {
                 wanted.insert(tensor_name(c.next).to_string());
                 continue;
@@ -294,7 +342,9 @@ impl Emit<'_> {
             after.extend(quote!(#sum = #d;));
             ends.extend(quote!(let #d = #sum;));
         }
-        for c in l.carried.iter().filter(|c| self.g.active(c.inside)) {
+        let handed_on =
+            |c: &&Carried| self.g.active(c.inside) && !self.g.places.contains_key(&c.after);
+        for c in l.carried.iter().filter(handed_on) {
             let (last, next, inside) = (adjoint(c.after), adjoint(c.next), adjoint(c.inside));
             if !self.g.is_tensor(c.inside) {
                 let carry = format_ident!("__carry{}", c.inside.0, span = Span::mixed_site());

@@ -7,11 +7,13 @@
 
 mod lanes;
 mod linear;
+mod saved;
 mod shape;
 mod tape;
 
 pub use lanes::*;
 pub use linear::*;
+pub use saved::*;
 pub use shape::*;
 pub use tape::*;
 

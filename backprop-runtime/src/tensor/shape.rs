@@ -63,6 +63,14 @@ pub fn hold<T: Real, D: Dimension>(
     buffer
 }
 
+/// Writes what a function leaves in an array that it changes in place: into the array's memory where the shape is the same.
+pub fn leave<T: Real, D: Dimension>(to: &mut Array<T, D>, from: ArrayView<'_, T, D>) {
+    match to.raw_dim() == from.raw_dim() {
+        true => to.assign(&from),
+        false => *to = from.to_owned(),
+    }
+}
+
 /// What the buffer holds; it is empty afterwards.
 #[inline]
 pub fn take<T: Real, D: Dimension>(buffer: &mut Array<T, D>) -> Array<T, D> {
@@ -277,6 +285,25 @@ pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> S::Dim {
 pub fn some(count: usize) {
     let found = (count > 0).then_some(());
     found.unwrap();
+}
+
+/// The position of the last of so many elements.
+///
+/// # Panics
+///
+/// As the `last` of no elements does when it is unwrapped.
+#[inline]
+pub fn last_of(count: usize) -> usize {
+    count.checked_sub(1).unwrap()
+}
+
+/// Ones where `triu(k)`, or `tril(k)`, keeps an element; zeros elsewhere.
+pub fn triangle<T: Real>(shape: &Ix2, upper: bool, k: isize) -> Array<T, Ix2> {
+    Array::from_shape_fn(*shape, |(i, j)| {
+        let above = j as isize - i as isize - k;
+        let kept = if upper { above >= 0 } else { above <= 0 };
+        if kept { T::ONE } else { T::ZERO }
+    })
 }
 
 /// A place for an adjoint: where the shapes are the same, the adjoint itself, else a buffer summed to it at the end.

@@ -28,13 +28,23 @@ fn traced(a: &Array1<f64>) -> f64 {
     a.sum()
 }
 
-#[backprop(check, stable, as = renamed, jacobian)]
+#[backprop(check, stable, jacobian)]
 fn left_out(a: &Array1<f64>) -> f64 {
     a.sum()
 }
 
-struct Net;
-impl Net {
+#[backprop]
+fn changed_in_place(a: &mut Array1<f64>, log: &mut Vec<usize>) -> f64 {
+    a.sum()
+}
+
+#[backprop]
+fn nothing(a: &Array1<f64>) {
+    a.sum();
+}
+
+struct Generic<T>(T);
+impl<T> Generic<T> {
     #[backprop]
     fn loss(&self, a: &Array1<f64>) -> f64 {
         a.sum()
@@ -137,9 +147,39 @@ struct Weights {
     p: Vec<f64>,
 }
 
+#[derive(Clone, backprop::Differentiable)]
+struct Layer {
+    w: Array1<f64>,
+}
+
+impl Layer {
+    fn norm(&self) -> f64 {
+        self.w.dot(&self.w)
+    }
+}
+
 #[backprop]
-fn by_value(net: Weights) -> f64 {
-    net.w.sum()
+fn not_annotated(layer: &Layer) -> f64 {
+    layer.norm()
+}
+
+// What would be lost, as nothing reads it.
+
+#[backprop]
+fn collected(a: &Array1<f64>) -> f64 {
+    let mut sums: Vec<f64> = Vec::new();
+    for i in 0..2 {
+        sums.push(a[i]);
+    }
+    a.sum() + sums.iter().sum::<f64>()
+}
+
+#[backprop]
+fn in_a_cell(a: &Array1<f64>) -> f64 {
+    let total = std::cell::Cell::new(0.0);
+    ndarray::Zip::from(a).for_each(|&x| total.set(total.get() + x));
+    let _last = total.replace(1.0);
+    a.sum() * total.get()
 }
 
 #[backprop]

@@ -184,7 +184,7 @@ impl Emit<'_> {
                 quote!(#start ::backprop::tensor::seed(#from.view(), #place, #add);)
             }
             Step::Clear(v) => {
-                let d = adjoint(*v);
+                let d = adjoint(self.g.place(*v));
                 transpose::cleared(&self.g.value(*v).op, &self.mutable(d), &self.zero())
             }
             Step::Linear { of, position, add } => {
@@ -192,7 +192,7 @@ impl Emit<'_> {
                 let Some(&to) = op.operands().get(*position) else {
                     return TokenStream::new();
                 };
-                let d = adjoint(*of);
+                let d = adjoint(self.g.place(*of));
                 let d = if self.g.is_tensor(*of) {
                     quote!(#d.view())
                 } else {

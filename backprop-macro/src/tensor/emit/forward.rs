@@ -52,6 +52,11 @@ impl Emit<'_> {
         let n = |d: &Dim| dim_name(*d);
         let mut again = Again::Effect;
         let tokens = match op {
+            DimOp::Of(v) if self.g.places.contains_key(v) => {
+                again = Again::Pure;
+                let n = self.filled_shape(*v);
+                quote!(::core::clone::Clone::clone(&#n))
+            }
             DimOp::Param(v) | DimOp::Of(v) => {
                 again = Again::Keep;
                 let t = tensor_name(*v);
@@ -122,6 +127,9 @@ impl Emit<'_> {
             tokens,
             again,
         };
+        if self.g.places.contains_key(&v) {
+            return self.filled(v).into_iter().collect();
+        }
         match (&value.op, value.ty) {
             (Op::Param(k), Ty::Tensor(..)) => {
                 let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);

@@ -16,7 +16,7 @@ use crate::tensor::idioms::{Idiom, Lane};
 use crate::tensor::lower::{Program, Val};
 use crate::tensor::map::{self as element, MapCode};
 use crate::tensor::reverse::{Step, Upstream, base, reverse};
-use crate::tensor::signature::{Kind, TensorSig, dimension};
+use crate::tensor::signature::{self, Kind, TensorSig, dimension};
 use crate::tensor::tape::Tape;
 use crate::tensor::transpose::{self, Spelling};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -118,7 +118,7 @@ impl<'a> Emit<'a> {
         source: &Source,
     ) -> Option<Emit<'a>> {
         let g = &program.graph;
-        let uses = uses(g, &program.result);
+        let uses = uses(g, &program.gives());
         let mut e = Emit {
             g,
             sig,
@@ -154,7 +154,7 @@ impl<'a> Emit<'a> {
             }
         }
         if errors.is_empty() {
-            e.plan(&reverse(g, &program.result, |_| true));
+            e.plan(&reverse(program, |_| true));
             return Some(e);
         }
         None
@@ -190,16 +190,16 @@ impl<'a> Emit<'a> {
         self.held.borrow_mut().insert(name.to_string(), held);
     }
 
-    fn operand(&self, v: V) -> TokenStream {
+    pub fn operand(&self, v: V) -> TokenStream {
         if self.g.is_tensor(v) {
-            let t = tensor_name(v);
+            let t = tensor_name(self.g.place(v));
             quote!(#t.view())
         } else {
             scalar_name(v).to_token_stream()
         }
     }
 
-    fn dim_of(&self, v: V) -> TokenStream {
+    pub fn dim_of(&self, v: V) -> TokenStream {
         match self.g.dim(v) {
             Some(d) => dim_name(d).to_token_stream(),
             None => TokenStream::new(),
@@ -258,6 +258,41 @@ impl<'a> Emit<'a> {
         }
     }
 
+    /// Writes what is changed in place: the last that a body does, as what it reads may be views of the same arrays.
+    pub fn leave(&self, p: &Program) -> TokenStream {
+        let (mut copies, mut writes) = (TokenStream::new(), TokenStream::new());
+        for &(k, v) in &p.left {
+            let param = &self.sig.params[k];
+            let ident = &param.ident;
+            if matches!(self.g.value(v).op, Op::Param(own) if own == k) {
+                continue;
+            }
+            if !self.g.is_tensor(v) {
+                let s = scalar_name(v);
+                writes.extend(quote!(*#ident = #s;));
+                continue;
+            }
+            let borrows = matches!(
+                self.g.value(v).op,
+                Op::Param(_) | Op::View(..) | Op::Item(..) | Op::Inside { .. } | Op::After { .. }
+            );
+            let mut from = tensor_name(v);
+            if borrows {
+                let (own, slot) = (left(k), self.slot(&left(k), self.g.rank(v)));
+                copies.extend(quote! {
+                    let #own = ::backprop::tensor::fit_like(#slot, #from.view());
+                    ::backprop::tensor::copy(#from.view(), #own.view_mut(), false);
+                });
+                from = own;
+            }
+            writes.extend(match signature::is_owned(&param.ty, self.sig) {
+                true => quote!(::backprop::tensor::leave(#ident, #from.view());),
+                false => quote!({ let mut #ident = #ident; #ident.assign(&#from); }),
+            });
+        }
+        quote!(#copies #writes)
+    }
+
     /// The result, owned; `slots` where tensors may be taken out of the workspace.
     pub fn result(&self, val: &Val, taken: &dyn Fn(&str) -> bool) -> TokenStream {
         match val {
@@ -278,6 +313,11 @@ impl<'a> Emit<'a> {
             _ => quote!(()),
         }
     }
+}
+
+/// What a parameter that is changed in place holds at the end: a copy where it could be a view of another one.
+fn left(k: usize) -> Ident {
+    format_ident!("__left{}", k, span = Span::mixed_site())
 }
 
 /// The workspace's field of a name: without its underscores.

@@ -23,21 +23,28 @@ impl Items<'_> {
         let items = &p.items;
         let upstream = local("up");
         let mut results = Vec::new();
-        leaves(&p.result, &mut results);
+        leaves(&p.gives(), &mut results);
         // One of several results may be part of another: only a single one leaves its buffer.
         let alone = results.len() == 1;
         let mut reached = Vec::new();
-        reach(&sig.output, quote!(#upstream), &mut reached);
+        reach(&sig.results, quote!(#upstream), &mut reached);
+        // What is changed in place is written at the very end.
+        let leave = e.leave(p);
+        let last = |value: TokenStream| match leave.is_empty() {
+            true => value,
+            false => quote!(let __value = #value; #leave __value),
+        };
 
         // Forward and backward in one.
         let fused = |unit: bool, fresh: bool| {
-            let steps = reverse(&p.graph, &p.result, |_| fresh);
+            let steps = reverse(p, |_| fresh);
             let back = e.backward(&steps, unit, &reached);
-            let mut wanted = mentioned(&back);
+            let mut wanted = mentioned(&quote!(#back #leave));
             let result = e.result(&p.result, &|_| alone);
             wanted.extend(mentioned(&e.result(&p.result, &|_| false)));
             let forward = live(&lines, &mut wanted, true);
             let forward = forward.iter().map(|l| &l.tokens);
+            let result = last(result);
             quote! { #(#items)* #(#forward)* #back #result }
         };
         let unit = if scalar {
@@ -49,7 +56,7 @@ impl Items<'_> {
         let descend = crate::tensor::items::descends(p, sig).then(|| self.descend(p, e, &lines));
 
         // Apart.
-        let steps = reverse(&p.graph, &p.result, |_| true);
+        let steps = reverse(p, |_| true);
         let back = e.backward(&steps, false, &reached);
         let mut wanted = mentioned(&back);
         let mut again: Vec<Line> = Vec::new();
@@ -85,6 +92,8 @@ impl Items<'_> {
         again.reverse();
         let mut residuals = Vec::new();
         let mut unpack = TokenStream::new();
+        // What is changed in place, as it was on entry.
+        let mut entries = TokenStream::new();
         let saved = local("saved");
         let held = e.held.borrow();
         let t = sig.elem.tokens();
@@ -134,7 +143,13 @@ impl Items<'_> {
                     let owned =
                         crate::tensor::signature::read_tensor(&param.ty, sig.generics_floats())
                             .is_some_and(|t| t.owned);
-                    if owned && !param.by_ref {
+                    if param.in_out {
+                        // It goes on with the caller: the backward pass has a copy.
+                        let entry = format_ident!("__entry{}", k);
+                        entries.extend(quote!(let #entry = #source.view().to_owned();));
+                        residuals.push((f.clone(), sig.owned(&param.kind), quote!(#entry)));
+                        unpack.extend(quote!(let #ident = #saved.#f.view();));
+                    } else if owned && !param.by_ref {
                         residuals.push((f.clone(), sig.owned(&param.kind), quote!(#source)));
                         unpack.extend(quote!(let #ident = #saved.#f.view();));
                     } else {
@@ -219,7 +234,13 @@ impl Items<'_> {
                     let f = format_ident!("shape{}", k);
                     let ident = &param.ident;
                     let d = adjoint(value_of(p, k));
-                    residuals.push((f.clone(), dimension(rank), quote!(#ident.raw_dim())));
+                    let mut shape = quote!(#ident.raw_dim());
+                    if param.in_out {
+                        let entry = format_ident!("__shape{}", k);
+                        entries.extend(quote!(let #entry = #shape;));
+                        shape = quote!(#entry);
+                    }
+                    residuals.push((f.clone(), dimension(rank), shape));
                     starts.extend(quote! {
                         let mut #own = ::backprop::tensor::ndarray::Array::zeros(::core::clone::Clone::clone(&#saved.#f));
                         let #d = &mut #own;
@@ -237,6 +258,7 @@ impl Items<'_> {
         let gives = e.result(&p.result, &|name| alone && !kept.contains(name));
         let mut wanted: BTreeSet<String> = kept.clone();
         wanted.extend(mentioned(&e.result(&p.result, &|_| false)));
+        wanted.extend(mentioned(&leave));
         let forward = live(&lines, &mut wanted, true);
         let forward = forward.iter().map(|l| &l.tokens);
         let name = &sig.residuals;
@@ -251,11 +273,14 @@ impl Items<'_> {
             #start_workspace
             #(#forward)*
             let __value = #gives;
+            #entries
+            #leave
             let #saved = #name { #(#parts,)* of: ::core::marker::PhantomData };
             (__value, #saved)
         };
         let saves = {
             let mut wanted = kept.clone();
+            wanted.extend(mentioned(&leave));
             let lines = live(&lines, &mut wanted, true);
             let lines = lines.iter().map(|l| &l.tokens);
             let parts = residuals.iter().map(|(n, _, v)| quote!(#n: #v));
@@ -263,6 +288,8 @@ impl Items<'_> {
                 #(#items)*
                 #start_workspace
                 #(#lines)*
+                #entries
+                #leave
                 #name { #(#parts,)* of: ::core::marker::PhantomData }
             }
         };
@@ -306,8 +333,8 @@ impl Items<'_> {
     /// workspace until the end.
     pub fn descend(&self, p: &Program, e: &Emit, lines: &[Line]) -> TokenStream {
         let up = local("up");
-        let in_place = e.in_place(lines, &reverse(&p.graph, &p.result, |_| true));
-        let steps = reverse(&p.graph, &p.result, |v| !in_place.contains(&v));
+        let in_place = e.in_place(lines, &reverse(p, |_| true));
+        let steps = reverse(p, |v| !in_place.contains(&v));
         *e.moved.borrow_mut() = Some(in_place.clone());
         let back = e.backward(&steps, false, &[quote!(#up)]);
         *e.moved.borrow_mut() = None;

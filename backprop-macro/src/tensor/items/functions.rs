@@ -4,7 +4,7 @@
 //! is a tensor or a struct of tensors; what differs is how a body reaches the places that it writes.
 
 use crate::signature::local;
-use crate::tensor::signature::{Kind, Out, TensorSig, with_lifetime};
+use crate::tensor::signature::{Kind, Out, TensorSig, with_lifetime, without_lifetime};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
@@ -94,12 +94,17 @@ impl Surface<'_> {
             None => (quote!(<'__bp>), quote!(<'_>)),
         };
         let borrowed = self.params.iter().map(|(ident, ty)| {
-            let ty = with_lifetime(ty);
+            let changed = sig.params.iter().any(|p| p.in_out && p.ident == **ident);
+            let ty = match changed {
+                true => without_lifetime(ty),
+                false => with_lifetime(ty),
+            };
             quote!(#ident: #ty)
         });
         let borrowed = quote!(#(#borrowed),*);
         let (params, buffers, pulled) = (self.inputs(), self.outputs(), &self.pulled);
-        let (up, saved, upstream) = (local("up"), local("saved"), reference(&sig.output, sig));
+        let (up, saved, upstream) = (local("up"), local("saved"), reference(&sig.results, sig));
+        let seeds = self::upstream(sig);
         let (name, list) = self.spelt();
         let doc_forward = doc(
             "The forward pass: the value, and what the backward pass needs.",
@@ -139,7 +144,7 @@ impl Surface<'_> {
             #vis fn forward<'__bp, #(#types),*>(#borrowed) -> (#output, #residuals #life) #type_clause { #forward }
 
             #[doc = #doc_backward]
-            #vis fn backward<#(#types),*>(#saved: &#residuals #elided, #up: #output) -> #gradient #args #type_clause { #backward }
+            #vis fn backward<#(#types),*>(#saved: &#residuals #elided, #up: #seeds) -> #gradient #args #type_clause { #backward }
 
             #[doc = #doc_residuals]
             #vis fn residuals<'__bp, #(#types),*>(#borrowed) -> #residuals #life #type_clause { #saves }
@@ -148,10 +153,10 @@ impl Surface<'_> {
             #vis fn backward_into<#(#types),*>(#saved: &#residuals #elided, #up: #upstream, #buffers) #type_clause { #backward_into }
 
             #[doc(hidden)]
-            #vis fn __pullback<#(#types),*>(#saved: &#residuals #elided, #up: #output) -> (#(#pulled,)*) #type_clause { #pullback }
+            #vis fn __pullback<#(#types),*>(#saved: &#residuals #elided, #up: #seeds) -> (#(#pulled,)*) #type_clause { #pullback }
 
             #[doc = #doc_accumulate]
-            #vis fn accumulate #generics (#params #comma #up: #output, #buffers) -> #output #clause { #accumulate }
+            #vis fn accumulate #generics (#params #comma #up: #seeds, #buffers) -> #output #clause { #accumulate }
         }
     }
 
@@ -229,9 +234,31 @@ impl Surface<'_> {
     }
 }
 
+/// The type of a function's upstream gradient.
+pub fn upstream(sig: &TensorSig) -> TokenStream {
+    match (&sig.output, &sig.output_ty) {
+        (Out::Nothing, _) => owned(&sig.results, sig),
+        (_, ty) => quote!(#ty),
+    }
+}
+
+/// The type of an upstream gradient.
+fn owned(out: &Out, sig: &TensorSig) -> TokenStream {
+    match out {
+        Out::Nothing => quote!(()),
+        Out::Scalar => sig.elem.tokens(),
+        Out::Tensor(rank) => sig.owned(&Kind::Tensor(*rank)),
+        Out::Tuple(all) => {
+            let all = all.iter().map(|o| owned(o, sig));
+            quote!((#(#all,)*))
+        }
+    }
+}
+
 /// The type of a borrowed upstream gradient.
 fn reference(out: &Out, sig: &TensorSig) -> TokenStream {
     match out {
+        Out::Nothing => quote!(()),
         Out::Scalar => sig.elem.tokens(),
         Out::Tensor(rank) => {
             let ty = sig.buffer(&Kind::Tensor(*rank));

@@ -16,9 +16,11 @@ use syn::ext::IdentExt;
 
 mod bodies;
 mod functions;
+mod methods;
 mod parameters;
 mod structs;
 
+pub use methods::{Active, beside};
 pub use structs::outside;
 
 pub struct Items<'a> {
@@ -142,13 +144,15 @@ impl Memory<'_> {
     }
 }
 
-/// Whether there is `descend_with`: adjoints and residuals of loops, calls and lists of tensors have places of their own.
+/// Whether there is `descend_with`: adjoints and residuals of loops, calls and lists of tensors have places of their own, and what is
+/// changed in place is no parameter to be moved.
 pub fn descends(p: &Program, sig: &TensorSig) -> bool {
     let calls = |v: &crate::tensor::graph::Value| matches!(v.op, Op::Call { .. });
     matches!(sig.output, crate::tensor::signature::Out::Scalar)
         && p.graph.loops.is_empty()
         && !p.graph.values.iter().any(calls)
         && !sig.active().any(|(_, p)| matches!(p.kind, Kind::List(_)))
+        && p.left.is_empty()
 }
 
 impl Items<'_> {

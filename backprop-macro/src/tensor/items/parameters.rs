@@ -101,7 +101,7 @@ impl Items<'_> {
         };
 
         // The function as written is used, so that it is no dead code where its derivatives are called only.
-        let mention = match names.contains(&&sig.ident) {
+        let mention = match sig.method || names.contains(&&sig.ident) {
             true => TokenStream::new(),
             false => {
                 let (ident, turbofish) = (&sig.ident, sig.float().map(|t| quote!(::<#t>)));

@@ -8,7 +8,7 @@ use crate::shape::peel;
 use crate::signature::local;
 use crate::tensor::fields::{Flat, Length, Part, Pass, leaves};
 use crate::tensor::items::functions::{Inside, Surface, fitted, zeros};
-use crate::tensor::items::{Items, Memory, allowed, of_gradient};
+use crate::tensor::items::{Active, Items, Memory, allowed, of_gradient};
 use crate::tensor::signature::TensorSig;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -31,7 +31,7 @@ pub fn outside(
     flat: &Flat,
     sig: &TensorSig,
     descends: bool,
-) -> TokenStream {
+) -> (TokenStream, Vec<Active>) {
     let items = Items { item, sig };
     let (args, _) = items.generics();
     let mut o = Outside {
@@ -173,7 +173,12 @@ impl<'a> Outside<'a> {
         }
     }
 
-    fn items(&mut self, items: &Items<'a>, options: &Options, descends: bool) -> TokenStream {
+    fn items(
+        &mut self,
+        items: &Items<'a>,
+        options: &Options,
+        descends: bool,
+    ) -> (TokenStream, Vec<Active>) {
         let (sig, flat, item) = (self.sig, self.flat, items.item);
         let vis = &item.vis;
         let namespace = options.namespace.clone().unwrap_or(item.sig.ident.clone());
@@ -252,7 +257,14 @@ impl<'a> Outside<'a> {
                     (
                         of,
                         quote!(#target),
-                        quote!(<#target as ::backprop::Differentiable>::zero_gradient(#ident)),
+                        match peel(ty) {
+                            syn::Type::Reference(_) => {
+                                quote!(<#target as ::backprop::Differentiable>::zero_gradient(#ident))
+                            }
+                            _ => {
+                                quote!(<#target as ::backprop::Differentiable>::zero_gradient(&#ident))
+                            }
+                        },
                     )
                 }
             };
@@ -293,6 +305,13 @@ impl<'a> Outside<'a> {
                 .then(|| quote!(#inner::descend_with(&mut __ws.flat, __rate, #(#moving),*))),
         };
         let functions = surface.functions(&inside);
+        let of =
+            |((ident, gradient), (_, buffer)): (&(Ident, TokenStream), &(_, TokenStream))| Active {
+                ident: ident.clone(),
+                gradient: gradient.clone(),
+                buffer: buffer.clone(),
+            };
+        let active = fields.iter().zip(&surface.buffers).map(of).collect();
 
         let (generics, clause) = (&sig.generics, &sig.generics.where_clause);
         let types: Vec<&syn::TypeParam> = generics.type_params().collect();
@@ -321,7 +340,7 @@ impl<'a> Outside<'a> {
         let memory = memory.item(&gradient, &[flat_workspace]);
         let doc_namespace = format!("The derivatives of [`fn@{}`].", item.sig.ident);
         let (allow, aliases, checks) = (allowed(), &self.aliases, &flat.checks);
-        quote! {
+        let items = quote! {
             #[doc = #doc_namespace]
             #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
             #vis enum #namespace {}
@@ -340,6 +359,7 @@ impl<'a> Outside<'a> {
                 #allow
                 impl #namespace { #functions }
             };
-        }
+        };
+        (items, active)
     }
 }

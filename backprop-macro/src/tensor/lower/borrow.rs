@@ -143,7 +143,7 @@ impl Lower<'_> {
     /// What a name stands for, as a place.
     pub fn place_of(&self, ident: &Ident) -> Option<Place> {
         let (name, context) = (ident.to_string(), crate::lower::hygiene(ident));
-        for (scope, names) in self.scopes.iter().enumerate().rev() {
+        for (scope, names) in self.scopes.iter().enumerate().skip(self.floor).rev() {
             let entries = names.get(&name).into_iter().flatten();
             for (c, val) in entries {
                 if *c == context {

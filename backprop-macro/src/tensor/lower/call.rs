@@ -40,6 +40,7 @@ impl Lower<'_> {
             }
             // What a loop that may return starts with.
             "__nothing" => Ok(match self.sig.output {
+                Out::Nothing => Val::Unit,
                 Out::Tensor(rank) => {
                     let empty = quote!(::backprop::tensor::empty());
                     Val::Tensor(self.constant_tensor(empty, rank, mac.span()))
@@ -85,7 +86,7 @@ impl Lower<'_> {
             "vec" | "cfg" | "env" | "line" | "matches" => {
                 let mut names = BTreeSet::new();
                 crate::items::identifiers(mac.tokens.clone(), &mut names);
-                for scope in &self.scopes {
+                for scope in &self.scopes[self.floor..] {
                     for (name, entries) in scope {
                         let constant = entries.iter().all(|(_, v)| {
                             matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name))
@@ -175,13 +176,17 @@ impl Lower<'_> {
         if let Some(base) = holder.strip_prefix("Array") {
             return self.constructor(c, path, base.strip_prefix("View").unwrap_or(base), &last);
         }
-        if holder == "Zip" && last == "from" && c.args.len() == 1 {
+        if holder == "Zip" && (last == "from" || last == "indexed") && c.args.len() == 1 {
             let part = self.zip_part(&c.args[0])?;
-            self.part_value(&part, c)?;
+            self.part_shape(&part, c)?;
             return Ok(Val::Zip(Zip {
                 parts: vec![part],
                 pattern: Nest::Part(0),
                 by_ref: true,
+                form: match last == "indexed" {
+                    true => Form::Indexed,
+                    false => Form::Zip,
+                },
             }));
         }
         if holder == "mem" && (last == "swap" || last == "replace") && c.args.len() == 2 {

@@ -23,7 +23,10 @@ impl Lower<'_> {
         bound.visit_expr(e);
         for name in &bound.0 {
             let own = |v: &Val| matches!(v, Val::Const(syn::Expr::Path(p)) if p.path.get_ident().is_some_and(|i| i == name));
-            let shadows = self.scopes.iter().filter_map(|s| s.get(name)).flatten();
+            let shadows = self.scopes[self.floor..]
+                .iter()
+                .filter_map(|s| s.get(name))
+                .flatten();
             if shadows.into_iter().any(|(_, v)| !own(v)) {
                 return Err(self.errors.reject_named(e, &errors::TENSOR_CAPTURE, name));
             }
@@ -191,6 +194,9 @@ impl VisitMut for Substitute<'_, '_> {
                     Err(r) => Err(r),
                 }
             }
+            syn::Expr::MethodCall(m) if changes_inside(m) => {
+                Err(self.l.errors.reject(&m.method, &errors::TENSOR_EFFECT))
+            }
             syn::Expr::Macro(m) => match self.l.macro_call(&m.mac) {
                 Ok(val) => Ok(Some((val, m.to_token_stream()))),
                 Err(r) => Err(r),
@@ -231,6 +237,35 @@ impl VisitMut for Substitute<'_, '_> {
             },
         }
     }
+}
+
+/// Whether a method changes what it is called on though that is no `mut` variable, or is another one each time: then constants could not be
+/// computed again, or left out.
+fn changes_inside(m: &syn::ExprMethodCall) -> bool {
+    const CELLS: [&str; 16] = [
+        "set",
+        "replace",
+        "swap",
+        "update",
+        "borrow_mut",
+        "get_mut",
+        "get_or_init",
+        "store",
+        "fetch_add",
+        "fetch_sub",
+        "fetch_max",
+        "fetch_min",
+        "compare_exchange",
+        "lock",
+        "write",
+        "send",
+    ];
+    const ITERATORS: [&str; 3] = ["next", "next_back", "nth"];
+    let name = m.method.to_string();
+    let variable = matches!(&*m.receiver, syn::Expr::Path(_));
+    CELLS.contains(&name.as_str())
+        || name == "take" && m.args.is_empty()
+        || variable && ITERATORS.contains(&name.as_str())
 }
 
 /// Methods that only ask for a tensor's shape.

@@ -27,6 +27,7 @@ impl Lower<'_> {
                 }
                 Ok(Val::Const(e.clone()))
             }
+            syn::Expr::Tuple(t) if t.elems.is_empty() => Ok(Val::Unit),
             syn::Expr::Tuple(t) => {
                 let all: Result<Vec<Val>> = t.elems.iter().map(|e| self.expr(e)).collect();
                 let all = all?;
@@ -86,7 +87,7 @@ impl Lower<'_> {
                 for f in &s.fields {
                     fields.push((f.member.clone(), None, self.expr(&f.expr)?));
                 }
-                Ok(Val::Struct(Rc::new(fields)))
+                Ok(Val::Struct(Rc::new(fields), Rc::new(s.path.clone())))
             }
             syn::Expr::Array(a) if !self.is_constant(e) => {
                 let all: Result<Vec<Val>> = a.elems.iter().map(|e| self.expr(e)).collect();
@@ -97,7 +98,7 @@ impl Lower<'_> {
                 self.counted_loop(f)
             }
             syn::Expr::ForLoop(f) if f.label.is_none() && self.side_by_side_list(&f.expr) => {
-                let Val::Tuple(all) = self.expr(listed(&f.expr))? else {
+                let Some(all) = self.side_by_side_items(&f.expr)? else {
                     return self.reject(&f.expr, &errors::TENSOR_LOOP);
                 };
                 for val in all {
@@ -138,6 +139,52 @@ impl Lower<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The items of a loop over values that stand side by side in a variable, as iterators arrange them.
+    fn side_by_side_items(&mut self, e: &syn::Expr) -> Result<Option<Vec<Val>>> {
+        let e = strip_expr(e);
+        let syn::Expr::MethodCall(m) = e else {
+            return match e {
+                syn::Expr::Array(a) => {
+                    let all: Result<Vec<Val>> = a.elems.iter().map(|e| self.expr(e)).collect();
+                    all.map(Some)
+                }
+                _ => match self.expr(e)? {
+                    Val::Tuple(all) => Ok(Some(all)),
+                    _ => Ok(None),
+                },
+            };
+        };
+        let Some(mut all) = self.side_by_side_items(&m.receiver)? else {
+            return Ok(None);
+        };
+        let args: Vec<&syn::Expr> = m.args.iter().collect();
+        match (m.method.to_string().as_str(), args.as_slice()) {
+            ("iter" | "into_iter", []) => {}
+            ("rev", []) => all.reverse(),
+            ("enumerate", []) => {
+                let with = |(k, val)| Val::Tuple(vec![Val::Const(syn::parse_quote!(#k)), val]);
+                all = all.into_iter().enumerate().map(with).collect();
+            }
+            ("skip" | "take", [n]) => {
+                let Some(n) = literal(n) else { return Ok(None) };
+                let n = n.min(all.len());
+                match m.method == "skip" {
+                    true => all.drain(..n).for_each(drop),
+                    false => all.truncate(n),
+                }
+            }
+            ("zip", [other]) => {
+                let Some(others) = self.side_by_side_items(other)? else {
+                    return Ok(None);
+                };
+                let pair = |(a, b)| Val::Tuple(vec![a, b]);
+                all = all.into_iter().zip(others).map(pair).collect();
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(all))
     }
 
     /// Whether a loop runs over values that stand side by side in a variable.
@@ -194,14 +241,10 @@ impl Lower<'_> {
     }
 }
 
-/// What `&all` and `all.iter()` are of.
+/// What `&all` and `all.iter().rev()` are of.
 fn listed(e: &syn::Expr) -> &syn::Expr {
     match strip_expr(e) {
-        syn::Expr::MethodCall(m)
-            if m.args.is_empty() && (m.method == "iter" || m.method == "into_iter") =>
-        {
-            listed(&m.receiver)
-        }
+        syn::Expr::MethodCall(m) => listed(&m.receiver),
         other => other,
     }
 }

@@ -8,6 +8,7 @@ use crate::errors::{self, Errors, Message, Rejected, Result};
 use crate::source::Source;
 use crate::tensor::fields::{Flat, Part};
 use crate::tensor::graph::*;
+use crate::tensor::methods::this;
 use crate::tensor::signature::{Kind, Out, TensorSig};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -40,8 +41,8 @@ pub enum Val {
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
-    /// A parameter that is a struct: each field, and the name of the parameter that stands for it.
-    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>),
+    /// A struct: each field, the name of the parameter that stands for it where it is one's, and the struct's path.
+    Struct(Rc<Vec<(syn::Member, Option<Ident>, Val)>>, Rc<syn::Path>),
     Closure(Rc<Closure>),
     /// A variable, or a part of one, borrowed mutably.
     Place(Place),
@@ -61,6 +62,18 @@ pub struct Zip {
     pub pattern: Nest,
     /// Items are references.
     pub by_ref: bool,
+    pub form: Form,
+}
+
+/// What gives elements side by side.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Form {
+    /// An iterator, row by row.
+    Iterator,
+    /// `Zip`, in an order of its own.
+    Zip,
+    /// `Zip::indexed`, which gives the index first.
+    Indexed,
 }
 
 /// The shape of an iterator's item: `((a, b), c)`.
@@ -81,7 +94,28 @@ pub struct Closure {
 pub struct Program {
     pub graph: Graph,
     pub result: Val,
+    /// What the parameters that are changed in place hold at the end.
+    pub left: Vec<(usize, V)>,
+    /// What has an upstream gradient.
+    pub seeds: Val,
     pub items: Vec<TokenStream>,
+}
+
+impl Program {
+    /// All that the function gives.
+    pub fn gives(&self) -> Val {
+        if self.left.is_empty() {
+            return self.result.clone();
+        }
+        let left = self
+            .left
+            .iter()
+            .map(|&(_, v)| match self.graph.is_tensor(v) {
+                true => Val::Tensor(v),
+                false => Val::Scalar(v),
+            });
+        Val::Tuple(std::iter::once(self.result.clone()).chain(left).collect())
+    }
 }
 
 pub type Scope = HashMap<String, Vec<(String, Val)>>;
@@ -93,11 +127,17 @@ pub struct Lower<'a> {
     pub function: &'a syn::ItemFn,
     pub source: &'a Source,
     pub scopes: Vec<Scope>,
+    /// The first scope whose names are seen: in the body of a method, its own.
+    pub floor: usize,
+    /// The methods whose bodies are being lowered.
+    pub within: Vec<String>,
     pub items: Vec<TokenStream>,
 }
 
+/// `written` is where the function stands in its file.
 pub fn lower(
     function: &syn::ItemFn,
+    written: &syn::ItemFn,
     sig: &TensorSig,
     flat: Option<&Flat>,
     errors: &Errors,
@@ -107,14 +147,19 @@ pub fn lower(
         g: Graph::default(),
         sig,
         errors,
-        function,
+        function: written,
         source,
         scopes: vec![Scope::new()],
+        floor: 0,
+        within: Vec::new(),
         items: Vec::new(),
     };
     for (k, p) in sig.params.iter().enumerate() {
         let val = l.param(k);
-        l.declare(&p.ident, val);
+        match p.in_out {
+            true => l.behind(k, val),
+            false => l.declare(&p.ident, val),
+        }
     }
     for p in flat.iter().flat_map(|f| &f.params) {
         if let Part::Struct { .. } = &p.part {
@@ -123,7 +168,12 @@ pub fn lower(
         }
     }
     let single = !matches!(sig.output, Out::Tuple(_));
-    let body = crate::tensor::ways_out::as_flags(&function.block, single);
+    let mut body = (*function.block).clone();
+    crate::tensor::azip::written_out(&mut body);
+    if let Out::Nothing = sig.output {
+        crate::tensor::exits::with_values(&mut body);
+    }
+    let body = crate::tensor::ways_out::as_flags(&body, single);
     let result = l.block(&crate::tensor::exits::at_the_end(&body));
     let at = match &function.sig.output {
         syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
@@ -131,11 +181,23 @@ pub fn lower(
     };
     let result = result.and_then(|val| l.output(val, &sig.output, at));
     let result = result.ok().filter(|_| errors.is_empty())?;
+    let left = l.left().ok().filter(|_| errors.is_empty())?;
+    let seeds = match sig.output {
+        Out::Nothing => Val::Tuple(left.iter().map(|(_, v)| l.value_of(*v)).collect()),
+        _ => result.clone(),
+    };
     Some(Program {
         graph: l.g,
         result,
+        left,
+        seeds,
         items: l.items,
     })
+}
+
+/// The variable behind a parameter that is changed in place.
+fn behind(k: usize) -> Ident {
+    quote::format_ident!("__behind{}", k, span = Span::mixed_site())
 }
 
 impl Lower<'_> {
@@ -171,22 +233,50 @@ impl Lower<'_> {
         val
     }
 
+    /// A parameter that is changed in place: its name is a reference, of what stands behind it there is one.
+    fn behind(&mut self, k: usize, val: Val) {
+        let variable = behind(k);
+        self.declare(&variable, val);
+        if let Some(place) = self.place_of(&variable) {
+            self.declare(&self.sig.params[k].ident, Val::Place(place));
+        }
+    }
+
+    /// What the parameters that are changed in place hold.
+    fn left(&mut self) -> Result<Vec<(usize, V)>> {
+        let mut out = Vec::new();
+        for (k, p) in self.sig.params.iter().enumerate().filter(|(_, p)| p.in_out) {
+            let of = match p.kind {
+                Kind::Tensor(rank) => Out::Tensor(rank),
+                _ => Out::Scalar,
+            };
+            let val = self.find(&behind(k))?.unwrap_or(Val::Unit);
+            match self.output(val, &of, p.ty.to_token_stream())? {
+                Val::Tensor(v) | Val::Scalar(v) => out.push((k, v)),
+                _ => return self.reject(&p.ty, &errors::TENSOR_RETURNS),
+            }
+        }
+        Ok(out)
+    }
+
     /// A struct of what its fields have been declared as.
     fn whole(&self, part: &Part) -> Val {
         match part {
             Part::Leaf { ident, .. } => self.peek(ident).cloned().unwrap_or(Val::Unit),
-            Part::Struct { fields, .. } => Val::Struct(Rc::new(
-                fields
-                    .iter()
-                    .map(|(member, part)| {
-                        let name = match part {
-                            Part::Leaf { ident, .. } => Some(ident.clone()),
-                            Part::Struct { .. } => None,
-                        };
-                        (member.clone(), name, self.whole(part))
-                    })
-                    .collect(),
-            )),
+            Part::Struct { fields, ty } => {
+                let fields = fields.iter().map(|(member, part)| {
+                    let name = match part {
+                        Part::Leaf { ident, .. } => Some(ident.clone()),
+                        Part::Struct { .. } => None,
+                    };
+                    (member.clone(), name, self.whole(part))
+                });
+                let path = match crate::shape::peel(ty) {
+                    syn::Type::Path(p) => p.path.clone(),
+                    _ => this().into(),
+                };
+                Val::Struct(Rc::new(fields.collect()), Rc::new(path))
+            }
         }
     }
 
@@ -198,7 +288,7 @@ impl Lower<'_> {
             syn::Expr::Reference(r) => self.field(&r.expr),
             syn::Expr::Path(p) => Some((None, self.peek(p.path.get_ident()?)?.clone())),
             syn::Expr::Field(f) => {
-                let (_, Val::Struct(fields)) = self.field(&f.base)? else {
+                let (_, Val::Struct(fields, _)) = self.field(&f.base)? else {
                     return None;
                 };
                 let found = fields.iter().find(|(member, ..)| *member == f.member)?;
@@ -210,6 +300,7 @@ impl Lower<'_> {
 
     pub fn output(&mut self, val: Val, out: &Out, at: TokenStream) -> Result<Val> {
         match (val, out) {
+            (Val::Unit, Out::Nothing) => Ok(Val::Unit),
             (Val::Scalar(v), Out::Scalar) => Ok(Val::Scalar(v)),
             (Val::Const(e), Out::Scalar) => {
                 let v = self.map(e, Vec::new(), None, Span::call_site());
@@ -259,8 +350,7 @@ impl Lower<'_> {
     /// What a name stands for, if it is a local's.
     pub fn peek(&self, ident: &Ident) -> Option<&Val> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
-        let mut entries = self
-            .scopes
+        let mut entries = self.scopes[self.floor..]
             .iter()
             .rev()
             .filter_map(|s| s.get(&text))
@@ -280,7 +370,7 @@ impl Lower<'_> {
     fn found(&self, ident: &Ident) -> Result<Option<Val>> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
         let mut other = false;
-        for scope in self.scopes.iter().rev() {
+        for scope in self.scopes[self.floor..].iter().rev() {
             if let Some(entries) = scope.get(&text) {
                 if let Some((_, val)) = entries.iter().find(|(c, _)| *c == context) {
                     return Ok(Some(val.clone()));
@@ -296,7 +386,7 @@ impl Lower<'_> {
 
     pub fn assign(&mut self, ident: &Ident, val: Val) -> Result<()> {
         let (text, context) = (ident.to_string(), crate::lower::hygiene(ident));
-        for scope in self.scopes.iter_mut().rev() {
+        for scope in self.scopes[self.floor..].iter_mut().rev() {
             if let Some(entries) = scope.get_mut(&text)
                 && let Some(entry) = entries.iter_mut().find(|(c, _)| *c == context)
             {
@@ -391,7 +481,9 @@ impl Lower<'_> {
 
     /// Constant Rust as the body of a map may mention it: the scalar compiler need not know its methods.
     pub fn for_map(&mut self, e: syn::Expr) -> syn::Expr {
-        match simple(&e) {
+        let mut elements = Elements(false);
+        syn::visit::Visit::visit_expr(&mut elements, &e);
+        match simple(&e) && !elements.0 {
             true => e,
             false => self.constant_name(e.to_token_stream()),
         }
@@ -401,6 +493,17 @@ impl Lower<'_> {
     pub fn unary(&mut self, v: V, body: syn::Expr, span: Span) -> Val {
         let v = self.map(body, vec![v], None, span);
         self.value_of(v)
+    }
+}
+
+/// Finds elements and fields of constants.
+struct Elements(bool);
+impl<'ast> syn::visit::Visit<'ast> for Elements {
+    fn visit_expr_index(&mut self, _: &'ast syn::ExprIndex) {
+        self.0 = true;
+    }
+    fn visit_expr_field(&mut self, _: &'ast syn::ExprField) {
+        self.0 = true;
     }
 }
 

@@ -177,6 +177,13 @@ impl Lower<'_> {
             }
             other => other,
         };
-        self.argument(e)
+        let index = self.argument(e)?;
+        Ok(match e {
+            // `IxDyn(…)` is no number that is copied, and both passes read it.
+            syn::Expr::Call(_) | syn::Expr::MethodCall(_) => {
+                quote!(::core::clone::Clone::clone(&#index))
+            }
+            _ => index,
+        })
     }
 }

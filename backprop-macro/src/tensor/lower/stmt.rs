@@ -40,7 +40,15 @@ impl Lower<'_> {
                     syn::Pat::Type(t) => (&*t.pat, Some(&*t.ty)),
                     pat => (pat, None),
                 };
-                let val = self.bindable(&init.expr, ty);
+                let val = match (&local.pat, ty) {
+                    (pat, ty) if changes(pat) && self.is_list(ty) => self.filled(&init.expr),
+                    _ => Ok(None),
+                };
+                let val = match val {
+                    Ok(Some(made)) => Ok(made),
+                    Ok(None) => self.bindable(&init.expr, ty),
+                    Err(rejected) => Err(rejected),
+                };
                 match val {
                     Ok(val) => self.bind(pat, val, ty)?,
                     Err(Rejected) => {
@@ -77,11 +85,60 @@ impl Lower<'_> {
             syn::Stmt::Item(
                 item @ (syn::Item::Const(_) | syn::Item::Use(_) | syn::Item::Static(_)),
             ) => {
-                self.items.push(item.to_token_stream());
+                let tokens = item.to_token_stream();
+                // The body of a method may be there more than once.
+                let known = self
+                    .items
+                    .iter()
+                    .any(|i| i.to_string() == tokens.to_string());
+                if !known {
+                    self.items.push(tokens);
+                }
                 Ok(Val::Unit)
             }
             syn::Stmt::Item(item) => self.reject(item, &errors::ITEM),
         }
+    }
+
+    /// Whether a type that is written may be that of floats in an array or a `Vec`.
+    fn is_list(&self, ty: Option<&syn::Type>) -> bool {
+        let Some(ty) = ty else { return true };
+        let elem = match crate::shape::peel(ty) {
+            syn::Type::Array(a) => Some(&*a.elem),
+            ty => crate::tensor::signature::element(ty),
+        };
+        elem.is_some_and(|t| {
+            matches!(t, syn::Type::Infer(_)) || crate::tensor::signature::is_float(t, self.sig)
+        })
+    }
+
+    /// `[x; n]` and `vec![x; n]` of floats, whose elements are changed later: a vector like any other.
+    fn filled(&mut self, e: &syn::Expr) -> Result<Option<Val>> {
+        struct Filled(syn::Expr, syn::Expr);
+        impl syn::parse::Parse for Filled {
+            fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+                let x = input.parse()?;
+                input.parse::<syn::Token![;]>()?;
+                Ok(Filled(x, input.parse()?))
+            }
+        }
+        let found = match e {
+            syn::Expr::Repeat(r) => Some(Filled((*r.expr).clone(), (*r.len).clone())),
+            syn::Expr::Macro(m) if m.mac.path.is_ident("vec") => m.mac.parse_body().ok(),
+            _ => None,
+        };
+        let Some(Filled(x, n)) = found else {
+            return Ok(None);
+        };
+        let x = match self.expr(&x)? {
+            Val::Const(x) if self.is_float(&x) => self.scalar_value(Val::Const(x), e)?,
+            Val::Scalar(v) => v,
+            _ => return Ok(None),
+        };
+        let dim = self.given(&n, Some(1), None)?;
+        let a = operand(x);
+        let v = self.map(syn::parse_quote!(#a), vec![x], Some(dim), e.span());
+        Ok(Some(Val::Tensor(v)))
     }
 
     /// An expression with its type written beside it: a call of an annotated function needs it.
@@ -132,7 +189,7 @@ impl Lower<'_> {
                 }
                 Ok(())
             }
-            (syn::Pat::Struct(s), Val::Struct(fields)) => {
+            (syn::Pat::Struct(s), Val::Struct(fields, _)) => {
                 for f in &s.fields {
                     let Some((_, _, val)) = fields.iter().find(|(m, ..)| *m == f.member) else {
                         return self.reject(f, &errors::PATTERN);
@@ -141,7 +198,7 @@ impl Lower<'_> {
                 }
                 Ok(())
             }
-            (syn::Pat::TupleStruct(s), Val::Struct(fields)) if s.elems.len() == fields.len() => {
+            (syn::Pat::TupleStruct(s), Val::Struct(fields, _)) if s.elems.len() == fields.len() => {
                 for (p, (_, _, val)) in s.elems.iter().zip(fields.iter()) {
                     if matches!(p, syn::Pat::Rest(_)) {
                         return self.reject(p, &errors::PATTERN);
@@ -178,5 +235,14 @@ impl Lower<'_> {
             }
             (pat, _) => self.reject(pat, &errors::PATTERN),
         }
+    }
+}
+
+/// Whether a name may be assigned to.
+fn changes(pat: &syn::Pat) -> bool {
+    match pat {
+        syn::Pat::Type(t) => changes(&t.pat),
+        syn::Pat::Ident(p) => p.mutability.is_some(),
+        _ => false,
     }
 }

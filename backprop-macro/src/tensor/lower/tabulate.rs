@@ -31,10 +31,29 @@ impl Lower<'_> {
         f: &syn::Expr,
         at: &dyn ToTokens,
     ) -> Result<Val> {
-        let (Val::Closure(f), Some(axes)) = (self.expr_function(f)?, rank) else {
+        let Val::Closure(f) = self.expr_function(f)? else {
             return self.reject(f, &errors::CLOSURE);
         };
         let dim = self.given(shape, rank, None)?;
+        self.made(dim, at, &|l, _, index| {
+            let arg = match index {
+                [one] => one.clone(),
+                all => syn::parse_quote!((#(#all),*)),
+            };
+            l.inlined(&f, vec![Val::Const(arg)], at)
+        })
+    }
+
+    /// An array of a shape, one element after another: what `item` makes of its position and indices.
+    pub fn made(
+        &mut self,
+        dim: Dim,
+        at: &dyn ToTokens,
+        item: &dyn Fn(&mut Self, &TokenStream, &[syn::Expr]) -> Result<Val>,
+    ) -> Result<Val> {
+        let Some(axes) = self.g.dim_rank(dim) else {
+            return self.reject(at, &errors::TENSOR_RANK);
+        };
         let start = self.zeros(dim, at);
         let n = crate::tensor::emit::dim_name(dim);
         let count = self.g.new_const(quote!(#n.size()));
@@ -46,11 +65,7 @@ impl Lower<'_> {
                     1 => vec![syn::parse_quote!(#k)],
                     _ => l.position(dim, axes, &k),
                 };
-                let arg = match index.as_slice() {
-                    [one] => one.clone(),
-                    all => syn::parse_quote!((#(#all),*)),
-                };
-                let item = l.inlined(&f, vec![Val::Const(arg)], at)?;
+                let item = item(l, &k, &index)?;
                 let item = l.scalar_value(item, at)?;
                 let Some(Val::Tensor(all)) = l.find(&name)? else {
                     return Err(Rejected);

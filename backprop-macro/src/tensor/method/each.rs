@@ -3,9 +3,9 @@
 //! In: the elements side by side, and a closure of them. Out: for each array that is changed, one elementwise operation of what all
 //! of them held before; or a loop over the elements, where the closure changes variables outside of it.
 
-use crate::errors::{self, Result};
+use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Closure, Lower, Nest, Val, Zip};
+use crate::tensor::lower::{Closure, Form, Lower, Nest, Val, Zip};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::visit::Visit;
@@ -38,6 +38,7 @@ impl Lower<'_> {
             pattern: Nest::Tuple((0..parts.len()).map(Nest::Part).collect()),
             parts,
             by_ref: true,
+            form: Form::Zip,
         };
         let Val::Closure(closure) = self.expr_function(f)? else {
             return self.reject(f, &errors::CLOSURE);
@@ -48,7 +49,11 @@ impl Lower<'_> {
     /// `for_each` of a `Zip` or an iterator.
     pub fn each_of(&mut self, z: &Zip, closure: &Closure, at: &dyn ToTokens) -> Result<Val> {
         let mut pairs = Vec::new();
-        let found = match (closure.inputs.as_slice(), &z.pattern) {
+        let inputs = match (z.form, closure.inputs.split_first()) {
+            (Form::Indexed, Some((_, inputs))) => inputs,
+            _ => closure.inputs.as_slice(),
+        };
+        let found = match (inputs, &z.pattern) {
             ([one], nest) => matched(one, nest, &mut pairs),
             (all, Nest::Tuple(nests)) if all.len() == nests.len() => {
                 let mut each = all.iter().zip(nests);
@@ -59,19 +64,33 @@ impl Lower<'_> {
         if !found {
             return self.reject(at, &errors::CLOSURE);
         }
-        let changes = z.parts.iter().any(|p| matches!(p, Val::Place(_)));
-        let outside = closure
-            .captured
-            .iter()
-            .find(|(_, v)| matches!(v, Val::Place(_)));
-        match outside {
-            None if !changes => return Ok(Val::Unit),
-            None => {}
-            Some(_) => {
-                return self
-                    .over_elements(z, &pairs, closure, at)
-                    .map(|()| Val::Unit);
-            }
+        let changes = z.parts.iter().any(|p| match p {
+            Val::Seq(s) => s.changes(),
+            p => matches!(p, Val::Place(_)),
+        });
+        let captured = closure.captured.iter();
+        let outside = captured.filter(|(_, v)| matches!(v, Val::Place(_))).count() > 0;
+        // Without a change it is run for what it may do else.
+        if !changes
+            || outside
+            || z.form == Form::Indexed
+            || super::zip::by_loop(z)
+            || super::zip::reads_tensors(closure)
+        {
+            let indexed = closure.inputs.first().filter(|_| z.form == Form::Indexed);
+            self.over_elements(z, at, &|l, mut items| {
+                for (ident, val) in &closure.captured {
+                    l.declare(ident, val.clone());
+                }
+                if let Some(pat) = indexed {
+                    l.bind(pat, items.remove(0), None)?;
+                }
+                for (pat, part) in &pairs {
+                    l.bind(pat, items[*part].clone(), None)?;
+                }
+                l.expr(&closure.body).map(|_| ())
+            })?;
+            return Ok(Val::Unit);
         }
         let (captures, outer) = self.captures(closure)?;
         let mut values = Vec::new();
@@ -140,29 +159,59 @@ impl Lower<'_> {
         Ok(true)
     }
 
-    /// The same as a loop, whose body may change variables outside of it.
-    fn over_elements(
+    /// A loop over the elements of all parts, which may change variables outside of it.
+    pub fn over_elements(
         &mut self,
         z: &Zip,
-        pairs: &[(syn::Pat, usize)],
-        closure: &Closure,
         at: &dyn ToTokens,
+        body: &dyn Fn(&mut Self, Vec<Val>) -> Result<()>,
     ) -> Result<()> {
-        let first = self.part_value(&z.parts[0], at)?;
-        let Some(n) = self.g.dim(first).map(crate::tensor::emit::dim_name) else {
-            return self.reject(at, &errors::TENSOR_EXPRESSION);
-        };
+        let shape = self.part_shape(&z.parts[0], at)?;
+        let n = crate::tensor::emit::dim_name(shape);
         let count = self.g.new_const(quote!(#n.size()));
         self.repeated(count, at, &|l, k| {
-            for (ident, val) in &closure.captured {
-                l.declare(ident, val.clone());
-            }
-            for (pat, part) in pairs {
-                let item = l.nth(&z.parts[*part], &k, at)?;
-                l.bind(pat, item, None)?;
-            }
-            l.expr(&closure.body).map(|_| ())
+            let items = l.zip_items(z, &k, at)?;
+            body(l, items)
         })
+    }
+
+    /// What a closure of all parts is called with at a position.
+    pub fn zip_items(
+        &mut self,
+        z: &Zip,
+        k: &proc_macro2::TokenStream,
+        at: &dyn ToTokens,
+    ) -> Result<Vec<Val>> {
+        let mut items = Vec::new();
+        if z.form == Form::Indexed {
+            let d = self.part_shape(&z.parts[0], at)?;
+            let Some(rank) = self.g.dim_rank(d) else {
+                return self.reject(at, &errors::TENSOR_RANK);
+            };
+            items.push(Val::Const(match rank {
+                1 => syn::parse_quote!(#k),
+                _ => {
+                    let all = self.position(d, rank, k);
+                    syn::parse_quote!((#(#all),*))
+                }
+            }));
+        }
+        for part in &z.parts {
+            items.push(match part {
+                Val::Seq(s) => self.item(s, k.clone(), at)?,
+                part => self.nth(part, k, at)?,
+            });
+        }
+        Ok(items)
+    }
+
+    /// The shape of a part of a `Zip`: that of its elements, or of its subviews.
+    pub fn part_shape(&mut self, part: &Val, at: &dyn ToTokens) -> Result<Dim> {
+        if let Val::Seq(s) = part {
+            return self.producer_shape(s, at);
+        }
+        let v = self.part_value(part, at)?;
+        self.g.dim(v).ok_or(Rejected)
     }
 
     /// The element at a position, in logical order.
@@ -208,6 +257,61 @@ impl Lower<'_> {
             }
         };
         (0..rank).map(|axis| self.constant_name(of(axis))).collect()
+    }
+
+    /// `accumulate_axis_inplace`: each subview from the one before it.
+    pub fn accumulated(
+        &mut self,
+        v: V,
+        axis: proc_macro2::TokenStream,
+        f: &syn::Expr,
+        m: &syn::ExprMethodCall,
+    ) -> Result<Val> {
+        let (place, rank) = (self.borrowed(&m.receiver)?, self.g.rank(v));
+        let Some(n) = self.g.dim(v).map(crate::tensor::emit::dim_name) else {
+            return Err(Rejected);
+        };
+        let count = quote!(::core::primitive::usize::saturating_sub(#n[(#axis).index()], 1));
+        let count = self.g.new_const(count);
+        let fewer = rank.map(|r| r.saturating_sub(1));
+        self.repeated(count, m, &|l, k| {
+            let view = |at| View {
+                form: quote!(.index_axis_move(#axis, #at)),
+                whole: false,
+            };
+            let next = l.constant_name(quote!(#k + 1));
+            let before = l.read(&place.part(view(k.clone()), fewer))?;
+            let here = Val::Place(place.part(view(next.to_token_stream()), fewer));
+            l.each(vec![before, here], f, m).map(|_| ())
+        })?;
+        Ok(Val::Unit)
+    }
+
+    /// A map whose closure reads tensors outside of it: one element after another.
+    pub fn map_with_tensors(
+        &mut self,
+        v: V,
+        f: &syn::Expr,
+        m: &syn::ExprMethodCall,
+    ) -> Result<Option<Val>> {
+        if !matches!(f, syn::Expr::Closure(_)) {
+            return Ok(None);
+        }
+        let Val::Closure(closure) = self.expr(f)? else {
+            return Ok(None);
+        };
+        let Some(d) = self
+            .g
+            .dim(v)
+            .filter(|_| super::zip::reads_tensors(&closure))
+        else {
+            return Ok(None);
+        };
+        let made = self.made(d, m, &|l, k, _| {
+            let item = l.nth(&Val::Tensor(v), k, m)?;
+            l.inlined(&closure, vec![item], m)
+        })?;
+        Ok(Some(made))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Nest, SHAPE_QUERIES, Val, Zip};
+use crate::tensor::lower::{Form, Lower, Nest, SHAPE_QUERIES, Val, Zip};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -31,15 +31,51 @@ const SAME: [&str; 12] = [
 ];
 
 /// Elementwise methods that ndarray and the float types have under one name.
-const ELEMENTWISE: [&str; 35] = [
-    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log2", "log10", "log", "sqrt", "cbrt", "sin", "cos",
-    "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "powi",
-    "powf", "abs", "recip", "floor", "ceil", "round", "trunc", "fract", "signum", "clamp", "hypot",
+const ELEMENTWISE: [&str; 37] = [
+    "exp",
+    "exp2",
+    "exp_m1",
+    "ln",
+    "ln_1p",
+    "log2",
+    "log10",
+    "log",
+    "sqrt",
+    "cbrt",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "powi",
+    "powf",
+    "abs",
+    "recip",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "fract",
+    "signum",
+    "clamp",
+    "hypot",
     "abs_sub",
+    "to_degrees",
+    "to_radians",
 ];
 
 impl Lower<'_> {
     pub fn method(&mut self, m: &syn::ExprMethodCall) -> Result<Val> {
+        if let Some(val) = self.mean_or(m)? {
+            return Ok(val);
+        }
         let receiver = match self.borrow(&m.receiver)? {
             Some(place) => self.read(&place)?,
             None => self.expr(&m.receiver)?,
@@ -64,12 +100,19 @@ impl Lower<'_> {
                 }
                 _ => Err(self.unknown(m)),
             },
+            Val::Struct(fields, path) => {
+                let this = Val::Struct(fields, path.clone());
+                self.method_of_struct(m, this, &path)
+            }
             _ => self.reject(m, &errors::TENSOR_EXPRESSION),
         }
     }
 
     /// A constant's method: constant, unless an argument is a float that is not.
     pub fn const_method(&mut self, m: &syn::ExprMethodCall, receiver: syn::Expr) -> Result<Val> {
+        if let Some(s) = self.constant_items(m, &receiver)? {
+            return self.sequence_method(m, &m.method.to_string(), s);
+        }
         if matches!(&*m.receiver, syn::Expr::Macro(_))
             || m.args
                 .iter()
@@ -90,6 +133,7 @@ impl Lower<'_> {
             .iter()
             .any(|v| matches!(v, Val::Scalar(v) if self.g.active(*v)))
         {
+            self.float_method(m)?;
             let args: Vec<&syn::Expr> = m.args.iter().collect();
             let (rest, operands) = self.scalar_args(&args, m)?;
             let method = &m.method;
@@ -122,10 +166,26 @@ impl Lower<'_> {
         Ok((out, operands))
     }
 
+    /// Rejects what is no method of a float that gives another: it could change what it is called on.
+    fn float_method(&self, m: &syn::ExprMethodCall) -> Result<()> {
+        const OPERATORS: [&str; 7] = ["powi", "add", "sub", "mul", "div", "rem", "neg"];
+        let name = m.method.to_string();
+        if crate::rules::Op::from_method(&name, m.args.len() + 1).is_some()
+            || OPERATORS.contains(&name.as_str())
+        {
+            return Ok(());
+        }
+        match crate::lower::BITS.contains(&name.as_str()) {
+            true => self.reject(&m.method, &errors::BITS),
+            false => self.reject(&m.method, &errors::UNKNOWN_METHOD),
+        }
+    }
+
     pub fn scalar_method(&mut self, m: &syn::ExprMethodCall, name: &str, v: V) -> Result<Val> {
         if matches!(name, "clone" | "to_owned" | "into_scalar") && m.args.is_empty() {
             return Ok(Val::Scalar(v));
         }
+        self.float_method(m)?;
         let args: Vec<&syn::Expr> = m.args.iter().collect();
         let (rest, mut operands) = self.scalar_args(&args, m)?;
         operands.insert(0, v);
@@ -169,6 +229,9 @@ impl Lower<'_> {
                 )))
             }
             ("mapv" | "mapv_into" | "map" | "map_into", [f]) => {
+                if let Some(mapped) = self.map_with_tensors(v, f, m)? {
+                    return Ok(mapped);
+                }
                 let a = operand(v).to_token_stream();
                 let (body, mut operands) = self.apply(
                     f,
@@ -243,6 +306,23 @@ impl Lower<'_> {
                 let one: syn::Expr = syn::parse_quote!(1.0);
                 self.fold(v, None, &one, &f, m)
             }
+            ("product_axis", [axis]) => {
+                let axis = self.argument(axis)?;
+                let f: syn::Expr = syn::parse_quote!(|&__acc, &__x| __acc * __x);
+                let one: syn::Expr = syn::parse_quote!(1.0);
+                self.fold(v, Some(axis), &one, &f, m)
+            }
+            ("accumulate_axis_inplace", [axis, f]) => {
+                let axis = self.argument(axis)?;
+                self.accumulated(v, axis, f, m)
+            }
+            ("triu" | "tril", [k]) if rank == Some(2) => {
+                let k = self.argument(k)?;
+                self.triangle(v, name == "triu", k, m)
+            }
+            ("as_slice" | "to_slice", []) if rank == Some(1) => {
+                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+            }
             ("sum_axis", [axis]) => {
                 let axis = self.argument(axis)?;
                 Ok(Val::Tensor(self.sum_axis(v, axis, span)))
@@ -254,7 +334,7 @@ impl Lower<'_> {
             }
             ("var" | "std", [ddof]) => {
                 let ddof = self.argument(ddof)?;
-                let mean = self.mean(v, span);
+                let mean = self.mean_of_some(v, span);
                 let (a, b, n) = (
                     operand(v),
                     operand(mean),
@@ -279,7 +359,7 @@ impl Lower<'_> {
             ("var_axis" | "std_axis", [axis, ddof]) => {
                 let axis = self.argument(axis)?;
                 let ddof = self.argument(ddof)?;
-                let mean = self.mean_axis(v, axis.clone(), span);
+                let mean = self.mean_axis_of_some(v, axis.clone(), span);
                 let keep = View {
                     form: quote!(.insert_axis(#axis)),
                     whole: true,
@@ -316,7 +396,9 @@ impl Lower<'_> {
                 let n = crate::tensor::emit::dim_name(dim);
                 let at = match name {
                     "first" => quote!(0),
-                    _ => self.constant_name(quote!(#n.size() - 1)).to_token_stream(),
+                    _ => self
+                        .constant_name(quote!(::backprop::tensor::last_of(#n.size())))
+                        .to_token_stream(),
                 };
                 let element = self.nth(&Val::Tensor(v), &at, m)?;
                 Ok(Val::Opt(Box::new(element)))
@@ -470,12 +552,14 @@ impl Lower<'_> {
                     parts: vec![Val::Place(place)],
                     pattern: Nest::Part(0),
                     by_ref: true,
+                    form: Form::Iterator,
                 }))
             }
             ("iter" | "into_iter", []) => Ok(Val::Zip(Zip {
                 parts: vec![Val::Tensor(v)],
                 pattern: Nest::Part(0),
                 by_ref: true,
+                form: Form::Iterator,
             })),
             _ => match self.view_mut(m, v)? {
                 None => match self.parts_of(m, v)? {

@@ -48,13 +48,21 @@ impl Lower<'_> {
         self.constant_name(tokens)
     }
 
+    /// The mean; of nothing there is none.
     pub fn mean(&mut self, v: V, span: proc_macro2::Span) -> V {
+        if let Some(d) = self.g.dim(v) {
+            let n = crate::tensor::emit::dim_name(d);
+            let check = quote!(::backprop::tensor::some(#n.size()););
+            self.g.stmts.push(Stmt::Effect(check));
+        }
+        self.mean_of_some(v, span)
+    }
+
+    /// The mean, without a look at how many there are.
+    pub fn mean_of_some(&mut self, v: V, span: proc_macro2::Span) -> V {
         let sum = self.g.push(Op::Sum(v), Ty::Scalar, span);
         let Some(d) = self.g.dim(v) else { return sum };
         let n = crate::tensor::emit::dim_name(d);
-        self.g
-            .stmts
-            .push(Stmt::Effect(quote!(::backprop::tensor::some(#n.size());)));
         let count = self.count(quote!(#n.size()), None);
         let s = operand(sum);
         self.map(syn::parse_quote!(#s / #count), vec![sum], None, span)
@@ -74,14 +82,74 @@ impl Lower<'_> {
         axis: proc_macro2::TokenStream,
         span: proc_macro2::Span,
     ) -> V {
+        if let Some(d) = self.g.dim(v) {
+            let n = crate::tensor::emit::dim_name(d);
+            let check = quote!(::backprop::tensor::some(#n[(#axis).index()]););
+            self.g.stmts.push(Stmt::Effect(check));
+        }
+        self.mean_axis_of_some(v, axis, span)
+    }
+
+    pub fn mean_axis_of_some(
+        &mut self,
+        v: V,
+        axis: proc_macro2::TokenStream,
+        span: proc_macro2::Span,
+    ) -> V {
         let sum = self.sum_axis(v, axis.clone(), span);
         let Some(d) = self.g.dim(v) else { return sum };
         let n = crate::tensor::emit::dim_name(d);
-        self.g.stmts.push(Stmt::Effect(
-            quote!(::backprop::tensor::some(#n[(#axis).index()]);),
-        ));
         let count = self.count(quote!(#n[(#axis).index()]), None);
         let (s, ds) = (operand(sum), self.g.dim(sum));
         self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span)
+    }
+
+    /// `x.mean().unwrap_or(y)`.
+    pub fn mean_or(&mut self, m: &syn::ExprMethodCall) -> Result<Option<Val>> {
+        let (syn::Expr::MethodCall(mean), Some(or)) = (&*m.receiver, m.args.first()) else {
+            return Ok(None);
+        };
+        if m.method != "unwrap_or" || mean.method != "mean" || !mean.args.is_empty() {
+            return Ok(None);
+        }
+        let receiver = match self.borrow(&mean.receiver)? {
+            Some(place) => self.read(&place)?,
+            None => self.expr(&mean.receiver)?,
+        };
+        let (Val::Tensor(v), span) = (receiver, m.span()) else {
+            return self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN);
+        };
+        let or = self.expr(or)?;
+        let or = self.scalar_value(or, m)?;
+        let Some(d) = self.g.dim(v) else {
+            return Err(Rejected);
+        };
+        let n = crate::tensor::emit::dim_name(d);
+        let count = self.count(quote!(#n.size()), None);
+        let sum = self.g.push(Op::Sum(v), Ty::Scalar, span);
+        let (s, y) = (operand(sum), operand(or));
+        let zero = self.sig.elem.zero();
+        let body = syn::parse_quote!(if #count > #zero { #s / #count } else { #y });
+        let v = self.map(body, vec![sum, or], None, span);
+        Ok(Some(Val::Scalar(v)))
+    }
+
+    /// One side of a matrix's diagonal, which is the `k`-th; zeros on the other.
+    pub fn triangle(
+        &mut self,
+        v: V,
+        upper: bool,
+        k: proc_macro2::TokenStream,
+        m: &syn::ExprMethodCall,
+    ) -> Result<Val> {
+        let (span, dim) = (m.span(), self.g.dim(v));
+        let Some(d) = dim else { return Err(Rejected) };
+        let n = crate::tensor::emit::dim_name(d);
+        let (t, zero) = (self.sig.elem.tokens(), self.sig.elem.zero());
+        let mask = quote!(::backprop::tensor::triangle::<#t>(&#n, #upper, #k));
+        let mask = self.constant_tensor(mask, Some(2), span);
+        let (a, b) = (operand(v), operand(mask));
+        let body = syn::parse_quote!(if #b > #zero { #a } else { #zero });
+        Ok(Val::Tensor(self.map(body, vec![v, mask], dim, span)))
     }
 }

@@ -1,9 +1,10 @@
 //! `Zip`, and iterators over all elements.
 
-use crate::errors::{self, Result};
+use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Nest, Val, Zip};
+use crate::tensor::lower::{Closure, Form, Lower, Nest, Val, Zip};
 use crate::tensor::sequence::Sequence;
+use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 
@@ -13,8 +14,15 @@ impl Lower<'_> {
         let span = m.span();
         match (name, args.as_slice()) {
             ("and" | "and_broadcast" | "zip", [other]) => {
-                let (part, nest) = match self.zip_part(other)? {
+                let other_val = match self.zip_part(other)? {
+                    val @ (Val::Const(_) | Val::List(_)) if name == "zip" => {
+                        Val::Seq(std::rc::Rc::new(self.runs_over(val, other)?))
+                    }
+                    val => val,
+                };
+                let (part, nest) = match other_val {
                     val @ (Val::Tensor(_) | Val::Place(_)) => (vec![val], Nest::Part(0)),
+                    val @ Val::Seq(_) if name != "zip" => (vec![val], Nest::Part(0)),
                     Val::Zip(z) => (z.parts, z.pattern),
                     Val::Seq(other) if name == "zip" => {
                         let first = self.side_by_side(&z.pattern, &z, &m.receiver)?;
@@ -29,11 +37,9 @@ impl Lower<'_> {
                 }
                 let offset = z.parts.len();
                 for p in &part {
-                    let a = self.part_value(&z.parts[0], m)?;
-                    let b = self.part_value(p, m)?;
-                    if let (Some(da), Some(db)) = (self.g.dim(a), self.g.dim(b))
-                        && da != db
-                    {
+                    let da = self.part_shape(&z.parts[0], m)?;
+                    let db = self.part_shape(p, m)?;
+                    if da != db {
                         let rank = self.g.dim_rank(da);
                         let check = if name == "and_broadcast" {
                             DimOp::Into(da, db)
@@ -68,10 +74,14 @@ impl Lower<'_> {
                 };
                 self.each_of(&z, &c, m)
             }
+            ("fold", [start, f]) if z.form != Form::Iterator => self.zip_fold(&z, start, f, m),
             ("map_collect" | "par_map_collect", [f]) => {
                 let Val::Closure(c) = self.expr(f)? else {
                     return self.reject(f, &errors::CLOSURE);
                 };
+                if z.form == Form::Indexed || by_loop(&z) || reads_tensors(&c) {
+                    return self.collected_by_loop(&z, &c, m);
+                }
                 let (mut prelude, mut operands) = self.captures(&c)?;
                 if c.inputs.len() != z.parts.len() {
                     return self.reject(f, &errors::CLOSURE);
@@ -104,11 +114,17 @@ impl Lower<'_> {
                         parts: vec![Val::Tensor(v)],
                         pattern: Nest::Part(0),
                         by_ref: false,
+                        form: Form::Iterator,
                     }));
                 };
                 let [pat] = c.inputs.as_slice() else {
                     return self.reject(f, &errors::CLOSURE);
                 };
+                if reads_tensors(&c) {
+                    let s = self.side_by_side(&z.pattern, &z, &m.receiver)?;
+                    let mapped = Sequence::Map(Box::new(s), c);
+                    return Ok(Val::Seq(std::rc::Rc::new(mapped)));
+                }
                 let (prelude, mut operands) = self.captures(&c)?;
                 let value = self.nested(&z.pattern, &z, &mut operands);
                 let dim = match z.parts[0] {
@@ -126,6 +142,7 @@ impl Lower<'_> {
                     parts: vec![Val::Tensor(v)],
                     pattern: Nest::Part(0),
                     by_ref: false,
+                    form: Form::Iterator,
                 }))
             }
             ("sum", []) => {
@@ -168,6 +185,10 @@ impl Lower<'_> {
                 let one: syn::Expr = syn::parse_quote!(1.0);
                 self.fold(v, None, &one, &f, m)
             }
+            ("fold", [_, _]) => {
+                let s = self.side_by_side(&z.pattern, &z, &m.receiver)?;
+                self.sequence_method(m, name, std::rc::Rc::new(s))
+            }
             _ => Err(self.unknown(m)),
         }
     }
@@ -202,6 +223,54 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// `fold` of a `Zip`, where the order does not show.
+    fn zip_fold(
+        &mut self,
+        z: &Zip,
+        start: &syn::Expr,
+        f: &syn::Expr,
+        at: &syn::ExprMethodCall,
+    ) -> Result<Val> {
+        if !super::lanes::in_any_order(f) {
+            return self.reject(&at.method, &errors::TENSOR_FOLD);
+        }
+        let Val::Closure(closure) = self.expr_function(f)? else {
+            return self.reject(f, &errors::CLOSURE);
+        };
+        let start = self.expr(start)?;
+        let start = match start {
+            Val::Const(_) => Val::Scalar(self.scalar_value(start, at)?),
+            start => start,
+        };
+        let name = Ident::new("__folded", Span::mixed_site());
+        self.scoped(|l| {
+            l.declare(&name, start);
+            l.over_elements(z, at, &|l, items| {
+                let Some(total) = l.find(&name)? else {
+                    return Err(Rejected);
+                };
+                let args = std::iter::once(total).chain(items).collect();
+                let next = l.inlined(&closure, args, at)?;
+                l.assign(&name, next)
+            })?;
+            l.find(&name)?.ok_or(Rejected)
+        })
+    }
+
+    /// `map_collect` of subviews or indices, or with a closure that reads tensors: one element after another.
+    fn collected_by_loop(
+        &mut self,
+        z: &Zip,
+        closure: &Closure,
+        at: &syn::ExprMethodCall,
+    ) -> Result<Val> {
+        let dim = self.part_shape(&z.parts[0], at)?;
+        self.made(dim, at, &|l, k, _| {
+            let items = l.zip_items(z, k, at)?;
+            l.inlined(closure, items, at)
+        })
+    }
+
     pub fn single(&mut self, z: &Zip, at: &dyn ToTokens) -> Result<V> {
         match z.parts.as_slice() {
             [Val::Tensor(v)] => Ok(*v),
@@ -225,6 +294,17 @@ impl Lower<'_> {
             }
         }
     }
+}
+
+/// Whether what stands side by side are subviews, which only a loop runs over.
+pub fn by_loop(z: &Zip) -> bool {
+    z.parts.iter().any(|p| matches!(p, Val::Seq(_)))
+}
+
+/// Whether a closure reads tensors outside of it.
+pub fn reads_tensors(c: &Closure) -> bool {
+    let tensors = |v: &Val| matches!(v, Val::Tensor(_) | Val::List(_) | Val::Struct(..));
+    c.captured.iter().any(|(_, v)| tensors(v))
 }
 
 fn shift(nest: &Nest, by: usize) -> Nest {
