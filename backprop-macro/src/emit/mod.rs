@@ -17,6 +17,7 @@ use quote::quote;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+mod alias;
 mod arrays;
 mod calls;
 mod loops;

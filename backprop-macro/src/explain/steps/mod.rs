@@ -14,6 +14,7 @@ use crate::live::Live;
 use crate::lower::Output;
 use crate::reverse::Gradient;
 use crate::rules::Op;
+use crate::shape::Shape;
 use std::collections::{HashMap, HashSet};
 
 /// Operations that one line shows.
@@ -37,25 +38,34 @@ pub struct Steps<'a> {
     /// The function's name, for its result and in `∂f/∂x`.
     function: String,
     params: &'a [String],
+    shapes: &'a [&'a Shape],
     result: Option<Id>,
     uses: HashMap<Id, usize>,
     /// What a loop carries on under the name that it has already.
     onward: HashSet<Id>,
     names: HashMap<Id, String>,
     taken: HashSet<String>,
+    /// The indices of the loops around.
+    open: Vec<String>,
     fresh: usize,
     pub lines: Vec<Step>,
 }
 
 impl<'a> Steps<'a> {
     /// All lines of a program.
-    pub fn of(p: &'a Gradient, function: &str, params: &'a [String]) -> Vec<Step> {
+    pub fn of(
+        p: &'a Gradient,
+        function: &str,
+        params: &'a [String],
+        shapes: &'a [&'a Shape],
+    ) -> Vec<Step> {
         let mut s = Steps {
             p,
             g: &p.graph,
             live: Live::of(p),
             function: function.into(),
             params,
+            shapes,
             result: match &p.result {
                 Output::Scalar(id) => Some(p.graph.resolve(*id)),
                 _ => None,
@@ -64,6 +74,7 @@ impl<'a> Steps<'a> {
             onward: HashSet::new(),
             names: HashMap::new(),
             taken: HashSet::new(),
+            open: Vec::new(),
             fresh: 0,
             lines: Vec::new(),
         };
