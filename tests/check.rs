@@ -80,6 +80,29 @@ mod deferred {
         (a * b).exp().sin() * 0.667
     }
 
+    // Changed in place: with nothing returned what they hold in the end is the result.
+    #[backprop(check(len(u = 5)))]
+    pub fn diffused(u: &mut [f64], k: f64) {
+        for i in 1..u.len() {
+            u[i] += k * TABLE[0] * u[i - 1].sin();
+        }
+    }
+
+    #[backprop(check)]
+    pub fn turned(x: &mut f64, v: &mut [f64; 2], a: f64) {
+        let (p, q) = (*x, v[0]);
+        *x = p * a.cos() - q * TABLE[1];
+        v[0] = p * q + v[1];
+    }
+
+    #[backprop(check)]
+    pub fn counted(v: &mut [f64; 3], x: f64) -> f64 {
+        v[0] *= x;
+        let mut u = [x, v[0], x * v[2]];
+        diffused(&mut u, v[1]);
+        u[2] * TABLE[1] + u[1]
+    }
+
     #[backprop(check)]
     pub fn single(x: f32, y: &[f32; 2]) -> (f32, f32) {
         let t = TABLE[1] as f32;
@@ -99,6 +122,15 @@ mod deferred {
 #[test]
 fn deferred_functions_are_differentiated() {
     let g = deferred::outer::gradient(0.5, &[1.0, -2.0]);
+    let (_, saved) = deferred::turned::forward(&mut 2.0, &mut [3.0, 4.0], 0.0);
+    assert_eq!(deferred::turned::backward(&saved, (1.0, [0.0; 2])).x, 1.0);
+    let (y, _) = deferred::counted::value_and_gradient(&mut [1.0, 2.0, 3.0], 0.5);
+    assert_eq!(y, deferred::counted(&mut [1.0, 2.0, 3.0], 0.5));
+    let ((), saved) = deferred::diffused::forward(&mut [1.0, 2.0], 0.0);
+    assert_eq!(
+        deferred::diffused::backward(&saved, vec![1.0, 1.0]).u,
+        [1.0, 1.0]
+    );
     assert!((g.a + deferred::inner::gradient(0.5, 1.0).a).abs() < 1e-12);
     assert_eq!(
         deferred::scaled::gradient([1.0, 2.0, 3.0], 1, true, &[vec![1.0, 2.0], vec![3.0]]).x[2],

@@ -643,6 +643,50 @@ fn numbers(gradient: &impl std::fmt::Debug) -> Vec<f64> {
         .collect()
 }
 
+// A position that the backward pass computes or reads again in each iteration does not stay, wherever it was computed before.
+#[backprop]
+fn permuted(x: &[f64], order: &[usize], k: f64) -> f64 {
+    let mut s = k;
+    for i in 0..order.len() {
+        let j = order[i];
+        s = (s + x[i] * x[j]).sin();
+    }
+    s
+}
+
+#[backprop]
+fn positions_computed(x: &[f64], n: usize) -> f64 {
+    let mut s = 0.3;
+    for i in 0..n {
+        let j = (3 * i + 1) % n;
+        s = (s * x[j] + x[i]).sin();
+    }
+    s
+}
+
+#[backprop]
+fn positions_carried(x: &[f64], n: usize) -> f64 {
+    let mut s = 0.3;
+    let mut j = 1;
+    for i in 0..n {
+        s = (s * x[i] + x[j]).sin();
+        j = (2 * j + 1) % n;
+    }
+    s
+}
+
+#[backprop]
+fn positions_of_rows(x: &[f64], starts: &[usize]) -> f64 {
+    let mut s = 0.3;
+    for i in 0..starts.len() {
+        let first = starts[i];
+        for k in 0..2 {
+            s = (s * x[first + k] + x[k]).sin();
+        }
+    }
+    s
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -733,4 +777,8 @@ fn every_way_to_the_gradient_agrees() {
     holds!(sigmoids(&[0.7, -1.2, 0.4]));
     holds!(swaps(&[0.7, -1.2, 0.4, 1.3]));
     holds!(mixed_types(0.8, &[0.7, -1.2, 0.4], 2));
+    holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
+    holds!(positions_computed(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
+    holds!(positions_carried(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
+    holds!(positions_of_rows(&[0.7, -1.2, 0.4, 1.3, -0.6], &[3, 1, 2]));
 }

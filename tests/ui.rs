@@ -1,5 +1,6 @@
 //! What the macro rejects, and how it says so: the folders of `ui/` are the stages that reject, `accepted` aside, which
-//! holds whole programs that once were not.
+//! holds whole programs that once were not, and `plausible`: what users will try, by what it is about. Those of them that are
+//! differentiated are in `tests/plausible.rs`.
 //!
 //! Each message is at the token at fault and says what is wrong, why, and what to write instead; no error of the
 //! compiler's follows from it. `TRYBUILD=overwrite cargo test --test ui` writes the expected output anew: read it.
@@ -22,6 +23,7 @@ fn rejections() {
         "checkpoint",
         "warnings",
         "hygiene",
+        "plausible",
     ] {
         cases.compile_fail(format!("tests/ui/{stage}/*.rs"));
     }

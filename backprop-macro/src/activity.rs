@@ -12,6 +12,7 @@ use crate::graph::{
 use crate::rules::Op;
 use crate::shape::Shape;
 use crate::signature::Signature;
+use proc_macro2::Span;
 
 /// What depends on a differentiated parameter.
 #[derive(Clone, Default)]
@@ -50,8 +51,8 @@ impl Activity {
     pub fn of(primal: &Primal, sig: &Signature, errors: &Errors) -> Activity {
         let g = &primal.graph;
         let a = Activity::over(g, primal, sig);
-        a.check(g, primal.body, errors);
-        a.check_result(g, &primal.result, &sig.output, sig, errors);
+        a.check(primal, primal.body, errors);
+        a.check_result(primal, &primal.result, &sig.output, sig, errors);
         a
     }
 
@@ -232,7 +233,8 @@ impl Activity {
         }
     }
 
-    fn check(&self, g: &Graph, region: RegionId, errors: &Errors) {
+    fn check(&self, primal: &Primal, region: RegionId, errors: &Errors) {
+        let g = &primal.graph;
         for stmt in &g.region(region).stmts {
             match stmt {
                 Stmt::Let(id) => {
@@ -247,7 +249,7 @@ impl Activity {
                 Stmt::Store { place, value, .. }
                     if constant(&g.shape_at(place)) && self.node(g, *value) =>
                 {
-                    errors.reject_at(g.data(*value).span, &errors::CONSTANT_FIELD, "");
+                    reject_constant(primal, *value, g.data(*value).span, errors);
                 }
                 Stmt::Declare(array) => {
                     if self.array(*array) && !self.laid_out(g, *array) {
@@ -258,19 +260,19 @@ impl Activity {
                     match &data.init {
                         Init::List(all) => {
                             all.iter()
-                                .for_each(|e| self.check_element(g, e, part, errors));
+                                .for_each(|e| self.check_element(primal, e, part, errors));
                         }
-                        Init::Repeat(e) => self.check_element(g, e, part, errors),
+                        Init::Repeat(e) => self.check_element(primal, e, part, errors),
                         _ => {}
                     }
                 }
                 Stmt::Call(c) => self.check_call(g, g.call(*c), errors),
                 Stmt::Effect(..) => {}
                 Stmt::If(b) => {
-                    self.check(g, g.branch(*b).then, errors);
-                    self.check(g, g.branch(*b).otherwise, errors);
+                    self.check(primal, g.branch(*b).then, errors);
+                    self.check(primal, g.branch(*b).otherwise, errors);
                 }
-                Stmt::Loop(l) => self.check(g, g.looped(*l).body, errors),
+                Stmt::Loop(l) => self.check(primal, g.looped(*l).body, errors),
 
                 _ => {}
             }
@@ -283,12 +285,11 @@ impl Activity {
             let mut leaves = Vec::new();
             p.form.leaves(&mut leaves);
             if leaves.iter().any(|&k| self.argument(g, &call.args[k])) {
-                errors.reject_at(call.span, &errors::CALL_CONSTANT, "");
+                errors.reject(&p.at, &errors::CALL_CONSTANT);
             }
         }
     }
 
-    /// What goes to a constant field of an array's element must not be active.
     /// Whether the backward pass knows the lengths of an array: it does not see what a loop or branch made.
     fn laid_out(&self, g: &Graph, array: ArrayId) -> bool {
         let outer = |a: ArrayId| {
@@ -299,14 +300,16 @@ impl Activity {
         g.plain_layout(array) || grows || outer(array) || outer(g.original(array))
     }
 
-    fn check_element(&self, g: &Graph, e: &Element, shape: &Shape, errors: &Errors) {
+    /// What goes to a constant field of an array's element must not be active.
+    fn check_element(&self, primal: &Primal, e: &Element, shape: &Shape, errors: &Errors) {
+        let g = &primal.graph;
         match e {
             Element::Scalar(id) if constant(shape) && self.node(g, *id) => {
-                errors.reject_at(g.data(*id).span, &errors::CONSTANT_FIELD, "");
+                reject_constant(primal, *id, g.data(*id).span, errors);
             }
             Element::Tuple(all) => {
                 for (e, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
-                    self.check_element(g, e, &s, errors);
+                    self.check_element(primal, e, &s, errors);
                 }
             }
             _ => {}
@@ -316,19 +319,19 @@ impl Activity {
     /// A constant field of the result has no upstream gradient.
     fn check_result(
         &self,
-        g: &Graph,
+        primal: &Primal,
         out: &Output,
         shape: &Shape,
         sig: &Signature,
         errors: &Errors,
     ) {
         match out {
-            Output::Scalar(id) if constant(shape) && self.node(g, *id) => {
-                errors.reject_at(sig.ident.span(), &errors::CONSTANT_FIELD, "");
+            Output::Scalar(id) if constant(shape) && self.node(&primal.graph, *id) => {
+                reject_constant(primal, *id, sig.ident.span(), errors);
             }
             Output::Tuple(all) => {
                 for (o, (_, s)) in all.iter().zip(shape.parts().unwrap_or_default()) {
-                    self.check_result(g, o, &s, sig, errors);
+                    self.check_result(primal, o, &s, sig, errors);
                 }
             }
             _ => {}
@@ -343,6 +346,21 @@ impl Activity {
         {
             errors.reject_at(g.data(id).span, &errors::ACTIVE_OPAQUE, "");
         }
+    }
+}
+
+/// Rejects a value for a constant field where it is written; `span` is where it was computed, if nothing better is known.
+fn reject_constant(primal: &Primal, value: Id, span: Span, errors: &Errors) {
+    let g = &primal.graph;
+    let mut found = false;
+    for (id, at) in &primal.constant_fields {
+        if g.resolve(*id) == g.resolve(value) {
+            errors.reject(at, &errors::CONSTANT_FIELD);
+            found = true;
+        }
+    }
+    if !found {
+        errors.reject_at(span, &errors::CONSTANT_FIELD, "");
     }
 }
 

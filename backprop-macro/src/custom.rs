@@ -103,6 +103,7 @@ pub fn programs(
         params: sig.params.iter().map(|_| Source::Constant).collect(),
         writes: Vec::new(),
         items: Vec::new(),
+        constant_fields: Vec::new(),
     };
     let empty = || Gradient {
         graph: graph.clone(),

@@ -148,6 +148,16 @@ impl Definitions {
         function.is_some_and(|f| self.source.unannotated(f, path))
     }
 
+    /// Whether the file has a type or trait of this name that is not the standard library's.
+    pub fn has_own(&self, name: &str) -> bool {
+        self.source.has_own(name)
+    }
+
+    /// Whether an `enum` of the file has a variant of this name.
+    pub fn has_variant(&self, name: &str) -> bool {
+        self.source.has_variant(name)
+    }
+
     /// The annotated method of a type's own.
     pub fn method(&self, of: &syn::Path, name: &str) -> Option<(syn::ItemFn, Home)> {
         let home = self.homes.borrow().first()?.clone();

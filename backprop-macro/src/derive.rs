@@ -38,7 +38,9 @@ fn expand(input: &syn::DeriveInput, source: &Source, errors: &Errors) -> TokenSt
             Some(ident) => syn::Member::Named(ident.clone()),
             None => syn::Member::from(k),
         };
-        if is_foreign(&f.ty, &names, source) {
+        if let Some(any) = unbound(&f.ty, &input.generics, &names) {
+            errors.reject_named(&f.ty, &errors::DERIVE_GENERIC, &any);
+        } else if is_foreign(&f.ty, &names, source) {
             errors.reject(&f.ty, &errors::DERIVE_FIELD);
         } else if let Some(part) = gradient(&f.ty, &names) {
             fields.push((member, &f.vis, part));
@@ -153,6 +155,26 @@ fn is_foreign(ty: &syn::Type, names: &Definitions, source: &Source) -> bool {
         syn::Type::Reference(r) => is_foreign(&r.elem, names, source),
         syn::Type::Array(_) | syn::Type::Slice(_) | syn::Type::Tuple(_) => false,
         _ => true,
+    }
+}
+
+/// A generic parameter without bounds that a field is made of.
+fn unbound(ty: &syn::Type, generics: &syn::Generics, names: &Definitions) -> Option<String> {
+    match crate::shape::peel(ty) {
+        syn::Type::Path(p) => {
+            let name = p.path.get_ident()?;
+            let is_bound = |t: &syn::TypeParam| {
+                let clauses = generics.where_clause.iter().flat_map(|w| &w.predicates);
+                !t.bounds.is_empty() || clauses.count() > 0
+            };
+            let found = generics.type_params().find(|t| t.ident == *name)?;
+            let float = matches!(Shape::parse(ty, names), Shape::Float(_));
+            (!float && !is_bound(found)).then(|| name.to_string())
+        }
+        syn::Type::Array(a) => unbound(&a.elem, generics, names),
+        syn::Type::Slice(s) => unbound(&s.elem, generics, names),
+        syn::Type::Reference(r) => unbound(&r.elem, generics, names),
+        _ => None,
     }
 }
 

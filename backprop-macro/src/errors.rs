@@ -17,6 +17,8 @@ pub struct Message {
 macro_rules! messages {
     ($($NAME:ident: $what:literal, $why:literal, $instead:literal;)*) => {
         $(pub const $NAME: Message = Message { what: $what, why: $why, instead: $instead };)*
+        #[cfg(test)]
+        const ALL: &[(&str, Message)] = &[$((stringify!($NAME), $NAME)),*];
     };
 }
 
@@ -42,16 +44,18 @@ messages! {
     UNSAFE_FN: "`unsafe` functions are not differentiated", "what they touch cannot be known", "wrap the unsafe part in a function of its own with a rule of its own";
     EXTERN_FN: "`extern` and variadic functions are not differentiated", "their callers expect a C signature", "differentiate a plain function";
     IMPL_TRAIT: "`impl Trait` parameters are not supported", "the macro cannot see which floats they hold", "use a concrete type such as `&[f64]`";
+    FUNCTION_PARAM: "`{}` may be any function", "the macro differentiates functions whose text it sees, and this one is known at run time only", "call an annotated function by its name, or take a number that says which of several to call";
+    TRAIT_METHOD: "this method belongs to a trait", "its derivatives would stand beside it, and the trait has none of that name", "annotate a method in an `impl` of the type's own, and call it here";
     PARAM_PATTERN: "this parameter is a pattern", "its gradient needs a name", "give the parameter a name and destructure it in the body";
-    PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats, arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
+    PARAM_TYPE: "the type `{}` is not known to the macro", "it may hold floats whose gradient would be lost", "use floats (`T: Float` for any), arrays, slices, `Vec`s or tuples of them, or name the differentiated parameters with `wrt(…)`";
     STRUCT_HIDDEN: "a struct in this is not imported here: `{}`", "the generated code names the types of all fields that hold floats", "add `use {};`, or the path under which it is public";
     REF_MUT_PARAM: "this `&mut` parameter is not supported", "the macro must know which places it changes, and how many", "use `&mut [T]`, `&mut [T; N]`, `&mut T` or `&mut` to a struct of floats";
     SELF_UNKNOWN: "what `self` is made of is not known here", "the macro looks for the `impl` in which the method stands, and for the struct in the same file or where it is imported from", "put the `impl` beside the struct, or leave `self` out of `wrt`: then it is constant";
     NO_FLOATS: "no parameter can carry a gradient", "none of them holds a float", "take at least one `f64`, `f32`, array, slice or `Vec` of them, or `T: Float`";
-    RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these";
+    RETURN_TYPE: "results of type `{}` are not supported", "a result must be a float, or a tuple, array or `Vec` of floats", "return one of these, and let the caller make of it what it wants";
     NO_RESULT: "this function returns nothing", "there is no value to differentiate", "return the value, or change a `&mut` parameter that holds floats";
     CLONE_BY_HAND: "a struct in this function has a `Clone` that is not derived", "it may give something else than a copy, and the macro does not see what", "derive `Clone`, or build the copy field by field";
-    OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has a module, type or import of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
+    OWN_STANDARD: "`{}` may be something else here than in the standard library", "this file has something else of that name, and the macro differentiates what the standard library does", "write the path with `std::` in front, or give yours another name";
     OWN_FLOAT: "`{}` is bound by a trait of this file", "the macro differentiates what `Float` of `num_traits` or of `backprop` does", "use one of these, or give the trait another name";
     INNER_ITEM: "`{}` is declared in an inner block, and may mean something else outside of it", "the generated code declares it at its beginning, where it is seen everywhere", "move it to the beginning of the function, or give it a name that is used nowhere else";
     CFG: "`cfg` inside a differentiated function", "the macro sees the code before `cfg` is decided, and would differentiate all of it", "select between two functions, or use `if cfg!(…)`";
@@ -68,6 +72,10 @@ messages! {
     UNKNOWN_METHOD: "method `{}` is not known to have a gradient", "called on a value that may depend on the parameters, it could hide a gradient", "use the methods of `f64` and arrays, or an annotated function `f(x)`";
     UNKNOWN_CALL: "`{}` is not known to be constant", "it takes no arguments, and the macro cannot see what it returns", "compute it outside and pass it in as a parameter";
     NOT_ANNOTATED: "`{}` is not annotated with `#[backprop]`", "it is called with a value that may need a gradient", "put `#[backprop]` on it too";
+    METHOD_NOT_ANNOTATED: "`{}` is no annotated method of this struct's own", "it is called on a value that may need a gradient", "put `#[backprop]` on it, in an `impl` of the struct and not of a trait";
+    FOREIGN_CALL: "`{}` is not known to have a gradient", "it belongs to the standard library or to another crate, and could hide one", "keep numbers in variables, arrays, `Vec`s, tuples and structs of your own; what is constant can be computed outside and passed in";
+    VARIANT: "`{}` holds numbers in a variant of an `enum`", "which variant a value has, and so which gradient, is known at run time only", "use an `Option`, or a struct with an integer that says which of its fields count";
+    CALLED_VALUE: "`{}` is called, and which function it stands for is not known", "the macro differentiates functions whose text it sees", "call an annotated function by its name, or choose with `if` or `match` between calls of several";
     CALL_ARGUMENT: "this argument cannot be passed to an annotated function", "only scalars, arrays and tuples of them are differentiated through a call", "pass the parts";
     CALL_IN_OUT: "`{}` returns a value and changes this argument", "beside a returned value what a `&mut` parameter holds has no upstream gradient", "let the function return nothing, or all that it computes as a tuple";
     CALL_CONSTANT: "this call holds constant what depends on a parameter here", "`wrt` of the function called leaves it out, so its gradient would be lost", "name the parameter in `wrt` there, or pass a constant";
@@ -76,9 +84,10 @@ messages! {
     BITS: "`{}` takes a float apart", "a gradient cannot follow its bits", "keep to arithmetic, or compute it from constants only";
     HYGIENE: "`{}` could mean two variables", "a `macro_rules!` macro makes two variables of this name, told apart only by hygiene", "give one of them another name";
     UNKNOWN_NAME: "`{}` is not known here", "it is neither a parameter nor a local of this function", "pass it in as a parameter";
+    SELF_ASSIGNED: "`self` is constant here", "what is stored in it would have no gradient", "name it, `#[backprop(wrt(self, x))]`, and put `#[derive(Differentiable)]` on its struct";
     UNINIT: "`{}` is used before it is given a value", "on some path nothing was assigned to it", "give it a value when declaring it";
     ACTIVE_OPAQUE: "the type of this expression is not known, and it depends on a parameter", "its gradient could be lost", "write the type of its variables: `let v: f64 = …`";
-    NOT_SCALAR: "this is {}, where a scalar is needed", "the operation is one of numbers", "compute it element by element";
+    NOT_SCALAR: "this is {}, where a scalar is needed", "the operation is one of numbers", "compute it element by element or field by field, or in an annotated function";
     CAST: "a cast to `{}` is not followed", "the macro must see whether it is a float, and casts to floats, integers and `bool`", "write the type of number";
     NOT_ARRAY: "only arrays, slices and `Vec`s can be indexed here", "the macro does not know the elements of this value", "use an array";
     NOT_ITERABLE: "this cannot be iterated over here", "the macro models integer ranges, arrays, slices and `Vec`s", "use an index: `for i in 0..n`";
@@ -87,6 +96,7 @@ messages! {
     PATTERN_NAME: "`{}` may be a new variable or a constant here", "there is a constant of this name, and which one a pattern means depends on where it is seen", "write the constant in capitals, or compare: `n if n == {}`";
     BRANCH_ARRAY: "the branches give different arrays", "the macro must know which array a name stands for", "copy into one array inside the branches";
     LENGTH: "the length of this array is not known to the macro", "no type that says it stands beside the call", "write it, `std::array::from_fn::<_, 3, _>(…)`, or give the variable a type: `let v: [f64; 3] = …;`";
+    LENGTH_OF_PARAMETER: "`{}` changes how many elements this has", "only a local `Vec` of floats or integers may grow and shrink: a gradient has the length that its parameter came with", "change a copy: `let mut list = v.to_vec();`";
     ROWS_INSIDE: "rows of unknown lengths are made inside a loop or branch", "the backward pass must know how long each is, and does not see them any more", "make the rows before the loop, or give them a fixed length: `[f64; 3]`";
     ROWS_MADE: "elements like these cannot be made one by one", "room for them is made first: the length of rows must be known, and structs must be `Copy`", "use rows of a fixed length, `[f64; 3]`, derive `Copy`, or keep the numbers in one `Vec`";
     LOOP_VALUE: "a variable stands for something else when this loop repeats", "only numbers and the contents of arrays may change from one iteration to the next", "keep the bounds of a range in integers, and copy into the array that the variable had before the loop";
@@ -98,6 +108,7 @@ messages! {
     FIELDS: "these fields do not fit the struct", "one is missing, unknown or named twice", "name each field once, or take the rest from `..other`";
     DERIVE_STRUCT: "only structs can be `Differentiable`", "which fields an `enum` or `union` has is decided at run time", "use a struct";
     DERIVE_FIELD: "the gradient of this field has no type", "it may hold floats behind something that the macro does not know", "use floats, arrays, slices, `Vec`s and tuples of them, or mark the field with `#[backprop(constant)]`";
+    DERIVE_GENERIC: "`{}` may be any type", "the gradient of a field must have one that is known", "write `{}: Float`, with `Float` of `num_traits` or of `backprop`, or mark the field with `#[backprop(constant)]`";
     DERIVE_EMPTY: "`{}` has no gradient", "none of its fields can hold a float", "remove the derive";
     CONSTANT_FIELD: "this goes to a field marked `#[backprop(constant)]`", "it depends on a parameter, and its gradient would be lost", "remove the mark, or use a struct without it";
     UNDERIVED: "the struct `{}` has no gradient", "a parameter's gradient needs a type with a field for each of its floats", "put `#[derive(Differentiable)]` on the struct, or name the differentiated parameters with `wrt(…)`";
@@ -134,6 +145,7 @@ messages! {
     TENSOR_METHOD_CALL: "this method is not known to have a gradient on tensors", "the macro writes out methods of structs that are annotated, without generic parameters, in an `impl` in the same module", "annotate it with `#[backprop]`, or make it a function of the arrays";
     TENSOR_EFFECT: "`{}` changes what is constant in a function of tensors", "constants are computed again for the backward pass, and left out where nothing reads them", "compute it outside and pass the result in, or count in a variable of the function";
     TENSOR_RETURNS: "this is not what the function's type says", "the macro found another kind of value", "return a float or an owned array";
+    INNER_RECURSION: "`{}` calls itself", "a function inside of a differentiated one is written out where it is called, and this would never end", "write the recursion as a loop";
     RECURSION: "`{}` calls itself", "its residuals would hold themselves", "write the recursion as a loop";
     // jvp
     JVP: "the tangent of this function is not supported: {}", "its derivative would be lost", "name that parameter in `wrt` too, or leave the option out";
@@ -378,6 +390,55 @@ fn tokens_are_spelt_as_people_write_them() {
     ] {
         assert_eq!(plain(&text.parse().unwrap()), text);
     }
+}
+
+/// What no program can show, and why.
+#[cfg(test)]
+const UNSHOWN: [(&str, &str); 1] = [(
+    "CHECK_WRONG",
+    "only a bug of the compiler's makes a gradient wrong; `check/tests.rs` breaks one to see it",
+)];
+
+#[test]
+fn every_message_is_shown_by_a_case() {
+    fn outputs(folder: &std::path::Path, all: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                outputs(&path, all);
+            } else if path.extension().is_some_and(|e| e == "stderr") {
+                all.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
+    let mut all = Vec::new();
+    outputs(&root, &mut all);
+    assert!(all.len() > 30, "only {} outputs", all.len());
+    // A line shows a message if it has all that stands around the names, in order.
+    let shows = |line: &str, text: &str| {
+        let mut rest = line;
+        text.split("{}").all(|part| match rest.find(part) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        })
+    };
+    let mut missing = Vec::new();
+    for (name, m) in ALL {
+        let text = format!("{}: {}", m.what, m.why);
+        let shown = all.iter().flat_map(|o| o.lines()).any(|l| shows(l, &text));
+        let excused = UNSHOWN.iter().any(|u| u.0 == *name);
+        if shown == excused {
+            missing.push(*name);
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "without a case, or excused for nothing: {missing:?}"
+    );
 }
 
 fn short(text: &str) -> String {

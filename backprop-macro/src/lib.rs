@@ -99,7 +99,7 @@ mod warnings;
 /// |---|---|
 /// | `wrt(a, b)` | differentiates with respect to these parameters; the default is all that hold floats |
 /// | `as = name` | names the namespace, and the structs after it |
-/// | `associated` | the function stands in an `impl`, but has no `self` |
+/// | `associated` | the function stands in an `impl`, but has no `self`; the macro sees that by itself, unless another macro has made the `impl` |
 /// | `stable` | computes idioms in forms that do not overflow or cancel, in `f` itself too; `f`'s documentation lists them |
 /// | `check` | compares the gradient with forward tangents and differences while compiling, `check(domain(x > 0.0), points = 16)` |
 /// | `custom(backward = path)` | takes the user's own rule instead of looking into the function |

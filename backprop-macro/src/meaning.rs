@@ -16,6 +16,12 @@ use syn::visit::Visit;
 /// What the paths of the standard library that the macro follows begin with, where `std` is left out.
 const STANDARD: [&str; 6] = ["f32", "f64", "mem", "array", "Vec", "Box"];
 
+/// The types that the macro knows by their names alone.
+const TYPES: [&str; 18] = [
+    "f32", "f64", "bool", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+    "i128", "isize", "Vec", "Option", "Box",
+];
+
 /// The macros that are followed; any other is rejected where it is called.
 const MACROS: [&str; 21] = [
     "vec",
@@ -53,6 +59,7 @@ pub fn check(function: &syn::ItemFn, source: &Source, errors: &Errors) {
     for stmt in &function.block.stmts {
         inner.visit_stmt(stmt);
     }
+    inner.visit_signature(&function.sig);
     own_macros(function.block.to_token_stream(), source, errors);
     if source.declares_trait("Float")
         && let Some(float) = float_generics(&function.sig.generics).first()
@@ -128,6 +135,28 @@ impl<'ast> Visit<'ast> for Inner<'_> {
         syn::visit::visit_block(self, block);
     }
 
+    fn visit_type_path(&mut self, p: &'ast syn::TypePath) {
+        let first = &p.path.segments[0].ident;
+        let name = first.to_string();
+        if p.path.segments.len() == 1
+            && p.path.leading_colon.is_none()
+            && TYPES.contains(&name.as_str())
+            && self.source.redefines(self.function, &name)
+        {
+            self.errors
+                .reject_named(first, &errors::OWN_STANDARD, &name);
+        }
+        syn::visit::visit_type_path(self, p);
+    }
+
+    fn visit_ident(&mut self, ident: &'ast Ident) {
+        let name = ident.to_string();
+        if ["Some", "None"].contains(&name.as_str()) && self.source.redefines_variant(&name) {
+            self.errors
+                .reject_named(ident, &errors::OWN_STANDARD, &name);
+        }
+    }
+
     fn visit_expr_path(&mut self, p: &'ast syn::ExprPath) {
         let first = &p.path.segments[0].ident;
         let name = first.to_string();
@@ -139,6 +168,7 @@ impl<'ast> Visit<'ast> for Inner<'_> {
             self.errors
                 .reject_named(first, &errors::OWN_STANDARD, &name);
         }
+        syn::visit::visit_expr_path(self, p);
     }
 }
 

@@ -31,6 +31,14 @@ impl Import {
         self.leaf.as_ref().is_some_and(same)
     }
 
+    /// Whether it brings in a variant of an `enum` under this name, by itself or with all others.
+    pub fn names_variant(&self, name: &str) -> bool {
+        let of = self.path.last();
+        self.names(name)
+            && !self.is_standard()
+            && of.is_some_and(|s| s.starts_with(char::is_uppercase))
+    }
+
     /// The whole path of what it brings in from the standard library under this name.
     pub fn standard(&self, name: &str) -> Option<Vec<String>> {
         let (leaf, here) = self.leaf.as_ref()?;

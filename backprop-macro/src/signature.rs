@@ -82,6 +82,10 @@ impl Signature {
         if let syn::Safety::Unsafe(at) = &sig.safety {
             errors.reject(at, &errors::UNSAFE_FN);
         }
+        if source.is_of_trait(function) {
+            errors.reject(&sig.ident, &errors::TRAIT_METHOD);
+            return None;
+        }
         let mut params = Vec::new();
         let mut receiver = None;
         for input in &sig.inputs {
@@ -154,7 +158,7 @@ impl Signature {
             .unwrap_or_else(|| sig.ident.clone());
         let camel = camel_case(&namespace.unraw().to_string());
         let span = namespace.span();
-        let associated = receiver.is_some() || options.associated;
+        let associated = receiver.is_some() || options.associated || source.is_associated(function);
         for name in ["Gradient", "Residuals"].map(|end| format!("{camel}{end}")) {
             if !associated && source.taken(function, &name) {
                 errors.reject_named(&namespace, &errors::CLASH, &name);
@@ -264,6 +268,14 @@ fn read_param(
         return None;
     }
     let ty = peel(&p.ty);
+    let named = options
+        .wrt
+        .as_ref()
+        .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
+    if is_function(ty) && (named != Some(false) || matches!(ty, syn::Type::ImplTrait(_))) {
+        errors.reject(ty, &errors::FUNCTION_PARAM);
+        return None;
+    }
     if let syn::Type::ImplTrait(_) = ty {
         errors.reject(ty, &errors::IMPL_TRAIT);
         return None;
@@ -276,10 +288,6 @@ fn read_param(
         return None;
     }
     let shape = Shape::parse(ty, names);
-    let named = options
-        .wrt
-        .as_ref()
-        .map(|names| names.iter().any(|n| n.unraw() == pat.ident.unraw()));
     if !shape.is_known() && named != Some(false) {
         errors.reject(&p.ty, &errors::PARAM_TYPE);
         return None;
@@ -302,6 +310,23 @@ fn read_param(
         in_out,
         shape,
     })
+}
+
+/// A pointer to a function, or what is bound by `Fn` and its kin.
+fn is_function(ty: &syn::Type) -> bool {
+    struct Finder(bool);
+    impl<'ast> syn::visit::Visit<'ast> for Finder {
+        fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {
+            self.0 = true;
+        }
+        fn visit_trait_bound(&mut self, t: &'ast syn::TraitBound) {
+            let last = t.path.segments.last();
+            self.0 |= last.is_some_and(|s| ["Fn", "FnMut", "FnOnce"].iter().any(|f| s.ident == f));
+        }
+    }
+    let mut finder = Finder(false);
+    syn::visit::Visit::visit_type(&mut finder, ty);
+    finder.0
 }
 
 /// A `&mut` behind another reference or inside of a type.

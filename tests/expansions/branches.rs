@@ -36,8 +36,7 @@ impl branches {
         let (v_3, v_4) = if saved.x > saved.y {
             (2.0 * (v_2 * saved.y), 2.0 * (v_2 * saved.x))
         } else {
-            let v_5 = v;
-            (2.0 * (v_2 * v_5), 0.0)
+            (2.0 * (v_2 * v), 0.0)
         };
         *d_x = v_3;
         *d_y = v_4;
@@ -61,11 +60,10 @@ impl branches {
         let (v_5, v_6) = if v_2 {
             (2.0 * (v_4 * y), 2.0 * (v_4 * x))
         } else {
-            let v_3 = v;
-            (2.0 * (v_4 * v_3), 0.0)
+            (2.0 * (v_4 * v), 0.0)
         };
-        (*d_x) += v_5;
-        (*d_y) += v_6;
+        *d_x += v_5;
+        *d_y += v_6;
         slope * slope
     }
     fn unit(x: f64, y: f64, d_x: &mut f64, d_y: &mut f64) -> f64 {
@@ -79,8 +77,7 @@ impl branches {
         let (v_5, v_6) = if v_2 {
             (2.0 * (slope * y), 2.0 * (slope * x))
         } else {
-            let v_4 = v_3;
-            (2.0 * (slope * v_4), 0.0)
+            (2.0 * (slope * v_3), 0.0)
         };
         *d_x = v_5;
         *d_y = v_6;

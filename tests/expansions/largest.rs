@@ -30,14 +30,15 @@ impl largest {
                 last_2 = v_5;
             }
         }
-        let most_5 = most_2;
-        let v = v_3;
-        let last = last_2;
-        let saved = LargestResiduals { v, last, x };
-        (most_5, saved)
+        let saved = LargestResiduals {
+            v: v_3,
+            last: last_2,
+            x,
+        };
+        (most_2, saved)
     }
     pub fn backward(saved: &LargestResiduals<'_>, upstream: f64) -> LargestGradient {
-        let mut g_x: Vec<f64> = ::std::vec![0.0; saved.x.len()];
+        let mut g_x: Vec<f64> = vec![0.0; saved.x.len()];
         let d_x = &mut g_x;
         let v = saved.v;
         let last = saved.last;
@@ -51,7 +52,7 @@ impl largest {
         LargestGradient { x: g_x }
     }
     pub fn accumulate(x: &[f64], upstream: f64, d_x: &mut [f64]) -> f64 {
-        ::core::assert!(
+        assert!(
             d_x.len() == x.len(), "the buffer for the gradient of `x` has another length"
         );
         let most = x[0];
@@ -75,17 +76,14 @@ impl largest {
                 last_2 = v_5;
             }
         }
-        let most_5 = most_2;
-        let v = v_3;
-        let last = last_2;
-        let d_most = if v {
-            d_x[last] += upstream;
+        let d_most = if v_3 {
+            d_x[last_2] += upstream;
             0.0
         } else {
             upstream
         };
         d_x[0] += d_most;
-        most_5
+        most_2
     }
     fn unit(x: &[f64], d_x: &mut [f64]) -> f64 {
         let most = x[0];
@@ -109,27 +107,24 @@ impl largest {
                 last_2 = v_5;
             }
         }
-        let most_5 = most_2;
-        let v = v_3;
-        let last = last_2;
-        let d_most = if v {
-            d_x[last] += 1.0;
+        let d_most = if v_3 {
+            d_x[last_2] += 1.0;
             0.0
         } else {
             1.0
         };
         d_x[0] += d_most;
-        most_5
+        most_2
     }
     pub fn value_and_gradient_into(x: &[f64], d_x: &mut [f64]) -> f64 {
-        ::core::assert!(
+        assert!(
             d_x.len() == x.len(), "the buffer for the gradient of `x` has another length"
         );
         d_x.fill(0.0);
         Self::unit(x, d_x)
     }
     pub fn value_and_gradient(x: &[f64]) -> (f64, LargestGradient) {
-        let mut g_x: Vec<f64> = ::std::vec![0.0; x.len()];
+        let mut g_x: Vec<f64> = vec![0.0; x.len()];
         let y = Self::unit(x, &mut g_x);
         (y, LargestGradient { x: g_x })
     }

@@ -20,20 +20,18 @@ impl likelihood {
         let v_2 = y.len();
         let v_3 = ::core::cmp::min(v, v_2);
         let mut total: f64 = 0.0;
-        let loop0_n = v_3;
-        if loop0_n > 0 {
-            let t_2 = &t[0..][..loop0_n];
-            let y_2 = &y[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let t_3 = t_2[loop0_k];
-                let y_3 = y_2[loop0_k];
+        if v_3 > 0 {
+            let t_2 = &t[..v_3];
+            let y_2 = &y[..v_3];
+            for k in 0..v_3 {
+                let t_3 = t_2[k];
+                let y_3 = y_2[k];
                 let r = mu + s * t_3 - y_3;
                 total += r * r;
             }
         }
-        let total_2 = total;
         let saved = LikelihoodResiduals { mu, s, t, y };
-        (total_2, saved)
+        (total, saved)
     }
     pub fn backward(
         saved: &LikelihoodResiduals<'_>,
@@ -48,23 +46,20 @@ impl likelihood {
         let v_3 = ::core::cmp::min(v, v_2);
         let mut d_mu_2: f64 = 0.0;
         let mut d_s_2: f64 = 0.0;
-        let loop0_n = v_3;
-        if loop0_n > 0 {
-            let t_2 = &saved.t[0..][..loop0_n];
-            let y_2 = &saved.y[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let t_3 = t_2[loop0_k];
-                let y_3 = y_2[loop0_k];
+        if v_3 > 0 {
+            let t_2 = &saved.t[..v_3];
+            let y_2 = &saved.y[..v_3];
+            for k in 0..v_3 {
+                let t_3 = t_2[k];
+                let y_3 = y_2[k];
                 let r = saved.mu + saved.s * t_3 - y_3;
                 let v_4 = upstream * r;
                 d_mu_2 += 2.0 * v_4;
                 d_s_2 += 2.0 * (v_4 * t_3);
             }
         }
-        let d_mu_3 = d_mu_2;
-        let d_s_3 = d_s_2;
-        *d_mu = d_mu_3;
-        *d_s = d_s_3;
+        *d_mu = d_mu_2;
+        *d_s = d_s_2;
         LikelihoodGradient {
             mu: g_mu,
             s: g_s,
@@ -85,13 +80,12 @@ impl likelihood {
         let mut total: f64 = 0.0;
         let mut d_mu_2: f64 = 0.0;
         let mut d_s_2: f64 = 0.0;
-        let loop0_n = v_3;
-        if loop0_n > 0 {
-            let t_2 = &t[0..][..loop0_n];
-            let y_2 = &y[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let t_3 = t_2[loop0_k];
-                let y_3 = y_2[loop0_k];
+        if v_3 > 0 {
+            let t_2 = &t[..v_3];
+            let y_2 = &y[..v_3];
+            for k in 0..v_3 {
+                let t_3 = t_2[k];
+                let y_3 = y_2[k];
                 let r = mu + s * t_3 - y_3;
                 let v_4 = upstream * r;
                 total += r * r;
@@ -99,12 +93,9 @@ impl likelihood {
                 d_s_2 += 2.0 * (v_4 * t_3);
             }
         }
-        let total_2 = total;
-        let d_mu_3 = d_mu_2;
-        let d_s_3 = d_s_2;
-        (*d_mu) += d_mu_3;
-        (*d_s) += d_s_3;
-        total_2
+        *d_mu += d_mu_2;
+        *d_s += d_s_2;
+        total
     }
     fn unit(
         mu: f64,
@@ -120,25 +111,21 @@ impl likelihood {
         let mut total: f64 = 0.0;
         let mut d_mu_2: f64 = 0.0;
         let mut d_s_2: f64 = 0.0;
-        let loop0_n = v_3;
-        if loop0_n > 0 {
-            let t_2 = &t[0..][..loop0_n];
-            let y_2 = &y[0..][..loop0_n];
-            for loop0_k in 0..loop0_n {
-                let t_3 = t_2[loop0_k];
-                let y_3 = y_2[loop0_k];
+        if v_3 > 0 {
+            let t_2 = &t[..v_3];
+            let y_2 = &y[..v_3];
+            for k in 0..v_3 {
+                let t_3 = t_2[k];
+                let y_3 = y_2[k];
                 let r = mu + s * t_3 - y_3;
                 total += r * r;
                 d_mu_2 += 2.0 * r;
                 d_s_2 += 2.0 * (r * t_3);
             }
         }
-        let total_2 = total;
-        let d_mu_3 = d_mu_2;
-        let d_s_3 = d_s_2;
-        *d_mu = d_mu_3;
-        *d_s = d_s_3;
-        total_2
+        *d_mu = d_mu_2;
+        *d_s = d_s_2;
+        total
     }
     pub fn value_and_gradient_into(
         mu: f64,

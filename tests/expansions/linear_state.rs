@@ -10,14 +10,13 @@ impl linear_state {
     pub fn forward(x: f64, v: f64, n: usize) -> (f64, LinearStateResiduals) {
         let mut x_2: f64 = x;
         let mut v_2: f64 = v;
-        for k in (0)..(n) {
+        for k in 0..n {
             let v_3 = v_2 - 0.1 * x_2;
             x_2 += 0.1 * v_3;
             v_2 = v_3;
         }
-        let x_3 = x_2;
         let saved = LinearStateResiduals { n };
-        (x_3, saved)
+        (x_2, saved)
     }
     pub fn backward(saved: &LinearStateResiduals, upstream: f64) -> LinearStateGradient {
         let mut g_x: f64 = 0.0;
@@ -26,15 +25,13 @@ impl linear_state {
         let d_v = &mut g_v;
         let mut d_x_2: f64 = upstream;
         let mut d_v_2: f64 = 0.0;
-        for k in ::core::iter::Iterator::rev((0)..(saved.n)) {
+        for k in (0..(saved.n)).rev() {
             let d_v_3 = d_v_2 + 0.1 * d_x_2;
-            d_x_2 += (-0.1) * d_v_3;
+            d_x_2 += -0.1 * d_v_3;
             d_v_2 = d_v_3;
         }
-        let d_x_3 = d_x_2;
-        let d_v_4 = d_v_2;
-        *d_x = d_x_3;
-        *d_v = d_v_4;
+        *d_x = d_x_2;
+        *d_v = d_v_2;
         LinearStateGradient {
             x: g_x,
             v: g_v,
@@ -50,46 +47,40 @@ impl linear_state {
     ) -> f64 {
         let mut x_2: f64 = x;
         let mut v_2: f64 = v;
-        for k in (0)..(n) {
+        for k in 0..n {
             let v_3 = v_2 - 0.1 * x_2;
             x_2 += 0.1 * v_3;
             v_2 = v_3;
         }
-        let x_3 = x_2;
         let mut d_x_2: f64 = upstream;
         let mut d_v_2: f64 = 0.0;
-        for k in ::core::iter::Iterator::rev((0)..(n)) {
+        for k in (0..n).rev() {
             let d_v_3 = d_v_2 + 0.1 * d_x_2;
-            d_x_2 += (-0.1) * d_v_3;
+            d_x_2 += -0.1 * d_v_3;
             d_v_2 = d_v_3;
         }
-        let d_x_3 = d_x_2;
-        let d_v_4 = d_v_2;
-        (*d_x) += d_x_3;
-        (*d_v) += d_v_4;
-        x_3
+        *d_x += d_x_2;
+        *d_v += d_v_2;
+        x_2
     }
     fn unit(x: f64, v: f64, n: usize, d_x: &mut f64, d_v: &mut f64) -> f64 {
         let mut x_2: f64 = x;
         let mut v_2: f64 = v;
-        for k in (0)..(n) {
+        for k in 0..n {
             let v_3 = v_2 - 0.1 * x_2;
             x_2 += 0.1 * v_3;
             v_2 = v_3;
         }
-        let x_3 = x_2;
         let mut d_x_2: f64 = 1.0;
         let mut d_v_2: f64 = 0.0;
-        for k in ::core::iter::Iterator::rev((0)..(n)) {
+        for k in (0..n).rev() {
             let d_v_3 = d_v_2 + 0.1 * d_x_2;
-            d_x_2 += (-0.1) * d_v_3;
+            d_x_2 += -0.1 * d_v_3;
             d_v_2 = d_v_3;
         }
-        let d_x_3 = d_x_2;
-        let d_v_4 = d_v_2;
-        *d_x = d_x_3;
-        *d_v = d_v_4;
-        x_3
+        *d_x = d_x_2;
+        *d_v = d_v_2;
+        x_2
     }
     pub fn value_and_gradient_into(
         x: f64,

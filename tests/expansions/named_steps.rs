@@ -30,7 +30,7 @@ impl named_steps {
         let c = (a - b) / v_2;
         let d_c = upstream * a;
         let v_3 = d_c / v_2;
-        let d_b = (-2.0) * (d_c * (c / v_2) * b) - v_3;
+        let d_b = -2.0 * (d_c * (c / v_2) * b) - v_3;
         let d_a = upstream * c + v_3 + d_b * v;
         *d_x = d_b + d_a * saved.y;
         *d_y = d_a * saved.x;
@@ -52,12 +52,12 @@ impl named_steps {
         let c = (a - b) / v_2;
         let d_c = upstream * a;
         let v_3 = d_c / v_2;
-        let d_b = (-2.0) * (d_c * (c / v_2) * b) - v_3;
+        let d_b = -2.0 * (d_c * (c / v_2) * b) - v_3;
         let d_a = upstream * c + v_3 + d_b * a.cos();
         let v_4 = d_a * x;
         let v_5 = d_b + d_a * y;
-        (*d_x) += v_5;
-        (*d_y) += v_4;
+        *d_x += v_5;
+        *d_y += v_4;
         a * c
     }
     fn unit(x: f64, y: f64, d_x: &mut f64, d_y: &mut f64) -> f64 {
@@ -66,7 +66,7 @@ impl named_steps {
         let v_2 = 1.0 + b * b;
         let c = (a - b) / v_2;
         let v_3 = a / v_2;
-        let d_b = (-2.0) * (a * (c / v_2) * b) - v_3;
+        let d_b = -2.0 * (a * (c / v_2) * b) - v_3;
         let d_a = c + v_3 + d_b * a.cos();
         let v_4 = d_a * x;
         let v_5 = d_b + d_a * y;

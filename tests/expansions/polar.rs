@@ -60,8 +60,8 @@ impl polar {
         let d_array1 = d_array[1];
         let v_3 = d_array1 * v_2 + d_array0 * v;
         let v_4 = d_array1 * radius * v - d_array0 * radius * v_2;
-        (*d_radius) += v_3;
-        (*d_angle) += v_4;
+        *d_radius += v_3;
+        *d_angle += v_4;
         array
     }
 }

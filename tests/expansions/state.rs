@@ -10,17 +10,16 @@ pub struct StateResiduals {
 }
 impl state {
     pub fn forward(x: f64, r: f64, n: usize) -> (f64, StateResiduals) {
-        let mut loop0_tape = ::std::vec![0.0; n];
+        let mut loop0_tape = vec![0.0; n];
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in 0..loop0_n {
+        for k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
-            loop0_track[loop0_k] = x_2;
+            loop0_track[k] = x_2;
             x_2 = x_3;
         }
-        let x_4 = x_2;
         loop0_at += loop0_n;
         let saved = StateResiduals {
             r,
@@ -31,7 +30,7 @@ impl state {
                 loop0_tape
             },
         };
-        (x_4, saved)
+        (x_2, saved)
     }
     pub fn backward(saved: &StateResiduals, upstream: f64) -> StateGradient {
         let mut g_x: f64 = 0.0;
@@ -45,16 +44,14 @@ impl state {
         let loop0_n = saved.n;
         loop0_at -= loop0_n;
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
-            let x_2 = loop0_track[loop0_k];
+        for k in (0..loop0_n).rev() {
+            let x_2 = loop0_track[k];
             let v = d_x_2 * (1.0 - x_2);
             d_x_2 = v * saved.r - d_x_2 * (saved.r * x_2);
             d_r_2 += v * x_2;
         }
-        let d_x_3 = d_x_2;
-        let d_r_3 = d_r_2;
-        *d_x = d_x_3;
-        *d_r = d_r_3;
+        *d_x = d_x_2;
+        *d_r = d_r_2;
         StateGradient { x: g_x, r: g_r }
     }
     pub fn accumulate(
@@ -65,14 +62,14 @@ impl state {
         d_x: &mut f64,
         d_r: &mut f64,
     ) -> f64 {
-        let mut loop0_tape = ::std::vec![0.0; n];
+        let mut loop0_tape = vec![0.0; n];
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in 0..loop0_n {
+        for k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
-            loop0_track[loop0_k] = x_2;
+            loop0_track[k] = x_2;
             x_2 = x_3;
         }
         let x_4 = x_2;
@@ -82,27 +79,25 @@ impl state {
         let loop0_n = n;
         loop0_at -= loop0_n;
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
-            let x_2 = loop0_track[loop0_k];
+        for k in (0..loop0_n).rev() {
+            let x_2 = loop0_track[k];
             let v = d_x_2 * (1.0 - x_2);
             d_x_2 = v * r - d_x_2 * (r * x_2);
             d_r_2 += v * x_2;
         }
-        let d_x_3 = d_x_2;
-        let d_r_3 = d_r_2;
-        (*d_x) += d_x_3;
-        (*d_r) += d_r_3;
+        *d_x += d_x_2;
+        *d_r += d_r_2;
         x_4
     }
     fn unit(x: f64, r: f64, n: usize, d_x: &mut f64, d_r: &mut f64) -> f64 {
-        let mut loop0_tape = ::std::vec![0.0; n];
+        let mut loop0_tape = vec![0.0; n];
         let mut loop0_at = 0usize;
         let mut x_2: f64 = x;
         let loop0_n = n;
         let loop0_track = &mut loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in 0..loop0_n {
+        for k in 0..loop0_n {
             let x_3 = r * x_2 * (1.0 - x_2);
-            loop0_track[loop0_k] = x_2;
+            loop0_track[k] = x_2;
             x_2 = x_3;
         }
         let x_4 = x_2;
@@ -112,16 +107,14 @@ impl state {
         let loop0_n = n;
         loop0_at -= loop0_n;
         let loop0_track = &loop0_tape[loop0_at..loop0_at + loop0_n];
-        for loop0_k in ::core::iter::Iterator::rev(0..loop0_n) {
-            let x_2 = loop0_track[loop0_k];
+        for k in (0..loop0_n).rev() {
+            let x_2 = loop0_track[k];
             let v = d_x_2 * (1.0 - x_2);
             d_x_2 = v * r - d_x_2 * (r * x_2);
             d_r_2 += v * x_2;
         }
-        let d_x_3 = d_x_2;
-        let d_r_3 = d_r_2;
-        *d_x = d_x_3;
-        *d_r = d_r_3;
+        *d_x = d_x_2;
+        *d_r = d_r_2;
         x_4
     }
     pub fn value_and_gradient_into(

@@ -340,6 +340,7 @@ fn inputs(params: &[Value], upstream: &Value, tangents: &[Value]) -> Inputs {
         upstream: upstream.clone(),
         tangents: tangents.to_vec(),
         detached: Vec::new(),
+        shaken: None,
     }
 }
 

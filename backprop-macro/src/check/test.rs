@@ -27,7 +27,8 @@ pub fn missing(sig: &Signature) -> Option<String> {
     if sig.associated {
         return Some("a `self`".into());
     }
-    if let Some(p) = sig.params.iter().find(|p| p.in_out) {
+    let mut changed = sig.params.iter().filter(|p| p.in_out);
+    if let Some(p) = changed.find(|_| sig.params.iter().any(|p| p.shape.has_structs())) {
         return Some(format!("what `{}` holds before and after", p.ident.unraw()));
     }
     if sig.output.has_structs() {
@@ -140,6 +141,21 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
     });
     let wide = |x: TokenStream| quote!(((#x) as ::core::primitive::f64));
     let y = local("y");
+    // What `&mut` parameters hold in the end is changed in a copy; where nothing is returned, it is the result.
+    let changes = sig.params.iter().any(|p| p.in_out);
+    let copied = changes.then(|| quote!(let mut #args = ::core::clone::Clone::clone(#args);));
+    let held: Vec<TokenStream> = (sig.params.iter().enumerate())
+        .filter(|(_, p)| sig.returns_nothing && p.in_out && p.shape.has_floats())
+        .map(|(k, _)| {
+            let k = syn::Index::from(k);
+            quote!(::core::clone::Clone::clone(&#args.#k))
+        })
+        .collect();
+    let after = match held.as_slice() {
+        [] => None,
+        [one] => Some(quote!(let mut #y = #one;)),
+        all => Some(quote!(let mut #y = (#(#all),*);)),
+    };
     let results = each(
         &sig.output,
         quote!(#y),
@@ -244,11 +260,15 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
                 },
                 visit: &|#args: &mut (#(#types,)*), #visit: &mut dyn ::core::ops::FnMut(::core::primitive::usize, &mut ::core::primitive::f64)| { #(#visits)* },
                 value: &|#args: &(#(#types,)*), #visit: &mut dyn ::core::ops::FnMut(::core::primitive::f64)| {
+                    #copied
                     let #y = #function #turbofish (#(#passed),*);
+                    #after
                     #results
                 },
                 gradient: &|#args: &(#(#types,)*), #up: &[::core::primitive::f64], #visit: &mut dyn ::core::ops::FnMut(::core::primitive::usize, ::core::primitive::f64)| {
+                    #copied
                     let (mut #y, #saved) = #space::forward #turbofish (#(#passed),*);
+                    #after
                     let mut #next = 0usize;
                     #fill
                     let #g = #space::backward(&#saved, #y);
@@ -392,7 +412,10 @@ fn argument(p: &Param, k: usize, args: &Ident) -> TokenStream {
     if depth == 0 {
         return quote!(::core::clone::Clone::clone(&#args.#k));
     }
-    let references = (0..depth).map(|_| quote!(&));
+    let references = (0..depth).map(|_| match p.in_out {
+        true => quote!(&mut),
+        false => quote!(&),
+    });
     if let syn::Type::Slice(_) = ty {
         quote!(#(#references)* #args.#k[..])
     } else {

@@ -163,6 +163,8 @@ impl Emit<'_> {
         update: &dyn Fn(TokenStream, TokenStream) -> TokenStream,
     ) -> TokenStream {
         match shape {
+            // What turned out to be an integer or a flag has no adjoint.
+            Shape::Scalar(ty) if !self.g().types.is_float(*ty) => TokenStream::new(),
             Shape::Float(_) | Shape::Scalar(_) => update(to, from),
             Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => {
                 let (a, b) = (local("to"), local("from"));

@@ -19,6 +19,7 @@ use quote::quote;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+mod alias;
 mod arrays;
 mod calls;
 mod enclose;

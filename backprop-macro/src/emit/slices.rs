@@ -165,12 +165,16 @@ impl Emit<'_> {
             } else if number < 0 {
                 minus.push(quote!(#size));
             }
-            let start = quote!(#(#plus)+* #(- #minus)*);
+            let from_start = number == 0 && plus.len() == 1 && minus.is_empty();
+            let part = match from_start && plus[0].to_string() == "0" {
+                true => quote!(#base[..#n]),
+                false => quote!(#base[#(#plus)+* #(- #minus)*..][..#n]),
+            };
             let slice = &h.slice;
             out.extend(if *store {
-                quote!(let #slice = &mut #base[#start..][..#n];)
+                quote!(let #slice = &mut #part;)
             } else {
-                quote!(let #slice = &#base[#start..][..#n];)
+                quote!(let #slice = &#part;)
             });
         }
         out

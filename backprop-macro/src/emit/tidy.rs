@@ -5,7 +5,7 @@
 //! subscript needed, which such a slice has replaced. Must hold: what can panic as the user wrote it stays.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is known of the value behind a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,11 +17,60 @@ pub enum Value {
     Other,
 }
 
-/// Leaves out dead bindings.
+/// Leaves out dead bindings, and second names.
 pub fn tidy(code: TokenStream, known: &dyn Fn(&Ident) -> Value) -> TokenStream {
+    let code = super::alias::alias(code);
+    let mut counters = BTreeSet::new();
+    counted(&code, &mut counters);
+    // What a loop's counter is increased by one to is at most the loop's bound.
+    let known = &|name: &Ident| match known(name) {
+        Value::Pinned if counters.contains(&name.to_string()) => Value::Other,
+        value => value,
+    };
     let mut uses = HashMap::new();
     count(&code, &mut uses);
     sequence(code, &mut uses, known)
+}
+
+/// The names of what is a counter plus one.
+fn counted(code: &TokenStream, out: &mut BTreeSet<String>) {
+    let trees: Vec<TokenTree> = code.clone().into_iter().collect();
+    for (k, tree) in trees.iter().enumerate() {
+        let TokenTree::Group(g) = tree else { continue };
+        counted(&g.stream(), out);
+        let Some(at) = super::alias::counter(&trees[..k]) else {
+            continue;
+        };
+        // `..=` reaches its bound.
+        let inclusive = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == '=');
+        if trees[at..k].iter().any(inclusive) {
+            continue;
+        }
+        let body: Vec<TokenTree> = g.stream().into_iter().collect();
+        for statement in body.windows(7) {
+            if let [
+                first,
+                TokenTree::Ident(name),
+                TokenTree::Punct(equals),
+                TokenTree::Ident(counter),
+                TokenTree::Punct(plus),
+                TokenTree::Literal(one),
+                TokenTree::Punct(_),
+            ] = statement
+                && is_let(first)
+                && equals.as_char() == '='
+                && matches!(&trees[at], TokenTree::Ident(i) if i == counter)
+                && plus.as_char() == '+'
+                && one
+                    .to_string()
+                    .trim_end_matches("usize")
+                    .trim_end_matches('_')
+                    == "1"
+            {
+                out.insert(name.to_string());
+            }
+        }
+    }
 }
 
 /// How often each name is read; one name may be bound in several scopes.
@@ -150,6 +199,17 @@ mod tests {
         let out =
             tidied("for k in 0..n { let __i = k; let __j = __i + 1; let __y = f(k); g(__y); } h()");
         assert_eq!(out, tidied("for k in 0..n { let __y = f(k); g(__y); } h()"));
+    }
+
+    #[test]
+    fn a_counter_and_one_cannot_overflow() {
+        let out = tidied("for __k in 0..n { let __pinned = __k + 1; f(__k); }");
+        assert_eq!(out, tidied("for __k in 0..n { f(__k); }"));
+        let kept = "for __k in 0..n { let __pinned = __k + 2; f(__k); }";
+        assert_eq!(
+            tidied(kept),
+            kept.parse::<TokenStream>().unwrap().to_string()
+        );
     }
 
     #[test]

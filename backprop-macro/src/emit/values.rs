@@ -164,7 +164,14 @@ impl Emit<'_> {
                     (OpaqueForm::Call(f), all) => quote!(#f(#(#all),*)),
                     (OpaqueForm::Cast(t), [a]) => quote!((#a) as #t),
                     (OpaqueForm::Index, [a, i]) => quote!(#a[#i]),
-                    (OpaqueForm::Matches(pat), [a]) => quote!(::core::matches!(#a, #pat)),
+                    (OpaqueForm::Matches(pat), [a]) => {
+                        let first = pat.clone().into_iter().next();
+                        // A macro takes no pattern that begins with `..=`.
+                        match first.map(|t| t.to_string()).as_deref() {
+                            Some(".") => quote!(::core::matches!(#a, (#pat))),
+                            _ => quote!(::core::matches!(#a, #pat)),
+                        }
+                    }
                     (OpaqueForm::Bound(pat, name), [a]) => {
                         quote!(match &#a { #pat => *#name, _ => ::core::default::Default::default() })
                     }

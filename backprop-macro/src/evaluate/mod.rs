@@ -265,6 +265,7 @@ impl<'a> Evaluator<'a> {
             bound: Vec::new(),
             steps: 0,
             detached: Default::default(),
+            shaken: std::cell::Cell::new(inputs.shaken),
         };
         for (k, data) in g.arrays.iter().enumerate() {
             if let Init::Given(tokens) = &data.init {
@@ -341,6 +342,9 @@ pub struct Inputs {
     pub tangents: Vec<Value>,
     /// What `detach` gives, in order, where it is to be held constant.
     pub detached: Vec<Scalar>,
+    /// Moves each rounded value by its last bit, up or down as these numbers say: how much that changes the result is
+    /// what rounding does to it.
+    pub shaken: Option<u64>,
 }
 
 /// The identifier with which tokens like `__d_x.0.1` or `(*x)` start.
@@ -406,6 +410,7 @@ struct Machine<'e, 'a> {
     bound: Vec<(Id, Option<Scalar>)>,
     steps: u64,
     detached: std::cell::RefCell<Vec<Scalar>>,
+    shaken: std::cell::Cell<Option<u64>>,
 }
 
 impl Machine<'_, '_> {

@@ -7,6 +7,7 @@ use super::{Machine, Result, Scalar, Stop, Value, path_of, root_of, unknown};
 use crate::graph::Output;
 use crate::graph::*;
 use crate::reverse::buffer;
+use crate::rules::Op;
 use crate::types::Kind;
 use proc_macro2::TokenStream;
 
@@ -135,17 +136,17 @@ impl Machine<'_, '_> {
         let data = g.data(id);
         match &data.node {
             Node::Apply(op, args) => {
-                if *op == crate::rules::Op::Select {
+                if *op == Op::Select {
                     return self.value(args[if self.bool(args[0])? { 1 } else { 2 }]);
                 }
-                if *op == crate::rules::Op::Clamp {
+                if *op == Op::Clamp {
                     let (lo, hi) = (self.float(args[1])?, self.float(args[2])?);
                     if lo.is_nan() || hi.is_nan() || lo > hi {
                         return Err(Stop::Panic("`clamp` of an empty range".into()));
                     }
                 }
                 let args: Vec<f64> = args.iter().map(|&a| self.float(a)).collect::<Result<_>>()?;
-                Ok(Scalar::Float(op.eval(&args)))
+                Ok(Scalar::Float(self.rounded(*op, op.eval(&args))))
             }
             Node::Cast(a, _) => self.value(*a),
             Node::Opaque(k, args) => {
@@ -173,6 +174,28 @@ impl Machine<'_, '_> {
                 _ => unknown("a length"),
             },
             _ => self.value(id),
+        }
+    }
+
+    /// What an operation gives, or, where the inputs ask for it, the float next to it.
+    fn rounded(&self, op: Op, x: f64) -> f64 {
+        let Some(state) = self.shaken.get() else {
+            return x;
+        };
+        // What chooses or cuts off gives no other numbers than it gets.
+        let rounds = matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div)
+            || op.is_dear() && !matches!(op, Op::RemEuclid | Op::DivEuclid | Op::Rem);
+        if !rounds {
+            return x;
+        }
+        let next = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        self.shaken.set(Some(next));
+        if next >> 63 == 0 {
+            x.next_up()
+        } else {
+            x.next_down()
         }
     }
 }

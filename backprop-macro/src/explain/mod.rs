@@ -17,6 +17,7 @@ use crate::graph::{ArrayId, Graph, Id, LoopId, Node, Stmt};
 use crate::items::Programs;
 use crate::reverse::{Gradient, Reversal};
 use crate::rules::Op;
+use crate::shape::Shape;
 use crate::signature::Signature;
 use crate::types::{FloatTy, Kind};
 use cost::{Cost, Count};
@@ -65,7 +66,8 @@ fn formulas(out: &mut String, p: &Programs, program: &Gradient, sig: &Signature,
         .iter()
         .map(|p| p.ident.unraw().to_string())
         .collect();
-    let lines = Steps::of(program, name, &params);
+    let shapes: Vec<&Shape> = sig.params.iter().map(|p| &p.shape).collect();
+    let lines = Steps::of(program, name, &params, &shapes);
     if p.unit.is_none() {
         out.push_str("`upstream` is the gradient with respect to the result, shaped like it.\n\n");
     }
@@ -354,10 +356,11 @@ fn bytes(g: &Graph, all: &[Id]) -> String {
         (0, k) => format!("{k} floats"),
         (n, k) => format!("{n} bytes and {k} floats"),
     };
-    if names.is_empty() {
-        size
-    } else {
-        format!("{size} (`{}`)", names.join("`, `"))
+    let nameless = all.iter().filter(|&&id| g.data(id).name.is_none()).count();
+    match (names.is_empty(), nameless) {
+        (true, _) => size,
+        (false, 0) => format!("{size} (`{}`)", names.join("`, `")),
+        (false, n) => format!("{size} (`{}` and {n} without a name)", names.join("`, `")),
     }
 }
 
@@ -412,6 +415,9 @@ fn costs(out: &mut String, p: &Programs, program: &Gradient, line: Line) {
             "an iteration of a loop that gradients alone have, at most",
             *most,
         );
+    }
+    if !p.primal.graph.ifs.is_empty() {
+        out.push_str("\nBoth sides of a branch are counted, of which one is run.\n");
     }
     if plain.loops.is_empty() && plain.once.weight > 0 {
         let ratio = f64::from(both.once.weight) / f64::from(plain.once.weight);

@@ -487,13 +487,22 @@ impl<'a> Drawing<'a> {
                     "<path d=\"M{x0:.0} {y0:.0}C{middle:.0} {y0:.0} {middle:.0} {y1:.0} {x1:.0} {y1:.0}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".55\"/>"
                 );
                 if !wires && !local.is_empty() {
-                    let (tx, ty) = (
-                        x0 + 0.62 * (x1 - x0),
-                        y0 + 0.70 * (y1 - y0) - 3.0 + 0.5 * lean,
-                    );
+                    // Beside a steep edge, on its outer side; above a flat one.
+                    let (dx, dy) = (x1 - x0, y1 - y0);
+                    let (tx, ty, anchor) = if dy.abs() > 14.0 {
+                        let t = 0.42_f64;
+                        let along = 1.5 * t * (1.0 - t) + t.powi(3);
+                        let across = 3.0 * t * t * (1.0 - t) + t.powi(3);
+                        let beside = if dy > 0.0 { -3.0 } else { 10.0 };
+                        let (tx, ty) = (x0 + along * dx + 5.0, y0 + across * dy + beside);
+                        (tx, ty, " text-anchor=\"start\"")
+                    } else {
+                        let below = if lean > 0.0 { 13.0 } else { -4.0 };
+                        (x0 + 0.5 * dx, y0 + 0.5 * dy + below, "")
+                    };
                     let _ = write!(
                         out,
-                        "<text x=\"{tx:.0}\" y=\"{ty:.0}\" font-size=\"11\" fill=\"#d1495b\">{}</text>",
+                        "<text x=\"{tx:.0}\" y=\"{ty:.0}\" font-size=\"11\" fill=\"#d1495b\"{anchor}>{}</text>",
                         escape(local)
                     );
                 }

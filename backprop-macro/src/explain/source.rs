@@ -83,6 +83,33 @@ fn strip(code: TokenStream, hidden: &[String]) -> TokenStream {
                 k += 1;
                 continue;
             }
+            // `let _ = |x: &P| { … };` and `const _: () = { … };`, which are there for the compiler's messages alone.
+            (TokenTree::Ident(i), Some(TokenTree::Ident(name)))
+                if name == "_" && (i == "const" || i == "let" && closes_over(&trees[k + 2..])) =>
+            {
+                while !matches!(&trees[k], TokenTree::Punct(p) if p.as_char() == ';') {
+                    k += 1;
+                }
+                k += 1;
+                continue;
+            }
+            // `::core::clone::Clone::clone(&x)`
+            (TokenTree::Punct(_), _)
+                if is_path(&trees[k..], &["core", "clone", "Clone"])
+                    && names(&trees, k + 11, "clone") =>
+            {
+                let of = match trees.get(k + 12) {
+                    Some(TokenTree::Group(g)) => strip(g.stream(), hidden),
+                    _ => TokenStream::new(),
+                };
+                let mut of: Vec<TokenTree> = of.into_iter().collect();
+                if matches!(of.first(), Some(TokenTree::Punct(p)) if p.as_char() == '&') {
+                    of.remove(0);
+                }
+                out.extend(quote::quote!(#(#of)*.clone()));
+                k += 13;
+                continue;
+            }
             // `::core::primitive::f64`
             (TokenTree::Punct(_), _) if is_path(&trees[k..], &["core", "primitive"]) => {
                 k += 8;
@@ -94,18 +121,92 @@ fn strip(code: TokenStream, hidden: &[String]) -> TokenStream {
                 k += 8;
                 continue;
             }
-            (TokenTree::Group(g), _) => {
-                out.push(TokenTree::Group(Group::new(
-                    g.delimiter(),
-                    strip(g.stream(), hidden),
-                )));
+            // `::std::vec![…]`, `::core::assert!(…)`
+            (TokenTree::Punct(_), _) if is_macro(&trees[k..]) => {
+                k += 5;
+                continue;
             }
-            (TokenTree::Literal(l), _) => out.push(literal(l)),
+            // `::core::iter::Iterator::rev(0..n)`
+            (TokenTree::Punct(_), _)
+                if is_path(&trees[k..], &["core", "iter", "Iterator"])
+                    && names(&trees, k + 11, "rev") =>
+            {
+                let range = trees.get(k + 12).cloned().into_iter().collect();
+                out.extend(strip(range, hidden));
+                out.extend(quote::quote!(.rev()));
+                k += 13;
+                continue;
+            }
+            (TokenTree::Group(g), next) => {
+                let inner = strip(g.stream(), hidden);
+                if g.delimiter() == Delimiter::Parenthesis && is_bare(&out, &inner, next) {
+                    out.extend(inner);
+                } else {
+                    out.push(TokenTree::Group(Group::new(g.delimiter(), inner)));
+                }
+            }
+            (TokenTree::Literal(l), _) => {
+                // The length of an array has no other type.
+                let length = matches!(out.last(), Some(TokenTree::Punct(p)) if p.as_char() == ';');
+                let text = l.to_string();
+                match text.strip_suffix("usize").and_then(|n| n.parse().ok()) {
+                    Some(n) if length => out.push(TokenTree::Literal(n)),
+                    _ => out.push(literal(l)),
+                }
+            }
             (tree, _) => out.push(tree.clone()),
         }
         k += 1;
     }
     out.into_iter().collect()
+}
+
+/// Whether `= |…|` comes next.
+fn closes_over(trees: &[TokenTree]) -> bool {
+    let sign =
+        |k: usize, c: char| matches!(trees.get(k), Some(TokenTree::Punct(p)) if p.as_char() == c);
+    sign(0, '=') && sign(1, '|')
+}
+
+/// Whether `::std::name!` or `::core::name!` stands here.
+fn is_macro(trees: &[TokenTree]) -> bool {
+    let root = ["std", "core"].iter().any(|root| is_path(trees, &[root]));
+    let bang = matches!(trees.get(6), Some(TokenTree::Punct(p)) if p.as_char() == '!');
+    root && bang
+}
+
+/// Whether what stands in brackets needs none: a number or a name, in front of the sign of an operation or the end.
+fn is_bare(before: &[TokenTree], inner: &TokenStream, next: Option<&TokenTree>) -> bool {
+    let inner: Vec<TokenTree> = inner.clone().into_iter().collect();
+    let ends = match next {
+        None => true,
+        Some(TokenTree::Punct(p)) => p.as_char() != '.' || p.spacing() == Spacing::Joint,
+        Some(TokenTree::Ident(_)) => false,
+        // The body of a loop.
+        Some(TokenTree::Group(g)) => g.delimiter() == Delimiter::Brace,
+        Some(TokenTree::Literal(_)) => false,
+    };
+    let starts = match before.last() {
+        None => true,
+        Some(TokenTree::Punct(p)) => !"!->".contains(p.as_char()),
+        Some(TokenTree::Ident(i)) => i == "in" || i == "if" || i == "else",
+        Some(TokenTree::Group(g)) => g.delimiter() == Delimiter::Brace,
+        Some(TokenTree::Literal(_)) => false,
+    };
+    let sign = |t: &TokenTree, signs: &str| matches!(t, TokenTree::Punct(p) if signs.contains(p.as_char()));
+    let simple = match inner.as_slice() {
+        [TokenTree::Ident(_) | TokenTree::Literal(_)] => true,
+        [TokenTree::Ident(_), dot, TokenTree::Ident(_)] => sign(dot, "."),
+        [minus, TokenTree::Literal(_)] => sign(minus, "-"),
+        [star, TokenTree::Ident(_)] => sign(star, "*"),
+        _ => false,
+    };
+    // All that a variable starts from.
+    let whole = before.last().is_some_and(|t| sign(t, "="))
+        && !before.iter().rev().nth(1).is_some_and(|t| sign(t, "<>=!"))
+        && next.is_some_and(|t| sign(t, ";"))
+        && !inner.iter().any(|t| sign(t, ","));
+    starts && ends && simple || whole
 }
 
 /// Whether nothing but a path comes before the semicolon.
@@ -246,7 +347,8 @@ fn name(ours: Vec<String>, taken: &mut BTreeSet<String>, names: &mut BTreeMap<St
         // The number of the node, and what marks an array or a slice of one.
         let stem = bare.trim_end_matches(|c: char| c.is_ascii_digit());
         // A field that holds a parameter is only ever reached through the residuals: it may be called like it.
-        let field = stem.strip_suffix("_pa").or_else(|| stem.strip_suffix("_p"));
+        let numbered = Some(stem).filter(|s| s.len() < bare.len());
+        let field = numbered.and_then(|s| s.strip_suffix("_pa").or_else(|| s.strip_suffix("_p")));
         if let Some(field) = field
             && !names.values().any(|n| n == field)
         {
@@ -254,7 +356,7 @@ fn name(ours: Vec<String>, taken: &mut BTreeSet<String>, names: &mut BTreeMap<St
             names.insert(ours, field);
             continue;
         }
-        let marked = field.or_else(|| stem.strip_suffix("_a"));
+        let marked = field.or_else(|| numbered?.strip_suffix("_a"));
         let stem = match marked.or_else(|| stem.strip_suffix('_')) {
             Some(stem) if stem.len() < bare.len() => stem,
             _ => bare,
@@ -325,6 +427,47 @@ mod tests {
             ),
             read("fn f(x: f64) { let x_2 = 2.0 * x; let d_x = x_2; }")
         );
+    }
+
+    #[test]
+    fn paths_brackets_and_loops() {
+        let read = |body: &str| read(&format!("fn f() {{ {body} }}"));
+        let wanted = |body: &str| {
+            let code: proc_macro2::TokenStream = format!("fn f() {{ {body} }}").parse().unwrap();
+            code.to_string()
+        };
+        for (code, text) in [
+            ("let v = ::std::vec![0.0_f64; n];", "let v = vec![0.0; n];"),
+            ("::core::assert!(a == b);", "assert!(a == b);"),
+            (
+                "for k in ::core::iter::Iterator::rev(0..n) {}",
+                "for k in (0..n).rev() {}",
+            ),
+            ("for k in (0)..(s.n) { }", "for k in 0..s.n { }"),
+            (
+                "let y = (a * b); let t = (a, b);",
+                "let y = a * b; let t = (a, b);",
+            ),
+            (
+                "let _ = |x: &P| -> () { f(x); }; let y = ::core::clone::Clone::clone(&s.x);",
+                "let y = s.x.clone();",
+            ),
+            (
+                "let t: [f64; 2usize] = [0.0; 2usize];",
+                "let t: [f64; 2] = [0.0; 2];",
+            ),
+            ("(*d) += (-2.0_f64) * x;", "*d += -2.0 * x;"),
+            (
+                "let y = (-2.0_f64).abs() - (-3.0_f64);",
+                "let y = (-2.0).abs() - (-3.0);",
+            ),
+            (
+                "let __d_a = x; let __g_p = y; g(__d_a, __g_p)",
+                "let d_a = x; let g_p = y; g(d_a, g_p)",
+            ),
+        ] {
+            assert_eq!(read(code), wanted(text));
+        }
     }
 
     #[test]

@@ -225,3 +225,24 @@ fn html_has_no_blank_lines() {
     );
     assert!(doc.contains("fill=\"currentColor\"") && doc.contains("stroke=\"currentColor\""));
 }
+
+#[test]
+fn a_loop_inside_of_another_has_another_index() {
+    // The sum that stays goes to `p[i]`; a loop of the gradient's own adds to `p[j]`.
+    let doc = doc("fn f(p: &[[f64; 3]]) -> f64 {
+        let mut e = 0.0;
+        for i in 0..p.len() {
+            for j in 0..i {
+                let mut r2 = 0.0;
+                for k in 0..3 {
+                    let d = p[i][k] - p[j][k];
+                    r2 += d * d;
+                }
+                e += 1.0 / r2;
+            }
+        }
+        e
+    }");
+    assert!(!doc.contains("p[j][j]"), "{doc}");
+    assert!(doc.contains("p[j][j′]") || doc.contains("p[j][k]"), "{doc}");
+}

@@ -36,6 +36,7 @@ impl Forward<'_> {
                 form,
                 pass,
                 constant: false,
+                at: p.at,
             });
         }
         if let Some(value) = call.returns.take() {

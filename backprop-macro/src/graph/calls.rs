@@ -64,6 +64,8 @@ pub struct Passed {
     pub pass: Pass,
     /// The function called holds this parameter constant.
     pub constant: bool,
+    /// How it is written: errors point at it.
+    pub at: TokenStream,
 }
 
 /// A scalar or an array in the results of a call.

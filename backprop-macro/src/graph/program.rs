@@ -21,6 +21,8 @@ pub struct Primal {
     pub writes: Vec<(TokenStream, Id)>,
     /// `const`, `static` and `use` items of the body, needed wherever the code is emitted again.
     pub items: Vec<TokenStream>,
+    /// What is put into fields that are constant, and how that is written: errors point at it.
+    pub constant_fields: Vec<(Id, TokenStream)>,
 }
 
 /// A result, or a part of one.

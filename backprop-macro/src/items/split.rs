@@ -140,75 +140,8 @@ impl Items<'_> {
             fields.push(field);
             saved_arrays.push((a, name));
         }
-        // The gradient's generic parameters must be those of the residuals, or nothing would tell them to `backward`.
-        let gradient = self.gradient_type(false);
-        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
-        let (wanted, found) = (
-            self.mentioned(&gradient),
-            self.mentioned(&quote!(#(#types)*)),
-        );
-        if wanted
-            .params
-            .iter()
-            .any(|p| !found.params.iter().any(|q| p == q))
-        {
-            let name = format_ident!("of");
-            let ty = quote!(::core::marker::PhantomData<#gradient>);
-            fields.push(Field {
-                name,
-                ty,
-                value: quote!(::core::marker::PhantomData),
-            });
-        }
-        let items = &p.primal.items;
-        let statements = e.region(p.split.body);
-        let (writes, output) = self.finish(&e, &p.split);
-        let residuals = if self.sig.associated {
-            let values = fields.iter().map(|f| &f.value);
-            quote!((#(#values,)*))
-        } else {
-            let name = &self.sig.residuals;
-            let parts = fields.iter().map(|f| {
-                let (n, v) = (&f.name, &f.value);
-                quote!(#n: #v)
-            });
-            quote!(#name { #(#parts),* })
-        };
-        let saved = local("saved");
-        let forward = e.tidy(quote! {
-            #(#items)*
-            #early
-            #statements
-            let #saved = #residuals;
-            #writes
-            (#output, #saved)
-        });
         // The backward pass reads what it needs from the residuals.
         let root = local("saved");
-        let unpack = if self.sig.associated {
-            let names = fields.iter().map(|f| &f.name);
-            let holder = local("Saved");
-            let kinds = (0..fields.len())
-                .map(|k| format_ident!("T{}", k))
-                .collect::<Vec<_>>();
-            let decls = fields.iter().zip(&kinds).map(|(f, t)| {
-                let n = &f.name;
-                quote!(#n: &'__s #t)
-            });
-            let names2 = fields.iter().map(|f| &f.name);
-            // A tuple has no names: give its fields the ones that the statements use.
-            if fields.is_empty() {
-                TokenStream::new()
-            } else {
-                quote! {
-                    struct #holder<'__s, #(#kinds),*> { #(#decls),* }
-                    let (#(#names,)*) = #root;
-                    let #root = #holder { #(#names2),* };
-                }
-            }
-        } else {
-            TokenStream::new()
-        };
         e.saved = Some(quote!(#root));
         e.by_reference = self.sig.associated;
         e.saved_arrays = saved_arrays.into_iter().collect();
@@ -236,14 +169,99 @@ impl Items<'_> {
             let ty = param.shape.gradient_type();
             start.extend(quote!(let mut #own: #ty = #zeros; let #d = &mut #own;));
         }
-        let statements = p.split.back.map(|b| e.region(b));
+        let back = p.split.back.map(|b| e.region(b));
         let adds = self.scalar_adds(&e, &p.split, true);
+        (e.saved, e.by_reference) = (None, false);
+        e.saved_arrays.clear();
+        // The generic parameters of the backward pass must be those of the residuals, or nothing would tell them to `backward`.
+        let gradient = self.gradient_type(false);
+        let types: Vec<&TokenStream> = fields.iter().map(|f| &f.ty).collect();
+        let found = self.mentioned(&quote!(#(#types)*));
+        let lost = |wanted: &TokenStream| -> Vec<syn::GenericParam> {
+            let wanted = self.mentioned(wanted).params.into_iter();
+            wanted
+                .filter(|p| !found.params.iter().any(|q| p == q))
+                .collect()
+        };
+        let others = lost(&quote!(#back #adds));
+        if !others.is_empty() || !lost(&gradient).is_empty() {
+            let others: Vec<TokenStream> = others
+                .iter()
+                .filter_map(|p| match p {
+                    syn::GenericParam::Type(t) => {
+                        let t = &t.ident;
+                        Some(quote!(&#t))
+                    }
+                    syn::GenericParam::Const(c) => {
+                        let c = &c.ident;
+                        Some(quote!([(); #c]))
+                    }
+                    syn::GenericParam::Lifetime(_) => None,
+                })
+                .collect();
+            let of = match others.is_empty() {
+                true => gradient,
+                false => quote!((#gradient, fn(#(#others),*))),
+            };
+            fields.push(Field {
+                name: format_ident!("of"),
+                ty: quote!(::core::marker::PhantomData<#of>),
+                value: quote!(::core::marker::PhantomData),
+            });
+        }
+        let items = &p.primal.items;
+        let statements = e.region(p.split.body);
+        let (writes, output) = self.finish(&e, &p.split);
+        let residuals = if self.sig.associated {
+            let values = fields.iter().map(|f| &f.value);
+            quote!((#(#values,)*))
+        } else {
+            let name = &self.sig.residuals;
+            let parts = fields.iter().map(|f| {
+                let (n, v) = (&f.name, &f.value);
+                quote!(#n: #v)
+            });
+            quote!(#name { #(#parts),* })
+        };
+        let saved = local("saved");
+        let forward = e.tidy(quote! {
+            #(#items)*
+            #early
+            #statements
+            let #saved = #residuals;
+            #writes
+            (#output, #saved)
+        });
+        let unpack = if self.sig.associated {
+            let names = fields.iter().map(|f| &f.name);
+            let holder = local("Saved");
+            let kinds = (0..fields.len())
+                .map(|k| format_ident!("T{}", k))
+                .collect::<Vec<_>>();
+            let decls = fields.iter().zip(&kinds).map(|(f, t)| {
+                let n = &f.name;
+                quote!(#n: &'__s #t)
+            });
+            let names2 = fields.iter().map(|f| &f.name);
+            // A tuple has no names: give its fields the ones that the statements use.
+            if fields.is_empty() {
+                TokenStream::new()
+            } else {
+                quote! {
+                    struct #holder<'__s, #(#kinds),*> { #(#decls),* }
+                    let (#(#names,)*) = #root;
+                    let #root = #holder { #(#names2),* };
+                }
+            }
+        } else {
+            TokenStream::new()
+        };
         let value = self.gradient_value();
         let backward = e.tidy(quote! {
             #(#items)*
             #unpack
             #start
-            #statements
+            #back
             #adds
             #value
         });

@@ -16,7 +16,10 @@ impl Lower<'_> {
     pub(super) fn array(&mut self, elems: &[&syn::Expr], vec: bool) -> Result<Val> {
         let mut vals = Vec::new();
         for e in elems {
-            vals.push(self.operand(e)?);
+            vals.push(match self.operand(e)? {
+                val @ (Val::View(_) | Val::Tuple(_) | Val::Struct(..)) => val,
+                val => Val::Num(self.num(val, e)?),
+            });
         }
         self.array_of(vals, vec)
     }

@@ -31,11 +31,12 @@ impl Lower<'_> {
                     self.g.apply_primal(Op::Neg, &[b])
                 };
                 let ty = self.g.ty(value);
-                match elem {
-                    Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f)),
-                    Shape::Scalar(t) => self.g.types.unify(t, ty),
+                match &elem {
+                    Shape::Float(f) => self.g.types.learn(ty, Kind::Float(f.clone())),
+                    Shape::Scalar(t) => self.g.types.unify(*t, ty),
                     _ => {}
                 }
+                self.note_constant(&Val::Num(value), &elem, &x.right);
                 self.g.store(place.clone(), value, true);
                 return Ok(Val::Unit);
             }

@@ -77,7 +77,8 @@ impl Lower<'_> {
                     }
                     e => matches!(e, syn::Expr::Reference(_)),
                 };
-                self.operand(e).map(|val| Given::Value(val, by_ref))
+                self.operand(e)
+                    .map(|val| Given::Value(val, by_ref, e.to_token_stream()))
             });
         }
         given.into_iter().collect()
@@ -143,12 +144,16 @@ impl Lower<'_> {
             .last()
             .map_or(String::new(), |s| s.ident.to_string());
         if given.is_empty() || p.qself.is_some() {
+            if given.is_empty() && self.is_foreign(&p.path) {
+                let text = errors::plain(&p.to_token_stream());
+                return self.errors_named(p, &errors::FOREIGN_CALL, &text);
+            }
             return self.reject(at, &errors::UNKNOWN_CALL);
         }
         let func = p.to_token_stream();
         if let Some(of) = self.struct_named(&p.path) {
             let vals = given.into_iter().filter_map(|g| match g {
-                Given::Value(val, _) => Some(val),
+                Given::Value(val, ..) => Some(val),
                 _ => None,
             });
             return self.tuple_struct(&of, vals.collect(), at);
@@ -163,13 +168,28 @@ impl Lower<'_> {
                 .nth(1)
                 .is_some_and(|s| upper(&s.ident.to_string()))
         {
-            return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
+            let text = errors::plain(&p.to_token_stream());
+            if self.is_variant(&p.path) {
+                return self.errors_named(p, &errors::VARIANT, &text);
+            }
+            if self.is_foreign(&p.path) {
+                return self.errors_named(p, &errors::FOREIGN_CALL, &text);
+            }
+            return self.errors_named(p, &errors::NOT_ANNOTATED, &text);
+        }
+        if given
+            .iter()
+            .any(|g| matches!(g, Given::Value(Val::Closure(_), ..)))
+            && self.is_foreign(&p.path)
+        {
+            let text = errors::plain(&p.to_token_stream());
+            return self.errors_named(p, &errors::FOREIGN_CALL, &text);
         }
         let itself = p.path.get_ident().is_some_and(|i| *i == self.sig.ident);
         let constants: Option<Vec<Id>> = given
             .iter()
             .map(|g| match g {
-                Given::Value(Val::Num(id), _) if !self.g.is_float(*id) => Some(*id),
+                Given::Value(Val::Num(id), ..) if !self.g.is_float(*id) => Some(*id),
                 _ => None,
             })
             .collect();
@@ -181,7 +201,11 @@ impl Lower<'_> {
             return Ok(self.pinned(|g| g.opaque_call(func, &ids, ty)));
         }
         if !itself && known.is_none() && self.sig.names.unannotated(&p.path) {
-            return self.errors_named(p, &errors::NOT_ANNOTATED, &name);
+            return self.errors_named(
+                p,
+                &errors::NOT_ANNOTATED,
+                &errors::plain(&p.to_token_stream()),
+            );
         }
         if itself && self.sig.associated {
             return self.errors_named(p, &errors::RECURSION, &name);
@@ -196,6 +220,31 @@ impl Lower<'_> {
             expected,
         };
         self.annotated(target, given, &at)
+    }
+
+    /// Whether a path leads to a type that the package does not define, or into the standard library.
+    fn is_foreign(&self, path: &syn::Path) -> bool {
+        let first = path.segments[0].ident.to_string();
+        if path.segments.len() > 1 && ["std", "core", "alloc"].contains(&first.as_str()) {
+            return true;
+        }
+        let of = path.segments.iter().rev().nth(1);
+        of.is_some_and(|s| {
+            let name = s.ident.to_string();
+            name.starts_with(char::is_uppercase)
+                && name != "Self"
+                && !self.sig.generics.type_params().any(|t| t.ident == name)
+                && !self.sig.names.has_own(&name)
+        })
+    }
+
+    /// Whether a path names a variant that holds something: `Ok`, `Err`, or one of an `enum` in this file.
+    fn is_variant(&self, path: &syn::Path) -> bool {
+        let last = path.segments.last().map(|s| s.ident.to_string());
+        last.is_some_and(|name| {
+            path.segments.len() == 1 && ["Ok", "Err"].contains(&name.as_str())
+                || self.sig.names.has_variant(&name)
+        })
     }
 }
 

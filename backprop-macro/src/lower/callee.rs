@@ -24,8 +24,8 @@ use syn::ext::IdentExt;
 
 /// An argument as it is written.
 pub(super) enum Given {
-    /// A value, and whether it is borrowed for the call.
-    Value(Val, bool),
+    /// A value, whether it is borrowed for the call, and how it is written.
+    Value(Val, bool, TokenStream),
     /// `&mut place`.
     Place(Destination, syn::Expr),
     /// Constant Rust, as the method takes it.
@@ -237,7 +237,7 @@ impl Lower<'_> {
         let ty: syn::Type = syn::parse_quote!(#of);
         let item = self.sig.names.method(of, name);
         let Some(known) = item.and_then(|item| Known::read(item, Some(&ty))) else {
-            return self.reject(&x.method, &errors::UNKNOWN_METHOD);
+            return self.errors_named(&x.method, &errors::METHOD_NOT_ANNOTATED, name);
         };
         let first = if known.takes_place(0) {
             let receiver = &x.receiver;
@@ -247,7 +247,8 @@ impl Lower<'_> {
             };
             Given::Place(to, (**receiver).clone())
         } else {
-            Given::Value(receiver, known.borrows_first())
+            let at = x.receiver.to_token_stream();
+            Given::Value(receiver, known.borrows_first(), at)
         };
         let args: Vec<&syn::Expr> = x.args.iter().collect();
         let mut given = vec![first];
@@ -348,8 +349,9 @@ impl Lower<'_> {
                     form: Form::Tokens(t),
                     pass: Pass::Value,
                     constant,
+                    at: TokenStream::new(),
                 }),
-                Given::Value(val, borrowed) => {
+                Given::Value(val, borrowed, at) => {
                     let borrowed = match &val {
                         Val::View(view) => by_ref(view.borrow.is_ref()),
                         _ => by_ref(borrowed),
@@ -362,12 +364,13 @@ impl Lower<'_> {
                             let parts = self.parts_of_whole(val, &mut making);
                             Form::Whole(reference, Box::new(parts))
                         }
-                        None => self.argument(val, &mut making, at)?,
+                        None => self.argument(val, &mut making, &at)?,
                     };
                     passed.push(Passed {
                         form,
                         pass: if borrowed { Pass::Ref } else { Pass::Value },
                         constant,
+                        at,
                     });
                 }
                 Given::Place(to, expr) => {
@@ -384,12 +387,14 @@ impl Lower<'_> {
                         val => val,
                     };
                     self.match_shape(&val, shape.as_ref(), known, &mut generic);
-                    let form = self.argument(val.clone(), &mut making, at)?;
+                    let form = self.argument(val.clone(), &mut making, &expr)?;
+                    let at = expr.to_token_stream();
                     places.push((passed.len(), to, expr, val));
                     passed.push(Passed {
                         form,
                         pass: Pass::Value,
                         constant,
+                        at,
                     });
                 }
             }

@@ -43,10 +43,18 @@ impl Lower<'_> {
                     return self.float_method(&method, &name, &ids);
                 }
                 let known = self.known(&p.path);
-                let given = args.into_iter().map(|v| Given::Value(v, false));
+                let written = at.to_token_stream();
+                let given = args
+                    .into_iter()
+                    .map(|v| Given::Value(v, false, written.clone()));
                 self.call_path(&p, known, given.collect(), at)
             }
             Val::Poison => Err(Rejected),
+            Val::Num(_) => {
+                let called = at.to_token_stream().into_iter().next();
+                let name = called.as_ref().map_or(String::new(), |t| t.to_string());
+                self.errors_named(called, &errors::CALLED_VALUE, &name)
+            }
             _ => self.reject(at, &errors::CLOSURE),
         }
     }
@@ -55,10 +63,11 @@ impl Lower<'_> {
         if c.inputs.len() != args.len() {
             return self.reject(at, &errors::CLOSURE);
         }
-        self.inlined += 1;
-        if self.inlined > super::MAX_INLINE {
-            self.inlined -= 1;
-            return self.reject(at, &errors::TOO_DEEP);
+        self.inlined.push((c.clone(), at.to_token_stream()));
+        if self.inlined.len() > super::MAX_INLINE {
+            let rejected = self.too_deep(&at);
+            self.inlined.pop();
+            return rejected;
         }
         let scopes = if c.scopes.is_empty() {
             // A nested function sees the functions and constants around it, and no variables.
@@ -80,8 +89,23 @@ impl Lower<'_> {
         let val = self.join_target(target, val);
         self.exits.extend(exits);
         self.scopes = outer;
-        self.inlined -= 1;
+        self.inlined.pop();
         val
+    }
+
+    /// Rejects what is nested too deeply: where a function calls itself, that call.
+    pub(super) fn too_deep<T>(&self, at: &impl ToTokens) -> Result<T> {
+        let Some((innermost, call)) = self.inlined.last() else {
+            return self.reject(at, &errors::TOO_DEEP);
+        };
+        let again = self.inlined.iter().filter(|c| Rc::ptr_eq(&c.0, innermost));
+        // A function may be handed to itself a few times.
+        if again.count() < 8 {
+            return self.reject(at, &errors::TOO_DEEP);
+        }
+        let name = call.clone().into_iter().next();
+        let name = name.map_or(String::new(), |t| t.to_string());
+        self.errors_named(call, &errors::INNER_RECURSION, &name)
     }
 
     fn functions_only(&self) -> Vec<super::Scope> {

@@ -6,7 +6,7 @@
 
 use super::value::{Borrow, Val, View};
 use super::{Lower, VarId};
-use crate::errors::{self, Result};
+use crate::errors::{self, Rejected, Result};
 use crate::graph::{Count, Id, Init, Node, Stmt};
 use crate::types::Kind;
 use proc_macro2::Span;
@@ -375,7 +375,12 @@ impl Lower<'_> {
         self.exits = &outer_exits | &leaving;
         if forever {
             if again.is_none() {
-                return Err(self.errors.reject_at(span, &errors::ENDLESS, ""));
+                // What was not understood may have left.
+                return Err(if self.errors.is_empty() {
+                    self.errors.reject_at(span, &errors::ENDLESS, "")
+                } else {
+                    Rejected
+                });
             }
             self.dead = !broke;
         }

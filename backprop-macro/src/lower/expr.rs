@@ -17,13 +17,10 @@ impl Lower<'_> {
     /// The value of an expression.
     pub(super) fn expr(&mut self, e: &syn::Expr) -> Result<Val> {
         self.depth += 1;
-        let val = if self.depth > 400 || self.g.nodes.len() > super::MAX_NODES {
-            let message = if self.depth > 400 {
-                &errors::TOO_DEEP
-            } else {
-                &errors::TOO_LARGE
-            };
-            self.reject(e, message)
+        let val = if self.depth > 400 {
+            self.too_deep(e)
+        } else if self.g.nodes.len() > super::MAX_NODES {
+            self.reject(e, &errors::TOO_LARGE)
         } else {
             self.expr_inner(e)
         };
@@ -219,7 +216,7 @@ impl Lower<'_> {
                 )?;
                 Ok(*inner)
             }
-            syn::Expr::Unsafe(_) => self.reject(e, &errors::UNSAFE),
+            syn::Expr::Unsafe(u) => self.reject(u.unsafe_token, &errors::UNSAFE),
             syn::Expr::Await(_) | syn::Expr::Async(_) | syn::Expr::Yield(_) => {
                 self.reject(e, &errors::AWAIT)
             }

@@ -114,6 +114,11 @@ impl Lower<'_> {
             self.g.bool_ty()
         } else if matches!(name, "len" | "count" | "capacity") {
             self.g.usize_ty()
+        } else if let ("unwrap_or", [_, other], Kind::Unknown | Kind::Other) =
+            (name, all, self.g.types.kind(ty))
+        {
+            // An `Option` that is constant.
+            self.g.ty(*other)
         } else if matches!(self.g.types.kind(ty), Kind::Unknown | Kind::Other)
             && (Op::from_method(name, all.len()).is_some() || name == "unwrap")
         {

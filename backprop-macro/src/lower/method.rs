@@ -119,15 +119,6 @@ impl Lower<'_> {
         }
     }
 
-    pub(super) fn errors_named<T>(
-        &self,
-        at: impl quote::ToTokens,
-        message: &errors::Message,
-        name: &str,
-    ) -> Result<T> {
-        Err(self.errors.reject_named(at, message, name))
-    }
-
     fn scalar_method(
         &mut self,
         x: &syn::ExprMethodCall,

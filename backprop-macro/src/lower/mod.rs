@@ -106,7 +106,8 @@ pub struct Lower<'a> {
     /// No path reaches this point.
     dead: bool,
     depth: usize,
-    inlined: usize,
+    /// The closures that are being written out, and how each is called.
+    inlined: Vec<(Rc<value::Closure>, TokenStream)>,
     /// The next loop is part of one that the user sees: `break`, or `continue`, does not mean it.
     hidden: (bool, bool),
     /// Arrays that a variable stands for: binding them again copies.
@@ -118,6 +119,7 @@ pub struct Lower<'a> {
     borrowed: Vec<(Val, usize, Option<Id>)>,
     in_out: Vec<InOut>,
     items: Vec<TokenStream>,
+    constant_fields: Vec<(Id, TokenStream)>,
     /// The type that the user wrote for the value of the call that is lowered next.
     expected: Option<syn::Type>,
     /// Tells, where it can be known, that a function called is not annotated.
@@ -147,7 +149,7 @@ pub fn lower(
         exits: BTreeSet::new(),
         dead: false,
         depth: 0,
-        inlined: 0,
+        inlined: Vec::new(),
         hidden: (false, false),
         named: Default::default(),
         reads: Vec::new(),
@@ -156,6 +158,7 @@ pub fn lower(
         borrowed: Vec::new(),
         in_out: Vec::new(),
         items: Vec::new(),
+        constant_fields: Vec::new(),
         expected: None,
         source,
     };
@@ -187,12 +190,26 @@ pub fn lower(
         params,
         writes,
         items: l.items,
+        constant_fields: l.constant_fields,
     })
 }
 
 impl Lower<'_> {
     fn reject<T>(&self, at: impl ToTokens, message: &Message) -> Result<T> {
-        Err(self.errors.reject(at, message))
+        let at = at.to_token_stream();
+        match self.g.span {
+            // What stands nowhere in the source belongs to the statement.
+            Some(span) if at.is_empty() => Err(self.errors.reject_at(span, message, "")),
+            _ => Err(self.errors.reject(at, message)),
+        }
+    }
+
+    fn errors_named<T>(&self, at: impl ToTokens, message: &Message, name: &str) -> Result<T> {
+        let at = at.to_token_stream();
+        match self.g.span {
+            Some(span) if at.is_empty() => Err(self.errors.reject_at(span, message, name)),
+            _ => Err(self.errors.reject_named(at, message, name)),
+        }
     }
 
     /// Notes that an array's elements have the types of a declared shape.
@@ -240,6 +257,7 @@ impl Lower<'_> {
             }
             Val::Uninit if self.dead => Err(Rejected),
             Val::Poison => Err(Rejected),
+            Val::Closure(_) => self.reject(at, &errors::CLOSURE),
             other => self.errors_named(at, &errors::NOT_SCALAR, other.kind()),
         }
     }

@@ -334,7 +334,8 @@ impl Lower<'_> {
         if self.grows(view) {
             return Ok(view.place.array);
         }
-        self.reject(&x.method, &errors::UNKNOWN_METHOD)
+        let name = x.method.to_string();
+        self.errors_named(&x.method, &errors::LENGTH_OF_PARAMETER, &name)
     }
 
     /// Whether elements can be appended: a local `Vec` of scalars.

@@ -155,7 +155,7 @@ impl Lower<'_> {
                 Val::Num(id) => Ok(Some(Val::Num(id))),
                 Val::Poison => Err(Rejected),
                 val @ Val::View(_) => Ok(Some(self.by_value(val, "boxed"))),
-                _ => self.errors_named(x, &errors::NOT_ANNOTATED, "Box::new"),
+                _ => self.errors_named(x, &errors::FOREIGN_CALL, "Box::new"),
             },
             ("iter", _, _) => self.iter_function(last, args, x),
             ("Vec", "new", []) | ("Vec", "with_capacity", [_]) => {

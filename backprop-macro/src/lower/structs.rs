@@ -31,7 +31,11 @@ impl Lower<'_> {
             let val = self.operand(&f.expr)?;
             let val = self.by_value(val, "field");
             match of.position(&f.member) {
-                Some(k) if parts[k].is_none() => parts[k] = Some(self.typed(val, &of, k)),
+                Some(k) if parts[k].is_none() => {
+                    let val = self.typed(val, &of, k);
+                    self.note_constant(&val, &of.fields[k].shape, &f.expr);
+                    parts[k] = Some(val);
+                }
                 _ => return self.reject(&f.member, &errors::FIELDS),
             }
         }
@@ -80,6 +84,13 @@ impl Lower<'_> {
         };
         self.learn_type(&val, &of.fields[k].ty);
         val
+    }
+
+    /// Notes how a value for a field that is constant is written.
+    pub(super) fn note_constant(&mut self, val: &Val, shape: &Shape, at: &impl ToTokens) {
+        if let (Val::Num(id), Shape::Constant(_)) = (val, shape) {
+            self.constant_fields.push((*id, at.to_token_stream()));
+        }
     }
 
     /// The patterns of fields, and what they match.

@@ -43,6 +43,9 @@ impl Lower<'_> {
                     return self.reject(e, &errors::ASSIGN);
                 };
                 let Some(var) = self.find(ident)? else {
+                    if ident == "self" {
+                        return self.reject(ident, &errors::SELF_ASSIGNED);
+                    }
                     return self.reject_name(ident);
                 };
                 Ok(Destination::Var(var, Vec::new()))
@@ -180,7 +183,11 @@ impl Lower<'_> {
         rhs: &syn::Expr,
     ) -> Result<()> {
         match to {
-            Destination::Place(place) => self.assign_place(place, val, at),
+            Destination::Place(place) => {
+                let shape = self.g.shape_at(&place);
+                self.note_constant(&val, &shape, rhs);
+                self.assign_place(place, val, at)
+            }
             Destination::View(view) => match val {
                 Val::View(from) => self.copy_view(&view, &from),
                 Val::Poison => Err(Rejected),

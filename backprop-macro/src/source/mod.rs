@@ -17,6 +17,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+/// Names that mean something everywhere.
+const PRELUDE: [&str; 9] = [
+    "Some", "None", "Ok", "Err", "Option", "Result", "Vec", "Box", "String",
+];
+
 /// Where the names of an item are looked up.
 #[derive(Clone)]
 pub struct Home {
@@ -61,6 +66,19 @@ impl Source {
                 return !known.annotated.contains(&name);
             }
         }
+        let all = names(path);
+        if let [.., module, name] = all.as_slice() {
+            // In a module of this file.
+            let head = format!("fn {name} ");
+            let mut scopes = known.scopes.iter();
+            if scopes.any(|s| {
+                s.module.as_ref() == Some(module)
+                    && !s.annotated.contains_key(name)
+                    && s.functions.iter().any(|f| f.starts_with(&head))
+            }) {
+                return self.callee(function, path).is_none();
+            }
+        }
         let Some(home) = self.home(function) else {
             return false;
         };
@@ -91,6 +109,38 @@ impl Source {
     /// Whether the file defines a type of this name, anywhere.
     pub fn defines_type(&self, name: &str) -> bool {
         (self.known()).is_some_and(|k| k.scopes.iter().any(|s| s.types.contains_key(name)))
+    }
+
+    /// Whether the file defines or imports a type or trait of this name, anywhere, from elsewhere than the standard library.
+    pub fn has_own(&self, name: &str) -> bool {
+        self.defines_type(name)
+            || self.declares_trait(name)
+            || self.known().is_some_and(|k| {
+                let mut imports = k.scopes.iter().flat_map(|s| &s.imports);
+                imports.any(|i| i.name() == Some(name) && i.standard(name).is_none())
+            })
+    }
+
+    /// Whether an `enum` of the file has a variant of this name.
+    pub fn has_variant(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| k.variants.contains(name))
+    }
+
+    /// Whether a function stands in an `impl` of a type's own and nowhere else.
+    pub fn is_associated(&self, function: &syn::ItemFn) -> bool {
+        let text = flat_function(&function.sig, &function.block);
+        self.known()
+            .is_some_and(|k| k.in_impls.contains(&text) && !k.free.contains(&text))
+    }
+
+    /// Whether a function stands in an `impl` of a trait and nowhere else.
+    pub fn is_of_trait(&self, function: &syn::ItemFn) -> bool {
+        let text = flat_function(&function.sig, &function.block);
+        self.known().is_some_and(|k| {
+            k.in_trait_impls.contains(&text)
+                && !k.in_impls.contains(&text)
+                && !k.free.contains(&text)
+        })
     }
 
     /// Whether the file defines a function of this name, anywhere.
@@ -138,6 +188,15 @@ impl Source {
             })
     }
 
+    /// Whether `Some` or `None` may be a function of the file's own, or a variant of its own `enum`.
+    pub fn redefines_variant(&self, name: &str) -> bool {
+        self.known().is_some_and(|k| {
+            let mut imports = k.scopes.iter().flat_map(|s| &s.imports);
+            k.plain.contains(name)
+                || k.variants.contains(name) && imports.any(|i| i.names_variant(name))
+        })
+    }
+
     /// What a name means that the file imports from the standard library, and nothing else has.
     pub fn standard(&self, name: &str) -> Option<Vec<String>> {
         let known = self.known()?;
@@ -172,7 +231,12 @@ impl Source {
             .into_iter()
             .map(|(text, scope)| (text, home.at(scope)))
             .collect();
-        if found.is_empty() {
+        // What every module sees is hidden by what is imported by name, and not by what `*` could bring in.
+        let by_name = |s: &Scope| s.imports.iter().any(|i| i.name() == Some(name.as_str()));
+        let seen = path.segments.len() == 1
+            && PRELUDE.contains(&name.as_str())
+            && !known.scopes.iter().any(by_name);
+        if found.is_empty() && !seen {
             let all = elsewhere(home, &names(path), |known, scope, name| {
                 Vec::from_iter(known.scopes[scope].types.get(name).cloned())
             });

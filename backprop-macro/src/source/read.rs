@@ -47,6 +47,12 @@ pub(super) struct Known {
     /// The types with a `Clone` that is not derived, which may give something else.
     pub(super) cloned_by_hand: BTreeSet<String>,
     pub(super) traits: BTreeSet<String>,
+    /// The variants of its `enum`s.
+    pub(super) variants: BTreeSet<String>,
+    /// The functions that stand in no `impl`, in one of a type's own, and in one of a trait, as [`flat`] text.
+    pub(super) free: BTreeSet<String>,
+    pub(super) in_impls: BTreeSet<String>,
+    pub(super) in_trait_impls: BTreeSet<String>,
     /// The modules that it declares, with or without a body.
     pub(super) modules: BTreeSet<String>,
 }
@@ -201,6 +207,7 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
             self.here().annotated.entry(name).or_default().push(text);
         }
         let text = flat_function(&f.sig, &f.block);
+        self.known.free.insert(text.clone());
         self.here().functions.push(text);
         syn::visit::visit_item_fn(self, f);
     }
@@ -218,6 +225,11 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
         }
         for item in &i.items {
             let syn::ImplItem::Fn(f) = item else { continue };
+            let text = flat_function(&f.sig, &f.block);
+            match i.trait_ {
+                Some(_) => self.known.in_trait_impls.insert(text),
+                None => self.known.in_impls.insert(text),
+            };
             let name = f.sig.ident.to_string();
             if i.trait_.is_some() {
                 self.known.of_traits.insert(name);
@@ -289,6 +301,8 @@ impl<'ast> syn::visit::Visit<'ast> for Reader {
     }
     fn visit_item_enum(&mut self, e: &'ast syn::ItemEnum) {
         self.known.annotated.insert(e.ident.to_string());
+        let variants = e.variants.iter().map(|v| v.ident.to_string());
+        self.known.variants.extend(variants);
         self.type_item(&e.ident, e);
     }
     fn visit_item_struct(&mut self, s: &'ast syn::ItemStruct) {

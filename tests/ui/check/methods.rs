@@ -35,13 +35,6 @@ fn no_method(x: f64) -> f64 {
     x * x
 }
 
-static SCALE: f64 = 2.0;
-
-#[backprop(check)]
-fn in_out(v: &mut [f64], x: f64) {
-    v[0] *= x * SCALE;
-}
-
 mod stopped {
     use backprop::{backprop, detach};
 

@@ -47,6 +47,49 @@ fn constant_fields(x: f64, n: usize) -> f64 {
     all[0].a * all[0].b
 }
 
+#[backprop]
+fn constant_in_a_list(x: f64) -> f64 {
+    let all = [Marked { a: 1.0, b: x * x }, Marked { a: x, b: 2.0 }];
+    all[0].b * all[1].a
+}
+
+#[backprop]
+fn constant_in_a_tuple(x: f64) -> f64 {
+    let all = [(2, Marked { a: x, b: 3.0 * x })];
+    let (n, m) = all[0];
+    n as f64 * m.a * m.b
+}
+
+#[backprop]
+fn constant_in_branches(x: f64, n: usize) -> f64 {
+    let mut all = vec![Marked { a: x, b: 1.0 }; n];
+    if n > 2 {
+        all[0].b = 2.0 * x;
+    } else {
+        all[1].b += 4.0 * x;
+    }
+    all[0].a * all[0].b
+}
+
+#[backprop]
+fn constant_in_a_loop(x: f64, n: usize) -> f64 {
+    let mut all = vec![Marked { a: x, b: 1.0 }; n];
+    for i in 0..n {
+        all[i].b = i as f64 * x;
+    }
+    all[0].a * all[0].b
+}
+
+#[backprop]
+fn constant_in_the_result(x: f64) -> Marked {
+    Marked { a: x, b: 5.0 * x }
+}
+
+#[backprop]
+fn constant_in_a_part(x: f64) -> (f64, Marked) {
+    (x, Marked { a: x, b: 6.0 * x })
+}
+
 #[derive(Clone, Copy, backprop::Differentiable)]
 struct Marked {
     a: f64,

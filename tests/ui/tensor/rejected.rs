@@ -205,4 +205,10 @@ fn shadowed(a: &Array1<f64>, n: usize) -> f64 {
     a.sum() * m as f64
 }
 
+#[backprop]
+fn axes_at_run_time(a: &ndarray::ArrayD<f64>) -> f64 {
+    let b = a.t();
+    b.sum()
+}
+
 fn main() {}

@@ -30,6 +30,15 @@ const RIGHT: &[(&str, &str)] = &[
         "fn f(x: f64) -> f64 { x.acosh() }",
         "check(domain(x >= 1.0))",
     ),
+    // Staircases in `f64`, whose steps the last bits of the point do not show.
+    (
+        "fn f(x: f64) -> f64 { (x + 1e15).sin() }",
+        "check(points = 50)",
+    ),
+    (
+        "fn f(x: f64, y: f64) -> f64 { ((x + 1e14) - 1e14) * y + (y * 1e-3 + 1e13).cos() }",
+        "check(points = 50)",
+    ),
     // Kinks, ties and jumps at the given points themselves.
     (
         "fn f(x: f64) -> f64 { x.abs() + x.max(0.0) }",

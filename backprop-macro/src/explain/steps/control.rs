@@ -39,6 +39,18 @@ impl Steps<'_> {
         }
     }
 
+    /// The name of a loop's index: another than those of the loops around.
+    fn index(&mut self, index: Id) -> String {
+        let mut called = self.formula(index).text();
+        if self.open.contains(&called) {
+            while self.open.contains(&called) {
+                called.push('′');
+            }
+            self.names.insert(self.g.resolve(index), called.clone());
+        }
+        called
+    }
+
     pub(super) fn looped(&mut self, l: LoopId, indent: usize) {
         let g = self.g;
         let data = g.looped(l);
@@ -63,6 +75,11 @@ impl Steps<'_> {
             (_, Count::Range { rev: true, .. } | Count::Stepped { rev: true, .. }) => ", downwards",
             _ => "",
         };
+        let index = match &data.count {
+            Count::Range { index, .. } | Count::Stepped { index, .. } => Some(*index),
+            _ => None,
+        };
+        let index = index.map(|index| self.index(index));
         let head = match &data.count {
             Count::Range {
                 index,
@@ -96,7 +113,10 @@ impl Steps<'_> {
             Count::Replay(_) => "as often as it ran, backwards:".into(),
         };
         self.words(indent, head);
+        let open = self.open.len();
+        self.open.extend(index);
         self.region(data.body, indent + 1);
+        self.open.truncate(open);
         // What changes at once must not be read half changed.
         let nexts: Vec<(Formula, Formula)> = (carried.iter())
             .map(|c| (self.formula(c.phi), self.formula(c.next)))

@@ -15,6 +15,7 @@ use crate::graph::*;
 use crate::live::Live;
 use crate::reverse::Gradient;
 use crate::rules::Op;
+use crate::shape::Shape;
 
 /// Operations that one line shows.
 const LINE: usize = 14;
@@ -37,25 +38,34 @@ pub struct Steps<'a> {
     /// The function's name, for its result and in `∂f/∂x`.
     function: String,
     params: &'a [String],
+    shapes: &'a [&'a Shape],
     result: Option<Id>,
     uses: Map<Id, usize>,
     /// What a loop carries on under the name that it has already.
     onward: Set<Id>,
     names: Map<Id, String>,
     taken: Set<String>,
+    /// The indices of the loops around.
+    open: Vec<String>,
     fresh: usize,
     pub lines: Vec<Step>,
 }
 
 impl<'a> Steps<'a> {
     /// All lines of a program.
-    pub fn of(p: &'a Gradient, function: &str, params: &'a [String]) -> Vec<Step> {
+    pub fn of(
+        p: &'a Gradient,
+        function: &str,
+        params: &'a [String],
+        shapes: &'a [&'a Shape],
+    ) -> Vec<Step> {
         let mut s = Steps {
             p,
             g: &p.graph,
             live: Live::of(p),
             function: function.into(),
             params,
+            shapes,
             result: match &p.result {
                 Output::Scalar(id) => Some(p.graph.resolve(*id)),
                 _ => None,
@@ -64,6 +74,7 @@ impl<'a> Steps<'a> {
             onward: Set::default(),
             names: Map::default(),
             taken: Set::default(),
+            open: Vec::new(),
             fresh: 0,
             lines: Vec::new(),
         };

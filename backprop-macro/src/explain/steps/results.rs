@@ -1,6 +1,7 @@
 //! The last lines: the result, and the partial derivatives in the order of the parameters.
 
 use super::*;
+use quote::ToTokens;
 
 impl Steps<'_> {
     /// The result, where it has another name, and the partial derivatives of scalars.
@@ -26,7 +27,15 @@ impl Steps<'_> {
             }
         }
         for s in &self.p.scalars {
-            let path: String = s.path.iter().map(|k| format!(".{k}")).collect();
+            let mut path = String::new();
+            let mut shape = self.shapes.get(s.param).map(|s| (*s).clone());
+            for k in &s.path {
+                let member = shape
+                    .as_ref()
+                    .map_or(syn::Member::from(*k as usize), |s| s.member(*k));
+                path += &format!(".{}", member.to_token_stream());
+                shape = shape.and_then(|s| s.step(&crate::graph::Step::Field(*k)));
+            }
             let x = name(&format!("{}{path}", self.params[s.param]));
             let value = self.formula(s.value);
             self.line(
