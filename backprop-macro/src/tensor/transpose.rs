@@ -127,10 +127,15 @@ pub fn transposed(
                 (Some(1), _) => quote!(Ix1(#n[1])),
                 _ => quote!(Ix2(#m[0], #n[1])),
             };
-            let d = quote! {
-                ::backprop::tensor::fitted(#d, &::backprop::tensor::ndarray::#shape).view()
-            };
-            transposed(&Op::Product(*a, *b), position, s, &d, to, add)
+            let part = quote!(__part);
+            let product = transposed(&Op::Product(*a, *b), position, s, &part, to, add);
+            quote! {
+                ::backprop::tensor::with_fitted(
+                    #d,
+                    &::backprop::tensor::ndarray::#shape,
+                    #[inline(always)] |__part| { #product }
+                );
+            }
         }
         Op::Sum(_) => quote!(::backprop::tensor::fill(#d, #to, #add);),
         Op::SumAxis(_, axis) => {

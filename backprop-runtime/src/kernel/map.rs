@@ -59,8 +59,12 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
         (None, Some(input)) => input.raw_dim(),
         (None, None) => return [T::zero(); SUMS],
     };
-    let agree = inputs.iter().all(|input| input.raw_dim() == shape)
-        && outputs.iter().all(|output| output.raw_dim() == shape);
+    let agree = inputs
+        .iter()
+        .all(|input| same_shape(input.shape(), shape.slice()))
+        && outputs
+            .iter()
+            .all(|output| same_shape(output.shape(), shape.slice()));
     assert!(agree, "all inputs and outputs of a map have one shape");
 
     let mut sums = [[T::zero(); BLOCK]; SUMS];
@@ -81,6 +85,12 @@ pub fn map<T: Real, D: Dimension, const IN: usize, const OUT: usize, const SUMS:
         });
     }
     sums.map(total)
+}
+
+/// Whether two shapes are the same, length by length: compared as one number they would wait for what has just been written.
+#[inline(always)]
+pub(crate) fn same_shape(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// Hands the elements of views, not all of them in standard layout, to `run`, as slices.
@@ -141,68 +151,87 @@ fn pass<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
 ) {
     dispatch(
         #[inline(always)]
-        || {
-            let length = match (outputs.first(), inputs.first()) {
-                (Some(output), _) => output.len(),
-                (None, Some(input)) => input.len(),
-                (None, None) => 0,
-            };
-            let outputs = outputs;
-            let mut accumulators = *sums;
-            let mut results = [[T::zero(); BLOCK]; OUT];
-            let whole = length - length % BLOCK;
-            for start in (0..whole).step_by(BLOCK) {
-                let inputs: [&[T; BLOCK]; IN] = from_fn(
-                    #[inline(always)]
-                    |i| block(inputs[i], start),
-                );
-                let present: [&[T; BLOCK]; OUT] = from_fn(
-                    #[inline(always)]
-                    |o| block(outputs[o], start),
-                );
-                for position in 0..BLOCK {
-                    let (new, terms) = f(
-                        from_fn(
-                            #[inline(always)]
-                            |i| inputs[i][position],
-                        ),
-                        from_fn(
-                            #[inline(always)]
-                            |o| present[o][position],
-                        ),
-                    );
-                    for o in 0..OUT {
-                        results[o][position] = new[o];
-                    }
-                    for s in 0..SUMS {
-                        accumulators[s][position] += terms[s];
-                    }
-                }
-                for o in 0..OUT {
-                    outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
-                }
-            }
-            for position in whole..length {
-                let (new, terms) = f(
-                    from_fn(
-                        #[inline(always)]
-                        |i| inputs[i][position],
-                    ),
-                    from_fn(
-                        #[inline(always)]
-                        |o| outputs[o][position],
-                    ),
-                );
-                for o in 0..OUT {
-                    outputs[o][position] = new[o];
-                }
-                for s in 0..SUMS {
-                    accumulators[s][position - whole] += terms[s];
-                }
-            }
-            *sums = accumulators;
-        },
+        || *sums = elements(inputs, outputs, *sums, f),
     );
+}
+
+/// As [`map_slices`], within a [`dispatch`] of the caller's: for slices so short that another would show.
+#[inline(always)]
+pub(crate) fn map_here<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    f: impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
+) -> [T; SUMS] {
+    elements(inputs, outputs, [[T::ZERO; BLOCK]; SUMS], &f).map(total)
+}
+
+/// Block by block; the accumulators, with what `f` adds to them.
+#[inline(always)]
+fn elements<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
+    inputs: [&[T]; IN],
+    outputs: [&mut [T]; OUT],
+    sums: [[T; BLOCK]; SUMS],
+    f: &impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
+) -> [[T; BLOCK]; SUMS] {
+    let length = match (outputs.first(), inputs.first()) {
+        (Some(output), _) => output.len(),
+        (None, Some(input)) => input.len(),
+        (None, None) => 0,
+    };
+    let outputs = outputs;
+    let mut accumulators = sums;
+    let mut results = [[T::zero(); BLOCK]; OUT];
+    let whole = length - length % BLOCK;
+    for start in (0..whole).step_by(BLOCK) {
+        let inputs: [&[T; BLOCK]; IN] = from_fn(
+            #[inline(always)]
+            |i| block(inputs[i], start),
+        );
+        let present: [&[T; BLOCK]; OUT] = from_fn(
+            #[inline(always)]
+            |o| block(outputs[o], start),
+        );
+        for position in 0..BLOCK {
+            let (new, terms) = f(
+                from_fn(
+                    #[inline(always)]
+                    |i| inputs[i][position],
+                ),
+                from_fn(
+                    #[inline(always)]
+                    |o| present[o][position],
+                ),
+            );
+            for o in 0..OUT {
+                results[o][position] = new[o];
+            }
+            for s in 0..SUMS {
+                accumulators[s][position] += terms[s];
+            }
+        }
+        for o in 0..OUT {
+            outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
+        }
+    }
+    for position in whole..length {
+        let (new, terms) = f(
+            from_fn(
+                #[inline(always)]
+                |i| inputs[i][position],
+            ),
+            from_fn(
+                #[inline(always)]
+                |o| outputs[o][position],
+            ),
+        );
+        for o in 0..OUT {
+            outputs[o][position] = new[o];
+        }
+        for s in 0..SUMS {
+            accumulators[s][position - whole] += terms[s];
+        }
+    }
+    accumulators
 }
 
 /// Whether there are outputs, all contiguous in their logical order, in lanes along the last axis of which many fit a chunk.

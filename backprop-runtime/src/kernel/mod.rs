@@ -28,6 +28,8 @@
 pub mod dispatch;
 pub mod elementary;
 pub mod float;
+#[cfg(target_arch = "x86_64")]
+mod gemm;
 pub mod map;
 pub mod product;
 mod real;

@@ -16,6 +16,8 @@ use ndarray::{ArrayRef1, ArrayRef2, ArrayView2, ArrayViewMut2};
 use super::dispatch::dispatch;
 #[cfg(target_arch = "x86_64")]
 use super::dispatch::x86_64::Level;
+#[cfg(target_arch = "x86_64")]
+use super::gemm;
 use super::map::map;
 use super::real::Real;
 use super::vector;
@@ -269,7 +271,7 @@ impl<'a, T> Rows<'a, T> {
 }
 
 /// `β C`, or zeros without reading `C`.
-fn scale<T: Real>(beta: T, c: &mut ArrayRef2<T>) {
+pub(super) fn scale<T: Real>(beta: T, c: &mut ArrayRef2<T>) {
     if beta == T::zero() {
         c.fill(T::zero());
     } else if beta != T::one() {
@@ -374,114 +376,8 @@ fn in_one_thread<T: Real>(
     mut c: ArrayViewMut2<'_, T>,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if x86_64::product(Level::get(), alpha, &a, &b, beta, &mut c) {
+    if gemm::product(Level::get(), alpha, a, b, beta, c.view_mut()) {
         return;
     }
     general_mat_mul(alpha, &a, &b, beta, &mut c);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod x86_64 {
-    use std::ptr;
-
-    use ndarray::{ArrayView2, ArrayViewMut2};
-    use private_gemm_x86::{Accum, DType, DstKind, IType, InstrSet, gemm};
-
-    use super::super::dispatch::x86_64::Level;
-    use super::super::real::Real;
-    use super::scale;
-
-    /// The matrix product, if the processor can.
-    pub fn product<T: Real>(
-        level: Level,
-        alpha: T,
-        a: &ArrayView2<'_, T>,
-        b: &ArrayView2<'_, T>,
-        beta: T,
-        c: &mut ArrayViewMut2<'_, T>,
-    ) -> bool {
-        let instructions = match level {
-            Level::Baseline => return false,
-            Level::Avx2 => InstrSet::Avx256,
-            Level::Avx512 => InstrSet::Avx512,
-        };
-        let scalar = match size_of::<T>() {
-            4 => DType::F32,
-            8 => DType::F64,
-            _ => return false,
-        };
-        let accumulate = if beta == T::zero() {
-            Accum::Replace
-        } else {
-            scale(beta, c);
-            Accum::Add
-        };
-        let ((rows, columns), depth) = (c.dim(), a.ncols());
-        assert!(a.nrows() == rows && b.dim() == (depth, columns) && depth > 0);
-        let (row_stride, column_stride) = (c.strides()[0], c.strides()[1]);
-        debug_assert!(level <= Level::get());
-        // SAFETY: `Real` is f32 or f64 alone, so the size tells the scalar. The pointers are to the first elements of three views,
-        // strides count elements, and every element within the asserted shapes is in its view; that of `c` is borrowed mutably,
-        // so it overlaps neither itself nor the others. No indices, no diagonal; α is read during the call. The level is that of
-        // the processor, or one below.
-        unsafe {
-            gemm(
-                scalar,
-                IType::U64,
-                instructions,
-                rows,
-                columns,
-                depth,
-                c.as_mut_ptr().cast(),
-                row_stride,
-                column_stride,
-                ptr::null(),
-                ptr::null(),
-                DstKind::Full,
-                accumulate,
-                a.as_ptr().cast(),
-                a.strides()[0],
-                a.strides()[1],
-                false,
-                ptr::null(),
-                0,
-                b.as_ptr().cast(),
-                b.strides()[0],
-                b.strides()[1],
-                false,
-                ptr::from_ref(&alpha).cast(),
-                1,
-            );
-        }
-        true
-    }
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use ndarray::Array2;
-
-    use super::*;
-
-    /// The instructions of older processors too: of integers, exactly.
-    #[test]
-    fn every_level_multiplies() {
-        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
-            if level > Level::get() {
-                continue;
-            }
-            for (m, k, n) in [(2, 3, 2), (7, 16, 5), (33, 17, 40), (130, 600, 97)] {
-                let a = Array2::from_shape_fn((m, k), |(i, j)| ((3 * i + 5 * j) % 7) as f64 - 3.0);
-                let b = Array2::from_shape_fn((k, n), |(i, j)| ((5 * i + 2 * j) % 5) as f64 - 2.0);
-                let mut c = Array2::ones((m, n));
-                let done =
-                    x86_64::product(level, 2.0, &a.view(), &b.view(), 1.0, &mut c.view_mut());
-                assert_eq!(done, level > Level::Baseline);
-                if done {
-                    assert_eq!(c, 2.0 * a.dot(&b) + 1.0);
-                }
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use ndarray::{
 };
 
 use super::shape::spread;
+use crate::kernel::map::same_shape;
 use crate::kernel::{self, Real};
 
 /// 0 where the place is to be written, 1 where it is to be added to.
@@ -18,7 +19,7 @@ fn beta<T: Real>(add: bool) -> T {
 }
 
 /// `A B`.
-#[inline]
+#[inline(always)]
 pub fn product<T: Real>(
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
@@ -30,7 +31,7 @@ pub fn product<T: Real>(
 }
 
 /// `A x`.
-#[inline]
+#[inline(always)]
 pub fn mat_vec<T: Real>(
     a: ArrayView2<'_, T>,
     x: ArrayView1<'_, T>,
@@ -42,40 +43,51 @@ pub fn mat_vec<T: Real>(
 }
 
 /// `A B + C`, whichever of the two is broadcast to the other.
-#[inline]
+#[inline(always)]
 pub fn affine<T: Real, D: Dimension>(
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
     c: ArrayView<'_, T, D>,
     mut to: ArrayViewMut2<'_, T>,
 ) {
-    let shape = (a.nrows(), b.ncols());
-    copy_spread(c, to.view_mut(), false);
-    if to.dim() == shape {
-        product(a, b, to, true);
-        return;
+    if to.dim() != (a.nrows(), b.ncols()) {
+        let mut ab = Array2::zeros((a.nrows(), b.ncols()));
+        product(a, b, ab.view_mut(), false);
+        return sum_spread(ab.view(), c, to);
     }
-    let mut ab = Array2::zeros(shape);
-    product(a, b, ab.view_mut(), false);
-    copy_spread(ab.view(), to, true);
+    let (a, b, to): (&ArrayRef2<T>, &ArrayRef2<T>, &mut ArrayRef2<T>) = (&a, &b, &mut to);
+    copy_spread(c, to.view_mut(), false);
+    kernel::product(T::one(), a, b, T::one(), to);
 }
 
 /// `A x + c`, whichever of the two is broadcast to the other.
-#[inline]
+#[inline(always)]
 pub fn affine_vec<T: Real, D: Dimension>(
     a: ArrayView2<'_, T>,
     x: ArrayView1<'_, T>,
     c: ArrayView<'_, T, D>,
     mut to: ArrayViewMut1<'_, T>,
 ) {
-    copy_spread(c, to.view_mut(), false);
-    if to.len() == a.nrows() {
-        mat_vec(a, x, to, true);
-        return;
+    if to.len() != a.nrows() {
+        let mut ax = Array1::zeros(a.nrows());
+        mat_vec(a, x, ax.view_mut(), false);
+        return sum_spread(ax.view(), c, to);
     }
-    let mut ax = Array1::zeros(a.nrows());
-    mat_vec(a, x, ax.view_mut(), false);
-    copy_spread(ax.view(), to, true);
+    let (a, x, to): (&ArrayRef2<T>, &ArrayRef1<T>, &mut ArrayRef1<T>) = (&a, &x, &mut to);
+    copy_spread(c, to.view_mut(), false);
+    kernel::mat_vec(T::one(), a, x, T::one(), to);
+}
+
+/// `A + B`, both broadcast.
+#[cold]
+#[inline(never)]
+fn sum_spread<T: Real, A: Dimension, B: Dimension, D: Dimension>(
+    a: ArrayView<'_, T, A>,
+    b: ArrayView<'_, T, B>,
+    mut to: ArrayViewMut<'_, T, D>,
+) {
+    copy_spread(b, to.view_mut(), false);
+    copy_spread(a, to, true);
 }
 
 /// `x yᵀ`.
@@ -204,7 +216,7 @@ pub fn copy<T: Real, D: Dimension>(
     add: bool,
 ) {
     // Asked before the slices are taken, for `a` may be broadcast.
-    let fits = a.raw_dim() == to.raw_dim();
+    let fits = same_shape(a.shape(), to.shape());
     match (a.as_slice(), to.as_slice_mut()) {
         (Some(a), Some(to)) if fits => copy_slice(a, to, add),
         _ if fits && add => {
@@ -256,7 +268,7 @@ pub fn seeded<'a, T, D: Dimension>(upstream: &'a ArrayRef<T, D>, shape: &D) -> A
 }
 
 /// The same elements, broadcast.
-#[inline]
+#[inline(always)]
 pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
     a: ArrayView<'_, T, D>,
     mut to: ArrayViewMut<'_, T, E>,
@@ -267,6 +279,16 @@ pub fn copy_spread<T: Real, D: Dimension, E: Dimension>(
     {
         return copy_slice(a, to, add);
     }
+    spread_over(a, to, add);
+}
+
+/// [`copy_spread`] where there is something to broadcast, or elements are not side by side.
+#[inline(never)]
+fn spread_over<T: Real, D: Dimension, E: Dimension>(
+    a: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, E>,
+    add: bool,
+) {
     let ones = a.shape().iter().take_while(|n| **n == 1).count();
     let repeats = to.shape().ends_with(&a.shape()[ones..]);
     if let (true, Some(row), Some(to)) = (repeats, a.as_slice(), to.as_slice_mut()) {
@@ -304,7 +326,7 @@ fn repeat<T: Real>(row: &[T], to: &mut [T], add: bool) {
 }
 
 /// The elements summed over what was broadcast: the transpose of [`copy_spread`].
-#[inline]
+#[inline(always)]
 pub fn copy_gathered<T: Real, D: Dimension, E: Dimension>(
     a: ArrayView<'_, T, D>,
     mut to: ArrayViewMut<'_, T, E>,
@@ -399,6 +421,20 @@ pub fn fitted<'a, T: Real, D: Dimension, E: Dimension>(
     let mut sums = Array::zeros(shape.clone());
     gather(spread, &mut sums.view_mut(), false);
     sums.into()
+}
+
+/// Runs `f` with an array of this shape, as [`fitted`]; mostly it has it.
+#[inline(always)]
+pub fn with_fitted<T: Real, D: Dimension>(
+    a: ArrayView<'_, T, D>,
+    shape: &D,
+    f: impl FnOnce(ArrayView<'_, T, D>),
+) {
+    if same_shape(a.shape(), shape.slice()) {
+        f(a);
+    } else {
+        f(fitted(a, shape).view());
+    }
 }
 
 /// The same elements, in the same order, in another shape.

@@ -6,6 +6,7 @@ use ndarray::{
 };
 
 use crate::kernel::Real;
+use crate::kernel::map::same_shape;
 
 /// The buffer, with this shape; what it holds is left over.
 #[inline]
@@ -13,7 +14,7 @@ pub fn fit<'a, T: Real, D: Dimension>(
     buffer: &'a mut Array<T, D>,
     shape: &D,
 ) -> &'a mut Array<T, D> {
-    if buffer.raw_dim() != *shape {
+    if !same_shape(buffer.shape(), shape.slice()) {
         *buffer = resized(std::mem::replace(buffer, empty()), shape);
     }
     buffer
@@ -26,15 +27,28 @@ pub fn fit_like<'a, T: Real, D: Dimension>(
     buffer: &'a mut Array<T, D>,
     like: ArrayView<'_, T, D>,
 ) -> &'a mut Array<T, D> {
-    let shape = like.raw_dim();
-    if buffer.raw_dim() == shape && buffer.strides() == like.strides() {
-        return buffer;
+    let fits = same_shape(buffer.shape(), like.shape())
+        && buffer
+            .strides()
+            .iter()
+            .zip(like.strides())
+            .all(|(a, b)| a == b);
+    if !fits {
+        ordered(buffer, like);
     }
-    if like.is_standard_layout() || like.as_slice_memory_order().is_none() {
-        return fit(buffer, &shape);
-    }
-    *buffer = like.to_owned();
     buffer
+}
+
+/// Makes the buffer of [`fit_like`] anew.
+#[cold]
+#[inline(never)]
+fn ordered<T: Real, D: Dimension>(buffer: &mut Array<T, D>, like: ArrayView<'_, T, D>) {
+    let shape = like.raw_dim();
+    if like.is_standard_layout() || like.as_slice_memory_order().is_none() {
+        fit(buffer, &shape);
+    } else {
+        *buffer = like.to_owned();
+    }
 }
 
 /// The same memory in another shape: in a loop over layers a buffer has another one each time.
@@ -84,7 +98,7 @@ pub fn spread<'a, T: Real, D: Dimension, E: Dimension>(
     shape: &E,
 ) -> ArrayView<'a, T, E> {
     // Mostly there is nothing to broadcast.
-    if array.shape() == shape.slice()
+    if same_shape(array.shape(), shape.slice())
         && let Ok(view) = array.view().into_dimensionality()
     {
         return view;
@@ -320,7 +334,7 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
     shape: &E,
     add: bool,
 ) -> Target<'a, T, D, E> {
-    if place.shape() == shape.slice() {
+    if same_shape(place.shape(), shape.slice()) {
         return Target {
             place,
             buffer: None,
