@@ -26,6 +26,8 @@ mod idioms;
 mod linear;
 #[path = "tensors/loops.rs"]
 mod loops;
+#[path = "tensors/made.rs"]
+mod made;
 #[path = "tensors/networks.rs"]
 mod networks;
 #[path = "tensors/shapes.rs"]

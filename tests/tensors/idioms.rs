@@ -288,3 +288,111 @@ fn shifts_that_broadcast() {
     let (z, m, t) = (numbers((1, 3), 1), numbers(4, 2), numbers((4, 3), 3));
     agrees!(spread_softmax, SpreadSoftmaxWorkspace(z, m, t) wrt z, m);
 }
+
+// ---- normalised lanes ----
+
+#[backprop(wrt(x, gain, shift))]
+fn layer_norm<T: Float>(x: &Array2<T>, gain: &Array1<T>, shift: &Array1<T>, eps: T) -> T {
+    let mean = x.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let centred = x - &mean;
+    let var = (&centred * &centred).mean_axis(Axis(1)).unwrap();
+    let y = &centred / &var.mapv(|v| (v + eps).sqrt()).insert_axis(Axis(1));
+    (y * gain + shift).mapv(|v| v * v * v).sum()
+}
+
+/// The deviation's inverse, from ndarray's own variance.
+#[backprop(wrt(x, t))]
+fn by_inverse(x: &Array2<f64>, t: &Array2<f64>) -> f64 {
+    let mean = x.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let r = (x.var_axis(Axis(1), 0.0) + 1e-5).mapv(|v| v.sqrt().recip());
+    ((x - &mean) * &r.insert_axis(Axis(1)) * t).sum()
+}
+
+/// Of columns, by broadcasting, without anything under the root but the variance; with another divisor.
+#[backprop(wrt(x))]
+fn batch_norm(x: &Array2<f64>, t: &Array2<f64>) -> f64 {
+    let mean = x.mean_axis(Axis(0)).unwrap();
+    let centred = x - &mean;
+    let std = x.std_axis(Axis(0), 1.0);
+    let y = &centred / &std;
+    (&y * &y * t + &centred).sum()
+}
+
+/// Sums by other numbers than those of the elements: their mean is not 0, nor their variance 1.
+#[backprop(wrt(x))]
+fn by_other_counts(x: &Array2<f64>, t: &Array2<f64>) -> f64 {
+    let m = (x.sum_axis(Axis(1)) / 3.0).insert_axis(Axis(1));
+    let centred = x - &m;
+    let v = centred.mapv(|c| c.powi(2)).sum_axis(Axis(1)) / 2.5;
+    (&centred / &v.sqrt().insert_axis(Axis(1)) * t).sum()
+}
+
+/// In a loop, and added to a gradient that holds something.
+#[backprop(wrt(x))]
+fn normalised_twice(x: &Array2<f64>, t: &Array2<f64>) -> f64 {
+    let mut h = x.clone();
+    for _ in 0..2 {
+        let mean = h.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+        let c = &h - &mean;
+        let var = (&c * &c).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+        h = (&c / &(var + 0.1).sqrt()).mapv(f64::tanh) + x;
+    }
+    (&h * t + x).sum()
+}
+
+/// What looks like it and is not: the squares of other elements, the mean of another axis, an offset that has a gradient.
+#[backprop(wrt(x, eps))]
+fn not_normalised(x: &Array2<f64>, t: &Array2<f64>, eps: f64) -> f64 {
+    let mean = x.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let c = x - &mean;
+    let d = t - &mean;
+    let other = (&d * &d).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let a = &c / &(other + 0.1).sqrt();
+    let across = (&c * &c).mean_axis(Axis(0)).unwrap();
+    let b = &c / &(across + 0.1).sqrt();
+    let var = (&c * &c).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let e = &c / &var.mapv(|v| (v + eps).sqrt());
+    ((a + b + e) * t).sum()
+}
+
+#[test]
+fn normalised_lanes() {
+    for shape in [(4, 6), (3, 40), (1, 5), (5, 1)] {
+        let (x, t) = (numbers(shape, 1), numbers(shape, 2));
+        agrees!(in loops normalised_twice, NormalisedTwiceWorkspace(x, t) wrt x);
+        if shape.1 > 1 {
+            agrees!(by_inverse, ByInverseWorkspace(x, t) wrt x, t);
+            agrees!(by_other_counts, ByOtherCountsWorkspace(x, t) wrt x);
+        }
+        if shape.0 > 1 {
+            agrees!(batch_norm, BatchNormWorkspace(x, t) wrt x);
+        }
+    }
+    let (x, t) = (
+        numbers((17, 3), 3).reversed_axes(),
+        numbers((17, 3), 4).reversed_axes(),
+    );
+    agrees!(by_inverse, ByInverseWorkspace(x, t) wrt x, t);
+}
+
+#[test]
+fn normalised_lanes_with_constants() {
+    let (x, gain, shift) = (numbers((4, 20), 1), numbers(20, 2), numbers(20, 3));
+    let (y, g) = layer_norm::value_and_gradient(&x, &gain, &shift, 1e-3);
+    close(y, layer_norm(&x, &gain, &shift, 1e-3), 1e-13, "the value");
+    let at = |x: &Array2<f64>| layer_norm(x, &gain, &shift, 1e-3);
+    crate::agree::slopes(&g.x, &x, at, "layer normalisation");
+    let single = |a: &Array2<f64>| a.mapv(|v| v as f32);
+    let narrow = |a: &Array1<f64>| a.mapv(|v| v as f32);
+    let (x32, gain32, shift32) = (single(&x), narrow(&gain), narrow(&shift));
+    let g32 = layer_norm::gradient(&x32, &gain32, &shift32, 1e-3);
+    for (a, b) in g32.x.iter().zip(&g.x) {
+        close(f64::from(*a), *b, 1e-4, "in f32");
+    }
+    let (x, t) = (numbers((4, 4), 5), numbers((4, 4), 6));
+    let g = not_normalised::gradient(&x, &t, 0.3);
+    let at = |x: &Array2<f64>| not_normalised(x, &t, 0.3);
+    crate::agree::slopes(&g.x, &x, at, "what is no normalisation");
+    let found = crate::agree::slope(|h| not_normalised(&x, &t, 0.3 + h));
+    close(g.eps, found, 1e-8, "an offset with a gradient");
+}

@@ -6,7 +6,7 @@
 //! `transpose`. Shapes are a program of their own ([`DimOp`]), so that no tensor is kept for its shape alone.
 //! What must hold: an operand is defined before its user; a view's base is not a view of something else's element.
 
-use crate::tensor::idioms::Idiom;
+use crate::tensor::idioms::{Idiom, Normal, Uniform};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
 use std::collections::BTreeMap;
@@ -88,6 +88,11 @@ pub enum Op {
         next: V,
         of: usize,
     },
+    /// What the iterations of a loop have computed, one float each, in order.
+    Collected {
+        of: usize,
+        item: V,
+    },
     /// Some subviews along an axis, by their indices.
     Select(V, TokenStream, TokenStream),
     /// Next to one another along an axis.
@@ -122,6 +127,8 @@ pub enum Op {
         shift: Option<V>,
         axis: Option<TokenStream>,
     },
+    /// Lanes of mean 0 and variance 1.
+    Normal(Normal),
 }
 
 /// How a shape is found.
@@ -188,6 +195,8 @@ pub struct Loop {
     pub stmts: Vec<Stmt>,
     pub carried: Vec<Carried>,
     pub consts: Vec<CarriedConst>,
+    /// Arrays of what the iterations have computed.
+    pub collected: Vec<V>,
 }
 
 /// An integer or `bool` that a loop changes.
@@ -304,6 +313,7 @@ impl Op {
             Op::Param(_) | Op::Constant(_) => Vec::new(),
             Op::Inside { init, .. } => vec![*init],
             Op::After { init, next, .. } => vec![*init, *next],
+            Op::Collected { item, .. } => vec![*item],
             Op::Map { operands, .. } => operands.clone(),
             Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
             Op::View(a, _)
@@ -330,6 +340,14 @@ impl Op {
             Op::Idiom {
                 of, shift, weights, ..
             } => std::iter::once(*of).chain(*shift).chain(*weights).collect(),
+            Op::Normal(n) => {
+                let uniform = n.counts.iter().chain([&n.shift]);
+                let scalars = uniform.filter_map(|u| match u {
+                    Uniform::Scalar(v) => Some(*v),
+                    _ => None,
+                });
+                std::iter::once(n.of).chain(scalars).collect()
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
 //!   carried     what loops and branches change            carried.rs, kinds.rs
-//!   idioms      softmax and its kin as one operation      idioms.rs
+//!   idioms      softmax and its kin as one operation      idioms/
 //!   affine      a product and a bias as one operation      affine.rs
 //!   fuse        chains of elementwise operations         fuse.rs
 //!   inplace     arrays that loops fill                   inplace.rs

@@ -7,6 +7,7 @@
 
 use crate::tensor::fuse::{leaves, uses};
 use crate::tensor::graph::*;
+use crate::tensor::idioms::Normal;
 use crate::tensor::lower::Program;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,8 @@ pub enum Step {
     Clear(V),
     /// The arguments of a call that are differentiated, and whether their adjoints are added to.
     Call { of: V, adds: Vec<(V, bool)> },
+    /// What one iteration has computed of an array, and whether its adjoint is added to.
+    Collected { of: V, item: V, add: bool },
     /// The operand of an idiom.
     Idiom { of: V, add: bool },
     /// A loop, last iteration first: its body's steps, and the floats outside of it that these add to.
@@ -180,7 +183,13 @@ impl Reverse<'_> {
         let g = self.g;
         let l = &g.loops[id];
         let carried: Vec<&Carried> = l.carried.iter().filter(|c| g.active(c.inside)).collect();
-        if !(carried.iter()).any(|c| self.started.contains(&g.place(c.after))) {
+        let reached = |v: &V| g.active(*v) && self.started.contains(v);
+        let collected: Vec<V> = l.collected.iter().copied().filter(reached).collect();
+        if collected.is_empty()
+            && !carried
+                .iter()
+                .any(|c| self.started.contains(&g.place(c.after)))
+        {
             return;
         }
         for c in &carried {
@@ -197,6 +206,12 @@ impl Reverse<'_> {
         let outside = (self.region, std::mem::take(&mut self.outer));
         self.region = id + 1;
         self.started.extend(carried.iter().map(|c| c.next));
+        for of in collected {
+            if let Op::Collected { item, .. } = g.value(of).op {
+                let add = self.write(item);
+                self.steps.push(Step::Collected { of, item, add });
+            }
+        }
         self.region(&l.stmts);
         for c in &carried {
             if self.started.insert(c.inside) {
@@ -244,6 +259,7 @@ impl Reverse<'_> {
                     | Op::Constant(_)
                     | Op::Inside { .. }
                     | Op::After { .. }
+                    | Op::Collected { .. }
             )
         {
             return;
@@ -346,7 +362,7 @@ impl Reverse<'_> {
                 }
                 self.steps.push(Step::Call { of: v, adds });
             }
-            Op::Idiom { of, .. } => {
+            Op::Idiom { of, .. } | Op::Normal(Normal { of, .. }) => {
                 if g.active(of) {
                     let add = self.write(of);
                     self.steps.push(Step::Idiom { of: v, add });

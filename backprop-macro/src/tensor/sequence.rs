@@ -617,22 +617,7 @@ impl Lower<'_> {
         let n = self.length(s);
         let n = self.constant_name(n.to_token_stream());
         let dim = self.g.new_dim(DimOp::Given(quote!(#n), None), Some(1));
-        let zero = self.sig.elem.zero();
-        let start = self.map(
-            syn::parse_quote!(#zero),
-            Vec::new(),
-            Some(dim),
-            at.span_of(),
-        );
-        self.folded(s, Val::Tensor(start), at, &|l, all, item, k| {
-            let Val::Tensor(all) = all else {
-                return Err(Rejected);
-            };
-            let item = l.scalar_value(item, at)?;
-            let ty = l.g.value(all).ty;
-            let put = l.g.push(Op::Put(all, item, quote!([#k])), ty, at.span_of());
-            Ok(Val::Tensor(put))
-        })
+        self.made(dim, at, &|l, k| l.item(s, k, at))
     }
 
     /// A closure of this function's, applied.

@@ -39,6 +39,11 @@ pub fn tape_name(id: usize) -> Ident {
     numbered("tape", id)
 }
 
+/// The number of an iteration.
+pub fn iteration(id: usize) -> Ident {
+    numbered("k", id)
+}
+
 /// The type of such a struct.
 pub fn tape_type(workspace: &Ident, id: usize) -> Ident {
     format_ident!("{}Loop{}", workspace, id)
@@ -248,6 +253,26 @@ impl Emit<'_> {
             ends.extend(quote!(#carry = #next;));
             afters.extend(quote!(let #after = #carry;));
             names.push(after.to_string());
+        }
+        for &v in l.collected.iter().filter(|v| self.live.contains(v)) {
+            let Op::Collected { item, .. } = self.g.value(v).op else {
+                continue;
+            };
+            let (t, s, k) = (tensor_name(v), scalar_name(item), iteration(id));
+            let (n, elements) = (
+                self.dim_of(v),
+                format_ident!("__elements{}", v.0, span = Span::mixed_site()),
+            );
+            self.hold(&t, Held::Slot(self.g.rank(v)));
+            let (slot, show) = (self.slot(&t, self.g.rank(v)), self.show(&t));
+            wanted.insert(s.to_string());
+            starts.extend(quote! {
+                let #t = ::backprop::tensor::fit(#slot, &#n);
+                let #elements = ::backprop::tensor::elements(#t);
+            });
+            ends.extend(quote!(#elements[#k] = #s;));
+            afters.extend(show);
+            names.push(t.to_string());
         }
         for c in &l.consts {
             let carry = format_ident!("__carryc{}", c.inside.0, span = Span::mixed_site());

@@ -277,79 +277,70 @@ pub fn cross_entropy<T: Real, D: Dimension, E: Dimension>(
     sum.get()
 }
 
-/// `m + ln Σ exp(z - m)` of one lane.
+/// `m + ln Σ exp(z - m)` of one lane. What is kept is the softmax, `p`.
 #[inline(always)]
-fn log_sum_exp_of<T: Real>(z: &[T], m: T) -> T {
-    m + kernel::ln(sum_of(
-        z,
-        z,
-        #[inline(always)]
-        |z, _| kernel::exp(z - m),
-    ))
+fn log_sum_exp_of<T: Real>(z: &[T], m: T, p: &mut [T]) -> T {
+    let s = exponentials(z, m, p);
+    // Of sums that have overflowed, or are so small that their terms have lost digits, the largest element is subtracted.
+    let of_p = if s >= T::ONE && s.is_finite() {
+        s
+    } else {
+        exponentials(z, max(z), p)
+    };
+    let inverse = T::ONE / of_p;
+    p.iter_mut().for_each(|p| *p *= inverse);
+    m + kernel::ln(s)
 }
 
-/// `m + ln Σ exp(z - m)` along an axis.
+/// `m + ln Σ exp(z - m)` along an axis. What is kept is the softmax, `p`.
 pub fn log_sum_exp<T: Real, D: Dimension>(
     z: ArrayView<'_, T, D>,
     axis: Axis,
     shift: impl IntoIterator<Item = T>,
+    p: ArrayViewMut<'_, T, D>,
     mut to: ArrayViewMut<'_, T, D::Smaller>,
 ) {
-    let mut held = Vec::new();
-    for ((to, z), m) in to.iter_mut().zip(z.lanes(axis)).zip(shift) {
-        let z = slice(&z, &mut held);
+    let each = to.iter_mut().zip(shift);
+    along([z], Some(axis), each, p, |[z], (to, m), p| {
         *to = kernel::dispatch(
             #[inline(always)]
-            || log_sum_exp_of(z, m),
+            || log_sum_exp_of(z, m, p),
         );
-    }
+    });
 }
 
-/// `m + ln Σ exp(z - m)` of all elements.
-pub fn log_sum_exp_all<T: Real, D: Dimension>(z: ArrayView<'_, T, D>, m: T) -> T {
-    let mut held = Vec::new();
-    let z = match z.as_slice() {
-        Some(slice) => slice,
-        None => {
-            held.extend(z.iter().copied());
-            &held
-        }
-    };
-    kernel::dispatch(
-        #[inline(always)]
-        || log_sum_exp_of(z, m),
-    )
-}
-
-/// `d exp(z) / Σ exp(z)`, whatever the size of `z`; `d` is one for each lane.
-pub fn softmax_times<T: Real, D: Dimension>(
+/// `m + ln Σ exp(z - m)` of all elements. What is kept is the softmax, `p`.
+pub fn log_sum_exp_all<T: Real, D: Dimension>(
     z: ArrayView<'_, T, D>,
+    m: T,
+    p: ArrayViewMut<'_, T, D>,
+) -> T {
+    let mut value = m + kernel::ln(T::ZERO);
+    along([z], None, [&mut value], p, |[z], value, p| {
+        *value = kernel::dispatch(
+            #[inline(always)]
+            || log_sum_exp_of(z, m, p),
+        );
+    });
+    value
+}
+
+/// `d p`; `d` is one for each lane.
+pub fn lanes_times<T: Real, D: Dimension>(
+    p: ArrayView<'_, T, D>,
     axis: Option<Axis>,
     d: impl IntoIterator<Item = T>,
     to: ArrayViewMut<'_, T, D>,
     add: bool,
 ) {
-    along([z], axis, d, to, |[z], d, to| {
+    along([p], axis, d, to, |[p], d, to| {
         kernel::dispatch(
             #[inline(always)]
             || {
-                let m = max(z);
                 if add {
-                    let s = d / sum_of(
-                        z,
-                        z,
-                        #[inline(always)]
-                        |z, _| kernel::exp(z - m),
-                    );
-                    to.iter_mut()
-                        .zip(z)
-                        .for_each(|(to, &z)| *to += kernel::exp(z - m) * s);
+                    to.iter_mut().zip(p).for_each(|(to, &p)| *to += p * d);
                 } else {
-                    to.iter_mut()
-                        .zip(z)
-                        .for_each(|(to, &z)| *to = kernel::exp(z - m));
-                    let s = d / sum(to);
-                    to.iter_mut().for_each(|to| *to *= s);
+                    to.iter_mut().zip(p).for_each(|(to, &p)| *to = p * d);
                 }
             },
         );

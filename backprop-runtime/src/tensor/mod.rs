@@ -7,12 +7,14 @@
 
 mod lanes;
 mod linear;
+mod normal;
 mod saved;
 mod shape;
 mod tape;
 
 pub use lanes::*;
 pub use linear::*;
+pub use normal::{normalize, normalize_back};
 pub use saved::*;
 pub use shape::*;
 pub use tape::*;
@@ -30,3 +32,9 @@ pub trait Count: Real {
     }
 }
 impl<T: Real> Count for T {}
+
+/// A literal as a float.
+#[inline(always)]
+pub fn number<T: Real>(x: f64) -> T {
+    T::from(x).unwrap_or_else(T::nan)
+}

@@ -1,7 +1,11 @@
-//! What the iterations of a loop keep.
+//! What the iterations of a loop keep, and what they compute an element of.
 //!
 //! In: a vector in the workspace and an iteration. Out: that iteration's own buffers, and those of the one before, whose results it starts
 //! from. A loop whose backward pass reads nothing has two sets of buffers that take turns (`ring`).
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use crate::kernel::Real;
 
 /// The buffers of iteration `k`, and of the one before.
 #[inline]
@@ -28,4 +32,23 @@ pub fn turn<L: Default>(tape: &mut Vec<L>, k: usize, ring: bool) -> (&mut L, Opt
 pub fn last<L>(tape: &[L], count: usize, ring: bool) -> Option<&L> {
     let k = count.checked_sub(1)?;
     tape.get(if ring { k % 2 } else { k })
+}
+
+/// The elements of a buffer, in order.
+#[inline]
+pub fn elements<T, D: Dimension>(buffer: &mut Array<T, D>) -> &mut [T] {
+    buffer.as_slice_mut().unwrap_or(&mut [])
+}
+
+/// One element, by its position in order.
+#[inline]
+pub fn nth<T: Real, D: Dimension>(a: &ArrayView<'_, T, D>, k: usize) -> T {
+    let element = match a.as_slice() {
+        Some(slice) => slice.get(k),
+        None => a.iter().nth(k),
+    };
+    match element {
+        Some(&x) => x,
+        None => unreachable!("there is an element for each iteration"),
+    }
 }

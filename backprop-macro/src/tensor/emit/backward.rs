@@ -98,6 +98,7 @@ impl Emit<'_> {
         let written = |o: V| base(self.g, o).0 == v;
         match step {
             Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),
+            Step::Collected { item, .. } => *item == v,
             Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
             Step::Linear { of, position, .. } => {
                 let operands = self.g.value(*of).op.operands();
@@ -106,7 +107,7 @@ impl Emit<'_> {
             Step::Lanes(of) => self.g.value(*of).op.operands().into_iter().any(written),
             Step::Call { adds, .. } => adds.iter().any(|a| written(a.0)),
             Step::Idiom { of, .. } => match &self.g.value(*of).op {
-                Op::Idiom { of, .. } => written(*of),
+                Op::Idiom { of, .. } | Op::Normal(Normal { of, .. }) => written(*of),
                 _ => false,
             },
             // A loop reads the adjoints of what it hands on, and adds to others in its body.
@@ -210,6 +211,14 @@ impl Emit<'_> {
                     self.spelling(|s| transpose::transposed(op, *position, s, &d, &place, *add));
                 quote!(#start #call)
             }
+            Step::Collected { of, item, add } => {
+                let Op::Collected { of: id, .. } = self.g.value(*of).op else {
+                    return TokenStream::new();
+                };
+                let (d, k) = (adjoint(*of), iteration(id));
+                let value = quote!(::backprop::tensor::nth(&#d.view(), #k));
+                self.scalar_add(*item, value, *add)
+            }
             Step::Lanes(v) => self.lanes_back(*v),
             Step::Loop { of, body, floats } => self.run_back(*of, body, floats, started),
             Step::Init { of, carried, add } => {
@@ -223,6 +232,14 @@ impl Emit<'_> {
             }
             Step::Call { of, adds } => self.call_back(*of, adds, started),
             Step::Idiom { of: v, add } => {
+                if let Op::Normal(normal) = &self.g.value(*v).op {
+                    let (start, place) = (self.start(normal.of, started), self.place(normal.of));
+                    let (of, d) = (self.operand(normal.of), adjoint(*v).to_token_stream());
+                    let kept = [0, 1].map(|k| residual(*v, k));
+                    let uniform = |u: &Uniform| self.uniform(u);
+                    let call = normal.backward(&of, uniform, &kept, [&d, &place], *add);
+                    return quote!(#start #call);
+                }
                 let Op::Idiom { idiom, of, .. } = &self.g.value(*v).op else {
                     return TokenStream::new();
                 };

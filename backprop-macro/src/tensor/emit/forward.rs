@@ -169,7 +169,7 @@ impl Emit<'_> {
             }
             (Op::Inside { of, .. }, Ty::Tensor(..)) => vec![self.inside(v, *of)],
             (Op::After { of, .. }, Ty::Tensor(..)) => vec![self.after(v, *of)],
-            (Op::Inside { .. } | Op::After { .. }, _) => Vec::new(),
+            (Op::Inside { .. } | Op::After { .. } | Op::Collected { .. }, _) => Vec::new(),
             (Op::Map { .. }, _) => self.map(v),
             (
                 Op::Call {
@@ -232,30 +232,10 @@ impl Emit<'_> {
                     }
                 }
             }
-            (
-                Op::Idiom {
-                    idiom: idiom @ Idiom::CrossEntropy { .. },
-                    of,
-                    ..
-                },
-                _,
-            ) => {
-                let (s, p, n) = (scalar_name(v), residual(v, 0), self.dim_of(*of));
-                let slot = self.slot(&p, self.g.rank(*of));
-                self.hold(&s, Held::Scalar);
-                self.hold(&p, Held::Slot(self.g.rank(*of)));
-                let call = self.lane(v, |l| idiom.forward(l, &TokenStream::new()));
-                let show = self.show(&p);
-                vec![line(
-                    &[&s, &p],
-                    quote! {
-                        let #p = ::backprop::tensor::fit(#slot, &#n);
-                        let #s = #call;
-                        #show
-                    },
-                    Again::Keep,
-                )]
+            (Op::Idiom { idiom, of, .. }, _) if idiom.keeps() => {
+                vec![self.keeping(v, *idiom, *of)]
             }
+            (Op::Normal(normal), _) => vec![self.normal(v, normal)],
             (op, Ty::Scalar) => {
                 let s = scalar_name(v);
                 self.hold(&s, Held::Scalar);
@@ -286,6 +266,70 @@ impl Emit<'_> {
                     Again::Keep,
                 )]
             }
+        }
+    }
+
+    /// An idiom, beside the softmax that its backward pass reads.
+    fn keeping(&self, v: V, idiom: Idiom, of: V) -> Line {
+        let (p, n) = (residual(v, 0), self.dim_of(of));
+        let slot = self.slot(&p, self.g.rank(of));
+        self.hold(&p, Held::Slot(self.g.rank(of)));
+        let show = self.show(&p);
+        let start = quote!(let #p = ::backprop::tensor::fit(#slot, &#n););
+        let Ty::Tensor(rank, dim) = self.g.value(v).ty else {
+            let s = scalar_name(v);
+            self.hold(&s, Held::Scalar);
+            let call = self.lane(v, |l| idiom.forward(l, &TokenStream::new()));
+            return Line {
+                names: vec![s.to_string(), p.to_string()],
+                tokens: quote!(#start let #s = #call; #show),
+                again: Again::Keep,
+            };
+        };
+        let (t, n) = (tensor_name(v), dim_name(dim));
+        let slot = self.slot(&t, rank);
+        self.hold(&t, Held::Slot(rank));
+        let call = self.lane(v, |l| idiom.forward(l, &quote!(#t.view_mut())));
+        let show_value = self.show(&t);
+        Line {
+            names: vec![t.to_string(), p.to_string()],
+            tokens: quote! {
+                #start
+                let #t = ::backprop::tensor::fit(#slot, &#n);
+                #call;
+                #show
+                #show_value
+            },
+            again: Again::Keep,
+        }
+    }
+
+    /// Normalised lanes, beside what their backward pass reads of each.
+    fn normal(&self, v: V, normal: &Normal) -> Line {
+        let (t, n, lanes) = (tensor_name(v), self.dim_of(v), dim_name(normal.lanes));
+        let kept = [0, 1].map(|k| residual(v, k));
+        let [mean, squares] = &kept;
+        let rank = self.g.dim_rank(normal.lanes);
+        let slots = [&t, mean, squares].map(|name| {
+            let rank = if *name == t { self.g.rank(v) } else { rank };
+            self.hold(name, Held::Slot(rank));
+            self.slot(name, rank)
+        });
+        let [to, to_mean, to_squares] = slots;
+        let out = quote!(#t.view_mut());
+        let of = self.operand(normal.of);
+        let call = normal.forward(&of, |u| self.uniform(u), &kept, &out);
+        let shows = [&t, mean, squares].map(|name| self.show(name));
+        Line {
+            names: [&t, mean, squares].map(|name| name.to_string()).to_vec(),
+            tokens: quote! {
+                let #t = ::backprop::tensor::fit(#to, &#n);
+                let #mean = ::backprop::tensor::fit(#to_mean, &#lanes);
+                let #squares = ::backprop::tensor::fit(#to_squares, &#lanes);
+                #call;
+                #(#shows)*
+            },
+            again: Again::Keep,
         }
     }
 

@@ -12,12 +12,12 @@ use crate::errors::Errors;
 use crate::source::Source;
 use crate::tensor::fuse::uses;
 use crate::tensor::graph::*;
-use crate::tensor::idioms::{Idiom, Lane};
+use crate::tensor::idioms::{Idiom, Lane, Normal, Uniform};
 use crate::tensor::lower::{Program, Val};
 use crate::tensor::map::{self as element, MapCode};
 use crate::tensor::reverse::{Step, Upstream, base, reverse};
 use crate::tensor::signature::{self, Kind, TensorSig, dimension};
-use crate::tensor::tape::Tape;
+use crate::tensor::tape::{Tape, iteration};
 use crate::tensor::transpose::{self, Spelling};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -85,7 +85,7 @@ pub struct Emit<'a> {
     pub tapes: RefCell<Vec<Tape>>,
     pub homes: RefCell<BTreeMap<String, usize>>,
     pub vectors: RefCell<BTreeSet<usize>>,
-    live: BTreeSet<V>,
+    pub live: BTreeSet<V>,
     /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
     pub moved: RefCell<Option<BTreeSet<V>>>,
 }
@@ -234,8 +234,21 @@ impl<'a> Emit<'a> {
             shift: shift.map(|m| (self.operand(m), self.g.is_tensor(m))),
             axis,
             zero: self.zero(),
-            weights: weights.map(|w| (self.operand(w), residual(v, 0))),
+            weights: weights.map(|w| self.operand(w)),
+            softmax: residual(v, 0),
         })
+    }
+
+    /// How a float is spelt that all elements share.
+    fn uniform(&self, u: &Uniform) -> TokenStream {
+        match u {
+            Uniform::Number(x) => {
+                let t = self.sig.elem.tokens();
+                quote!(::backprop::tensor::number::<#t>(#x))
+            }
+            Uniform::Constant(e) => e.to_token_stream(),
+            Uniform::Scalar(v) => self.operand(*v),
+        }
     }
 
     pub fn zero(&self) -> TokenStream {

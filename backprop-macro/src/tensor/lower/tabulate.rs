@@ -1,12 +1,14 @@
 //! Arrays made element by element: `from_shape_fn`, `array![…]`, `from_vec(vec![…])` of floats of the function.
 //!
-//! In: a constructor whose elements read tensors or floats. Out: an array of zeros, and its elements stored one after another. What must
-//! hold: constructors of constants stay constant Rust.
+//! In: a constructor whose elements read tensors or floats. Out: a loop whose iterations compute an element each, or an array
+//! of zeros and its elements stored one after another. What must hold: constructors of constants stay constant Rust.
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
 use crate::tensor::lower::*;
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use std::cell::Cell;
 use syn::visit::Visit;
 
 impl Lower<'_> {
@@ -35,8 +37,15 @@ impl Lower<'_> {
             return self.reject(f, &errors::CLOSURE);
         };
         let dim = self.given(shape, rank, None)?;
-        self.made(dim, at, &|l, _, index| {
-            let arg = match index {
+        let Some(axes) = self.g.dim_rank(dim) else {
+            return self.reject(at, &errors::TENSOR_RANK);
+        };
+        self.made(dim, at, &|l, k| {
+            let index: Vec<syn::Expr> = match axes {
+                1 => vec![syn::parse_quote!(#k)],
+                _ => l.position(dim, axes, &k),
+            };
+            let arg = match index.as_slice() {
                 [one] => one.clone(),
                 all => syn::parse_quote!((#(#all),*)),
             };
@@ -44,39 +53,36 @@ impl Lower<'_> {
         })
     }
 
-    /// An array of a shape, one element after another: what `item` makes of its position and indices.
+    /// An array of what a body computes for each position, in order. No iteration sees the array, so that each writes one element.
     pub fn made(
         &mut self,
         dim: Dim,
         at: &dyn ToTokens,
-        item: &dyn Fn(&mut Self, &TokenStream, &[syn::Expr]) -> Result<Val>,
+        body: &dyn Fn(&mut Self, TokenStream) -> Result<Val>,
     ) -> Result<Val> {
-        let Some(axes) = self.g.dim_rank(dim) else {
-            return self.reject(at, &errors::TENSOR_RANK);
-        };
-        let start = self.zeros(dim, at);
         let n = crate::tensor::emit::dim_name(dim);
         let count = self.g.new_const(quote!(#n.size()));
-        let name = Ident::new("__made", Span::mixed_site());
-        self.scoped(|l| {
-            l.declare(&name, Val::Tensor(start));
-            l.repeated(count, at, &|l, k| {
-                let index: Vec<syn::Expr> = match axes {
-                    1 => vec![syn::parse_quote!(#k)],
-                    _ => l.position(dim, axes, &k),
-                };
-                let item = item(l, &k, &index)?;
-                let item = l.scalar_value(item, at)?;
-                let Some(Val::Tensor(all)) = l.find(&name)? else {
-                    return Err(Rejected);
-                };
-                let ty = l.g.value(all).ty;
-                let put = Op::Put(all, item, quote!([#(#index),*]));
-                let put = l.g.push(put, ty, at.span_of());
-                l.assign(&name, Val::Tensor(put))
-            })?;
-            l.find(&name)?.ok_or(Rejected)
-        })
+        let (of, span) = (self.g.loops.len(), at.span_of());
+        // The body is lowered until nothing new changes in it: the last item is that of the loop.
+        let last = Cell::new(None);
+        self.repeated(count, at, &|l, k| {
+            let item = body(l, k)?;
+            let item = l.scalar_value(item, at)?;
+            // In the loop, also where it is a float from outside.
+            let name = operand(item);
+            last.set(Some(l.map(
+                syn::parse_quote!(#name),
+                vec![item],
+                None,
+                span,
+            )));
+            Ok(())
+        })?;
+        let item = last.get().ok_or(Rejected)?;
+        let ty = Ty::Tensor(self.g.dim_rank(dim), dim);
+        let all = self.g.push(Op::Collected { of, item }, ty, span);
+        self.g.loops[of].collected.push(all);
+        Ok(Val::Tensor(all))
     }
 
     /// Elements side by side, row by row.

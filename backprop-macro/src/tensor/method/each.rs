@@ -307,8 +307,8 @@ impl Lower<'_> {
         else {
             return Ok(None);
         };
-        let made = self.made(d, m, &|l, k, _| {
-            let item = l.nth(&Val::Tensor(v), k, m)?;
+        let made = self.made(d, m, &|l, k| {
+            let item = l.nth(&Val::Tensor(v), &k, m)?;
             l.inlined(&closure, vec![item], m)
         })?;
         Ok(Some(made))

@@ -265,8 +265,8 @@ impl Lower<'_> {
         at: &syn::ExprMethodCall,
     ) -> Result<Val> {
         let dim = self.part_shape(&z.parts[0], at)?;
-        self.made(dim, at, &|l, k, _| {
-            let items = l.zip_items(z, k, at)?;
+        self.made(dim, at, &|l, k| {
+            let items = l.zip_items(z, &k, at)?;
             l.inlined(closure, items, at)
         })
     }
