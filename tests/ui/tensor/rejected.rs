@@ -34,7 +34,7 @@ fn left_out(a: &Array1<f64>) -> f64 {
 }
 
 #[backprop]
-fn changed_in_place(a: &mut Array1<f64>, log: &mut Vec<usize>) -> f64 {
+fn changed_in_place(a: &mut Array1<f64>, _log: &mut Vec<usize>) -> f64 {
     a.sum()
 }
 
