@@ -687,6 +687,160 @@ fn positions_of_rows(x: &[f64], starts: &[usize]) -> f64 {
     s
 }
 
+// What an iteration stores is read again from where it was stored only if no other iteration stores there.
+#[backprop]
+fn stored_in_slots(x: &[f64]) -> f64 {
+    let mut last = [0.0; 2];
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        let y = x[i].exp();
+        last[i % 2] = y;
+        s += y * y;
+    }
+    s.sin() * last[0]
+}
+
+#[backprop]
+fn stored_in_one_slot(x: &[f64]) -> f64 {
+    let mut last = [0.0; 2];
+    let mut s = 0.3;
+    for i in 0..x.len() {
+        let y = (x[i] * s).exp();
+        last[0] = y;
+        s = (s + y).sin();
+    }
+    s + last[0]
+}
+
+// … and if the array is still there.
+#[backprop]
+fn stored_in_an_array_of_the_iteration(x: &[f64]) -> f64 {
+    let mut s = 0.3;
+    for i in 0..x.len() {
+        let mut a = [0.0; 3];
+        for k in 0..3 {
+            a[k] = (x[i] * (k as f64 + s)).exp();
+        }
+        s = (s + a[0] * a[1] - a[2]).sin();
+    }
+    s
+}
+
+// What a `push` of the backward pass puts back may be a value of the forward pass as it stands.
+#[backprop]
+fn popped_times(x: &[f64]) -> f64 {
+    let mut v = x.to_vec();
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        let y = (i as f64 * 0.3 + x[0]).sin();
+        let p = v.pop().unwrap();
+        s += p * y;
+    }
+    s
+}
+
+// An array is no part of a checkpointed loop's state only if each iteration fills it before it is read.
+#[backprop(checkpoint = 2)]
+fn first_element_kept(x: &[f64; 4], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 4];
+    let mut s = 0.0;
+    for _ in 0..n {
+        for i in 1..4 {
+            tmp[i] = u[i].sin();
+        }
+        let a = tmp[0] * tmp[1] + 0.5;
+        tmp[0] = a.cos();
+        for i in 0..4 {
+            u[i] = (u[i] + a * tmp[i]).sin();
+        }
+        s += a * a;
+    }
+    s + u[0] * u[3]
+}
+
+#[backprop(checkpoint = 2)]
+fn filled_later_and_later(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in k..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn neighbour_of_what_is_filled(x: &[f64; 6]) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..4 {
+        let m = 5 - k;
+        for i in m..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in m..6 {
+            u[i] = (u[i] + tmp[i - 1] * u[i - 1]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn touched_in_a_branch(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in k..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in k..6 {
+            if u[i] > 0.0 {
+                u[i] = (u[i] + tmp[0] + tmp[i]).sin();
+            }
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn filled_under_a_condition(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in 0..6 {
+            if i % 3 != k % 3 {
+                tmp[i] = u[i] * u[i];
+            }
+        }
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn grown_behind_what_is_filled(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = vec![0.3; 6];
+    for k in 0..n {
+        for i in 0..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        tmp.push(u[k % 6]);
+        let old = tmp[6 + k / 2];
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i] * old).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -777,6 +931,24 @@ fn every_way_to_the_gradient_agrees() {
     holds!(sigmoids(&[0.7, -1.2, 0.4]));
     holds!(swaps(&[0.7, -1.2, 0.4, 1.3]));
     holds!(mixed_types(0.8, &[0.7, -1.2, 0.4], 2));
+    holds!(stored_in_slots(&[0.7, -1.2, 0.4, 1.3, -0.6]));
+    holds!(stored_in_one_slot(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(stored_in_an_array_of_the_iteration(&[0.7, -1.2, 0.4]));
+    holds!(first_element_kept(&[0.7, -1.2, 0.4, 1.3], 4));
+    holds!(filled_later_and_later(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(neighbour_of_what_is_filled(&[
+        0.7, -1.2, 0.4, 1.3, -0.6, 0.9
+    ]));
+    holds!(touched_in_a_branch(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(filled_under_a_condition(
+        &[0.7, -1.2, 0.4, 1.3, -0.6, 0.9],
+        4
+    ));
+    holds!(grown_behind_what_is_filled(
+        &[0.7, -1.2, 0.4, 1.3, -0.6, 0.9],
+        4
+    ));
+    holds!(popped_times(&[0.7, -1.2, 0.4, 1.3]));
     holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
     holds!(positions_computed(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
     holds!(positions_carried(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
