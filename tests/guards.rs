@@ -841,6 +841,93 @@ fn grown_behind_what_is_filled(x: &[f64; 6], n: usize) -> f64 {
     u[0] * u[3] + u[5]
 }
 
+// Only what starts from one is a sigmoid's complement, or a softplus.
+#[backprop]
+fn two_minus_a_sigmoid(x: f64) -> f64 {
+    (2.0 - 1.0 / (1.0 + (-x).exp())).ln()
+}
+
+#[backprop]
+fn three_plus_an_exponential(x: f64) -> f64 {
+    (3.0 + x.exp()).ln() + 1.0 / (2.0 + (-x).exp())
+}
+
+// An element that stays is read where the index that moves meets it.
+#[backprop]
+fn in_place_from_one(x: &[f64; 4]) -> f64 {
+    let mut a = *x;
+    for i in 0..4 {
+        for j in 0..4 {
+            a[j] = (a[j] + 0.5 * a[i]).sin();
+        }
+    }
+    a[0] * a[2] + a[3]
+}
+
+// Of a loop that does not run, the element that stays need not exist.
+#[backprop]
+fn pairs_beyond_the_end(x: &[f64; 4]) -> f64 {
+    let mut s = 0.0;
+    for i in 0..6 {
+        for j in i..4 {
+            s += (x[i] * x[j]).sin();
+        }
+    }
+    s
+}
+
+// What a segment of a checkpointed loop takes from outside of the loop.
+#[backprop(checkpoint = 2)]
+fn repeated_from_outside(x: f64, n: usize) -> f64 {
+    let y = x.sin();
+    let mut s = x;
+    for i in 0..n {
+        let mut a = [y; 3];
+        a[1] = s;
+        s = (s * a[i % 3] + a[1]).sin();
+    }
+    s
+}
+
+#[backprop(checkpoint = 2)]
+fn listed_from_outside(x: f64, n: usize) -> f64 {
+    let y = x.sin();
+    let mut s = x;
+    for i in 0..n {
+        let mut a = [y, 0.5, y];
+        a[1] = s;
+        s = (s * a[i % 3] + a[1]).sin();
+    }
+    s
+}
+
+#[backprop(checkpoint = 2)]
+fn steps_from_outside(x: &[f64; 6], n: usize) -> f64 {
+    let st = 1 + n % 2;
+    let mut s = x[0];
+    for _ in 0..n {
+        for k in (0..6).step_by(st) {
+            s = (s * x[k]).sin() + 0.5;
+        }
+    }
+    s
+}
+
+#[backprop(wrt(x), checkpoint = 2)]
+fn constant_row(x: f64, m: &[[f64; 3]; 4], n: usize) -> f64 {
+    let mut j = 1;
+    for k in 0..n {
+        j = (2 * j + 1 + k) % 4;
+    }
+    let mut s = x;
+    for i in 0..n {
+        let mut a = m[j];
+        a[1] = 0.3 * i as f64;
+        s = (s * a[i % 3] + x).sin();
+    }
+    s
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -947,6 +1034,23 @@ fn every_way_to_the_gradient_agrees() {
     holds!(grown_behind_what_is_filled(
         &[0.7, -1.2, 0.4, 1.3, -0.6, 0.9],
         4
+    ));
+    holds!(two_minus_a_sigmoid(0.8));
+    holds!(three_plus_an_exponential(0.8));
+    holds!(in_place_from_one(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(pairs_beyond_the_end(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(repeated_from_outside(0.8, 5));
+    holds!(listed_from_outside(0.8, 5));
+    holds!(steps_from_outside(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(constant_row(
+        0.8,
+        &[
+            [0.7, -1.2, 0.4],
+            [1.3, -0.6, 0.9],
+            [0.1, 0.2, 0.3],
+            [-0.4, 0.5, 1.1]
+        ],
+        5
     ));
     holds!(popped_times(&[0.7, -1.2, 0.4, 1.3]));
     holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
