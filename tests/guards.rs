@@ -928,6 +928,35 @@ fn constant_row(x: f64, m: &[[f64; 3]; 4], n: usize) -> f64 {
     s
 }
 
+// … and if it is stored in every iteration, by the iteration itself.
+#[backprop]
+fn stored_by_an_inner_loop(x: &[f64; 4]) -> f64 {
+    let mut b = [[0.0; 3]; 4];
+    let mut s = 0.3;
+    for i in 0..4 {
+        let y = (x[i] * s).exp();
+        for k in 0..3 {
+            b[i][k] = y;
+        }
+        s = (s + y).sin();
+    }
+    s + b[0][1] * b[2][2]
+}
+
+#[backprop]
+fn stored_in_a_branch(x: &[f64; 4]) -> f64 {
+    let mut b = [0.7; 4];
+    let mut s = 0.3;
+    for i in 0..4 {
+        let y = (x[i] * s).exp();
+        if y > 1.0 {
+            b[i] = y;
+        }
+        s = (s + y).sin();
+    }
+    s + b[0] * b[2]
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -1052,6 +1081,8 @@ fn every_way_to_the_gradient_agrees() {
         ],
         5
     ));
+    holds!(stored_by_an_inner_loop(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(stored_in_a_branch(&[0.7, -1.2, 0.4, 1.3]));
     holds!(popped_times(&[0.7, -1.2, 0.4, 1.3]));
     holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
     holds!(positions_computed(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
