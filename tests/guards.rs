@@ -687,6 +687,276 @@ fn positions_of_rows(x: &[f64], starts: &[usize]) -> f64 {
     s
 }
 
+// What an iteration stores is read again from where it was stored only if no other iteration stores there.
+#[backprop]
+fn stored_in_slots(x: &[f64]) -> f64 {
+    let mut last = [0.0; 2];
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        let y = x[i].exp();
+        last[i % 2] = y;
+        s += y * y;
+    }
+    s.sin() * last[0]
+}
+
+#[backprop]
+fn stored_in_one_slot(x: &[f64]) -> f64 {
+    let mut last = [0.0; 2];
+    let mut s = 0.3;
+    for i in 0..x.len() {
+        let y = (x[i] * s).exp();
+        last[0] = y;
+        s = (s + y).sin();
+    }
+    s + last[0]
+}
+
+// … and if the array is still there.
+#[backprop]
+fn stored_in_an_array_of_the_iteration(x: &[f64]) -> f64 {
+    let mut s = 0.3;
+    for i in 0..x.len() {
+        let mut a = [0.0; 3];
+        for k in 0..3 {
+            a[k] = (x[i] * (k as f64 + s)).exp();
+        }
+        s = (s + a[0] * a[1] - a[2]).sin();
+    }
+    s
+}
+
+// What a `push` of the backward pass puts back may be a value of the forward pass as it stands.
+#[backprop]
+fn popped_times(x: &[f64]) -> f64 {
+    let mut v = x.to_vec();
+    let mut s = 0.0;
+    for i in 0..x.len() {
+        let y = (i as f64 * 0.3 + x[0]).sin();
+        let p = v.pop().unwrap();
+        s += p * y;
+    }
+    s
+}
+
+// An array is no part of a checkpointed loop's state only if each iteration fills it before it is read.
+#[backprop(checkpoint = 2)]
+fn first_element_kept(x: &[f64; 4], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 4];
+    let mut s = 0.0;
+    for _ in 0..n {
+        for i in 1..4 {
+            tmp[i] = u[i].sin();
+        }
+        let a = tmp[0] * tmp[1] + 0.5;
+        tmp[0] = a.cos();
+        for i in 0..4 {
+            u[i] = (u[i] + a * tmp[i]).sin();
+        }
+        s += a * a;
+    }
+    s + u[0] * u[3]
+}
+
+#[backprop(checkpoint = 2)]
+fn filled_later_and_later(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in k..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn neighbour_of_what_is_filled(x: &[f64; 6]) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..4 {
+        let m = 5 - k;
+        for i in m..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in m..6 {
+            u[i] = (u[i] + tmp[i - 1] * u[i - 1]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn touched_in_a_branch(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in k..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        for i in k..6 {
+            if u[i] > 0.0 {
+                u[i] = (u[i] + tmp[0] + tmp[i]).sin();
+            }
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn filled_under_a_condition(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = [0.3; 6];
+    for k in 0..n {
+        for i in 0..6 {
+            if i % 3 != k % 3 {
+                tmp[i] = u[i] * u[i];
+            }
+        }
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i]).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+#[backprop(checkpoint = 2)]
+fn grown_behind_what_is_filled(x: &[f64; 6], n: usize) -> f64 {
+    let mut u = *x;
+    let mut tmp = vec![0.3; 6];
+    for k in 0..n {
+        for i in 0..6 {
+            tmp[i] = u[i] * u[i];
+        }
+        tmp.push(u[k % 6]);
+        let old = tmp[6 + k / 2];
+        for i in 0..6 {
+            u[i] = (u[i] + tmp[i] * old).sin();
+        }
+    }
+    u[0] * u[3] + u[5]
+}
+
+// Only what starts from one is a sigmoid's complement, or a softplus.
+#[backprop]
+fn two_minus_a_sigmoid(x: f64) -> f64 {
+    (2.0 - 1.0 / (1.0 + (-x).exp())).ln()
+}
+
+#[backprop]
+fn three_plus_an_exponential(x: f64) -> f64 {
+    (3.0 + x.exp()).ln() + 1.0 / (2.0 + (-x).exp())
+}
+
+// An element that stays is read where the index that moves meets it.
+#[backprop]
+fn in_place_from_one(x: &[f64; 4]) -> f64 {
+    let mut a = *x;
+    for i in 0..4 {
+        for j in 0..4 {
+            a[j] = (a[j] + 0.5 * a[i]).sin();
+        }
+    }
+    a[0] * a[2] + a[3]
+}
+
+// Of a loop that does not run, the element that stays need not exist.
+#[backprop]
+fn pairs_beyond_the_end(x: &[f64; 4]) -> f64 {
+    let mut s = 0.0;
+    for i in 0..6 {
+        for j in i..4 {
+            s += (x[i] * x[j]).sin();
+        }
+    }
+    s
+}
+
+// What a segment of a checkpointed loop takes from outside of the loop.
+#[backprop(checkpoint = 2)]
+fn repeated_from_outside(x: f64, n: usize) -> f64 {
+    let y = x.sin();
+    let mut s = x;
+    for i in 0..n {
+        let mut a = [y; 3];
+        a[1] = s;
+        s = (s * a[i % 3] + a[1]).sin();
+    }
+    s
+}
+
+#[backprop(checkpoint = 2)]
+fn listed_from_outside(x: f64, n: usize) -> f64 {
+    let y = x.sin();
+    let mut s = x;
+    for i in 0..n {
+        let mut a = [y, 0.5, y];
+        a[1] = s;
+        s = (s * a[i % 3] + a[1]).sin();
+    }
+    s
+}
+
+#[backprop(checkpoint = 2)]
+fn steps_from_outside(x: &[f64; 6], n: usize) -> f64 {
+    let st = 1 + n % 2;
+    let mut s = x[0];
+    for _ in 0..n {
+        for k in (0..6).step_by(st) {
+            s = (s * x[k]).sin() + 0.5;
+        }
+    }
+    s
+}
+
+#[backprop(wrt(x), checkpoint = 2)]
+fn constant_row(x: f64, m: &[[f64; 3]; 4], n: usize) -> f64 {
+    let mut j = 1;
+    for k in 0..n {
+        j = (2 * j + 1 + k) % 4;
+    }
+    let mut s = x;
+    for i in 0..n {
+        let mut a = m[j];
+        a[1] = 0.3 * i as f64;
+        s = (s * a[i % 3] + x).sin();
+    }
+    s
+}
+
+// … and if it is stored in every iteration, by the iteration itself.
+#[backprop]
+fn stored_by_an_inner_loop(x: &[f64; 4]) -> f64 {
+    let mut b = [[0.0; 3]; 4];
+    let mut s = 0.3;
+    for i in 0..4 {
+        let y = (x[i] * s).exp();
+        for k in 0..3 {
+            b[i][k] = y;
+        }
+        s = (s + y).sin();
+    }
+    s + b[0][1] * b[2][2]
+}
+
+#[backprop]
+fn stored_in_a_branch(x: &[f64; 4]) -> f64 {
+    let mut b = [0.7; 4];
+    let mut s = 0.3;
+    for i in 0..4 {
+        let y = (x[i] * s).exp();
+        if y > 1.0 {
+            b[i] = y;
+        }
+        s = (s + y).sin();
+    }
+    s + b[0] * b[2]
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -777,6 +1047,43 @@ fn every_way_to_the_gradient_agrees() {
     holds!(sigmoids(&[0.7, -1.2, 0.4]));
     holds!(swaps(&[0.7, -1.2, 0.4, 1.3]));
     holds!(mixed_types(0.8, &[0.7, -1.2, 0.4], 2));
+    holds!(stored_in_slots(&[0.7, -1.2, 0.4, 1.3, -0.6]));
+    holds!(stored_in_one_slot(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(stored_in_an_array_of_the_iteration(&[0.7, -1.2, 0.4]));
+    holds!(first_element_kept(&[0.7, -1.2, 0.4, 1.3], 4));
+    holds!(filled_later_and_later(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(neighbour_of_what_is_filled(&[
+        0.7, -1.2, 0.4, 1.3, -0.6, 0.9
+    ]));
+    holds!(touched_in_a_branch(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(filled_under_a_condition(
+        &[0.7, -1.2, 0.4, 1.3, -0.6, 0.9],
+        4
+    ));
+    holds!(grown_behind_what_is_filled(
+        &[0.7, -1.2, 0.4, 1.3, -0.6, 0.9],
+        4
+    ));
+    holds!(two_minus_a_sigmoid(0.8));
+    holds!(three_plus_an_exponential(0.8));
+    holds!(in_place_from_one(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(pairs_beyond_the_end(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(repeated_from_outside(0.8, 5));
+    holds!(listed_from_outside(0.8, 5));
+    holds!(steps_from_outside(&[0.7, -1.2, 0.4, 1.3, -0.6, 0.9], 4));
+    holds!(constant_row(
+        0.8,
+        &[
+            [0.7, -1.2, 0.4],
+            [1.3, -0.6, 0.9],
+            [0.1, 0.2, 0.3],
+            [-0.4, 0.5, 1.1]
+        ],
+        5
+    ));
+    holds!(stored_by_an_inner_loop(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(stored_in_a_branch(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(popped_times(&[0.7, -1.2, 0.4, 1.3]));
     holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
     holds!(positions_computed(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));
     holds!(positions_carried(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));

@@ -217,6 +217,33 @@ fn on_a_copy(v: &[f64]) -> f64 {
     s
 }
 
+// Copies of rows whose lengths the function's beginning knows.
+#[backprop]
+fn copies_in_loops(rows: Vec<Vec<f64>>, n: usize) -> f64 {
+    let mut s = 0.0;
+    for k in 0..n {
+        let mut m = rows.clone();
+        m[0][0] *= k as f64 + 1.0;
+        for _ in 0..2 {
+            let mut q = m.clone();
+            q[1][0] += q[0][0];
+            s += q[1][0] * q[0][0];
+        }
+    }
+    s
+}
+
+#[backprop]
+fn copies_in_branches(rows: &[Vec<f64>], x: f64) -> f64 {
+    if x > 0.0 {
+        let mut m = rows.to_vec();
+        m[0][0] *= x;
+        m[0][0] * m[1][0]
+    } else {
+        x * rows[0][1]
+    }
+}
+
 #[backprop]
 fn destructuring(a: f64, b: f64) -> f64 {
     let (mut a, mut b) = (a, b);
@@ -402,6 +429,11 @@ fn lists() {
     every_way!(tried, [x = vec![2.0, 3.0]], (&x));
     every_way!(tried, [x = vec![2.0, 3.0, 0.1]], (&x));
     every_way!(question_in_a_closure, [x = vec![2.0, 3.0]], (&x));
+    let rows = vec![vec![0.3, 0.7], vec![1.1]];
+    every_way!(copies_in_loops, [rows = rows.clone()], (rows, 3));
+    for x in [0.8, -0.8] {
+        every_way!(copies_in_branches, [rows = rows.clone(), x = x], (&rows, x));
+    }
     let rows = [&[0.3, 0.7][..], &[1.1][..]];
     let g = slices_of_slices::gradient(&rows);
     assert_eq!(g.rows, [vec![0.6, 1.4], vec![2.2]]);

@@ -141,6 +141,7 @@ impl<'ast> Visit<'ast> for Inner<'_> {
         if p.path.segments.len() == 1
             && p.path.leading_colon.is_none()
             && TYPES.contains(&name.as_str())
+            && self.source.places(self.function)
             && self.source.redefines(self.function, &name)
         {
             self.errors

@@ -25,7 +25,7 @@ impl linear_state {
         let d_v = &mut g_v;
         let mut d_x_2: f64 = upstream;
         let mut d_v_2: f64 = 0.0;
-        for k in (0..(saved.n)).rev() {
+        for k in (0..saved.n).rev() {
             let d_v_3 = d_v_2 + 0.1 * d_x_2;
             d_x_2 += -0.1 * d_v_3;
             d_v_2 = d_v_3;

@@ -482,14 +482,25 @@ impl<'a> Drawing<'a> {
                     .count();
                 let lean = (above as f64 - (s.from.len() as f64 - 1.0) / 2.0) * 9.0;
                 let (y1, middle) = (y1 + lean, (x0 + x1) / 2.0);
+                // Around what stands in the way.
+                let straight = |at: f64| y0 + (at - x0) / (x1 - x0) * (y1 - y0);
+                let crossed = (self.shapes.iter())
+                    .filter(|o| o.layer > from.layer && o.layer < s.layer)
+                    .any(|o| (y(o) - straight(x(o))).abs() < RADIUS + 4.0);
+                let bend = match (crossed, lean > 0.0) {
+                    (false, _) => 0.0,
+                    (true, true) => 40.0,
+                    (true, false) => -40.0,
+                };
+                let (c0, c1) = (y0 + bend, y1 + bend);
                 let _ = write!(
                     out,
-                    "<path d=\"M{x0:.0} {y0:.0}C{middle:.0} {y0:.0} {middle:.0} {y1:.0} {x1:.0} {y1:.0}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".55\"/>"
+                    "<path d=\"M{x0:.0} {y0:.0}C{middle:.0} {c0:.0} {middle:.0} {c1:.0} {x1:.0} {y1:.0}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".55\"/>"
                 );
                 if !wires && !local.is_empty() {
                     // Beside a steep edge, on its outer side; above a flat one.
                     let (dx, dy) = (x1 - x0, y1 - y0);
-                    let (tx, ty, anchor) = if dy.abs() > 14.0 {
+                    let (tx, ty, anchor) = if dy.abs() > 14.0 && !crossed {
                         let t = 0.42_f64;
                         let along = 1.5 * t * (1.0 - t) + t.powi(3);
                         let across = 3.0 * t * t * (1.0 - t) + t.powi(3);
@@ -498,7 +509,7 @@ impl<'a> Drawing<'a> {
                         (tx, ty, " text-anchor=\"start\"")
                     } else {
                         let below = if lean > 0.0 { 13.0 } else { -4.0 };
-                        (x0 + 0.5 * dx, y0 + 0.5 * dy + below, "")
+                        (x0 + 0.5 * dx, y0 + 0.5 * dy + 0.75 * bend + below, "")
                     };
                     let _ = write!(
                         out,

@@ -217,9 +217,9 @@ impl Lower<'_> {
                 Ok(*inner)
             }
             syn::Expr::Unsafe(u) => self.reject(u.unsafe_token, &errors::UNSAFE),
-            syn::Expr::Await(_) | syn::Expr::Async(_) | syn::Expr::Yield(_) => {
-                self.reject(e, &errors::AWAIT)
-            }
+            syn::Expr::Await(x) => self.errors_named(x.await_token, &errors::AWAIT, "await"),
+            syn::Expr::Async(x) => self.errors_named(x.async_token, &errors::AWAIT, "async"),
+            syn::Expr::Yield(x) => self.errors_named(x.yield_token, &errors::AWAIT, "yield"),
             syn::Expr::Struct(x) => self.struct_literal(x),
             _ => self.reject(e, &errors::EXPRESSION),
         }

@@ -68,7 +68,7 @@ impl Lower<'_> {
                 let ty = self.g.bool_ty();
                 Ok(Val::Num(self.g.opaque_tokens(m.to_token_stream(), ty)))
             }
-            _ => self.errors_named(m, &errors::MACRO, &name),
+            _ => self.errors_named(&m.path, &errors::MACRO, &name),
         }
     }
 

@@ -55,6 +55,11 @@ impl Source {
         })
     }
 
+    /// Whether the file shows where a function stands; one that a macro has made stands nowhere.
+    pub fn places(&self, function: &syn::ItemFn) -> bool {
+        self.home(function).is_some_and(|h| !h.scopes.is_empty())
+    }
+
     /// Whether the file, or that from which the function is imported, defines it without annotating it.
     pub fn unannotated(&self, function: &syn::ItemFn, path: &syn::Path) -> bool {
         let Some(known) = self.known() else {

@@ -206,9 +206,9 @@ fn shadowed(a: &Array1<f64>, n: usize) -> f64 {
 }
 
 #[backprop]
-fn axes_at_run_time(a: &ndarray::ArrayD<f64>) -> f64 {
-    let b = a.t();
-    b.sum()
+fn axes_at_run_time(a: &Array1<f64>, shape: &[usize]) -> f64 {
+    let b = ndarray::Array::from_shape_vec(shape, vec![0.5; 4]).unwrap();
+    (a * &b).sum()
 }
 
 fn main() {}

@@ -47,6 +47,10 @@ pub struct Steps<'a> {
     taken: Set<String>,
     /// The indices of the loops around.
     open: Vec<String>,
+    /// What the names of temporaries begin with.
+    stem: &'static str,
+    /// The parts of parameters that are scalars, in their order.
+    parts: Vec<String>,
     fresh: usize,
     pub lines: Vec<Step>,
 }
@@ -75,6 +79,8 @@ impl<'a> Steps<'a> {
             names: Map::default(),
             taken: Set::default(),
             open: Vec::new(),
+            stem: stem(&p.graph, params),
+            parts: Vec::new(),
             fresh: 0,
             lines: Vec::new(),
         };
@@ -137,10 +143,10 @@ impl<'a> Steps<'a> {
             Some(n) if Some(id) == self.result && self.taken.contains(&n) => self.function.clone(),
             Some(n) => n,
             None if Some(id) == self.result => self.function.clone(),
-            // `t1, t2, …`: temporaries.
+            // `t1, t2, …`: temporaries, which must not look like elements of a `t`.
             None => loop {
                 self.fresh += 1;
-                let t = format!("t{}", self.fresh);
+                let t = format!("{}{}", self.stem, self.fresh);
                 if !self
                     .g
                     .nodes
@@ -373,4 +379,15 @@ impl<'a> Steps<'a> {
             _ => {}
         }
     }
+}
+
+/// A letter that nothing of the user's is called.
+fn stem(g: &Graph, params: &[String]) -> &'static str {
+    let used = |letter: &str| {
+        params.iter().any(|p| p == letter)
+            || g.arrays.iter().any(|a| &*a.name == letter)
+            || g.nodes.iter().any(|n| n.name.as_deref() == Some(letter))
+    };
+    let all = ["t", "u", "v", "q", "r", "s"];
+    all.into_iter().find(|l| !used(l)).unwrap_or("t")
 }

@@ -36,7 +36,9 @@ impl Steps<'_> {
                 path += &format!(".{}", member.to_token_stream());
                 shape = shape.and_then(|s| s.step(&crate::graph::Step::Field(*k)));
             }
-            let x = name(&format!("{}{path}", self.params[s.param]));
+            let part = format!("{}{path}", self.params[s.param]);
+            self.parts.push(part.clone());
+            let x = name(&part);
             let value = self.formula(s.value);
             self.line(
                 0,
@@ -49,7 +51,7 @@ impl Steps<'_> {
 
     /// Partial derivatives that follow one another, in the order of the parameters and of their elements.
     pub(super) fn sort(&mut self) {
-        let params = self.params;
+        let (params, parts) = (self.params, std::mem::take(&mut self.parts));
         let key = |l: &Step| match (&l.left, l.sign) {
             (Some(Formula::Partial(_, x)), "=") => match x.as_ref() {
                 Formula::Name(n, indices) => {
@@ -59,7 +61,7 @@ impl Steps<'_> {
                         .map(Formula::text)
                         .map(|t| (t.len(), t))
                         .collect();
-                    Some((of, n.clone(), at))
+                    Some((of, parts.iter().position(|p| p == n), n.clone(), at))
                 }
                 _ => None,
             },
