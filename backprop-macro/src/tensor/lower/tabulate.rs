@@ -9,6 +9,9 @@ use crate::tensor::lower::*;
 use quote::{ToTokens, quote};
 use syn::visit::Visit;
 
+/// What an element is, by its position and its indices.
+type Item<'i> = &'i dyn Fn(&mut Lower, &TokenStream, &[syn::Expr]) -> Result<Val>;
+
 impl Lower<'_> {
     /// Whether an expression mentions values that may depend on the parameters, other than for their shapes.
     pub fn reads_values(&mut self, e: &syn::Expr) -> Result<bool> {
@@ -45,12 +48,7 @@ impl Lower<'_> {
     }
 
     /// An array of a shape, one element after another: what `item` makes of its position and indices.
-    pub fn made(
-        &mut self,
-        dim: Dim,
-        at: &dyn ToTokens,
-        item: &dyn Fn(&mut Self, &TokenStream, &[syn::Expr]) -> Result<Val>,
-    ) -> Result<Val> {
+    pub fn made(&mut self, dim: Dim, at: &dyn ToTokens, item: Item) -> Result<Val> {
         let Some(axes) = self.g.dim_rank(dim) else {
             return self.reject(at, &errors::TENSOR_RANK);
         };
