@@ -186,7 +186,7 @@ both! {
     fn consts_stay(z, v, k, xs, ys) {
         let mut w = [0.0; 3];
         w[1] = 2.0;
-        let mut count = [0; 2];
+        let count = [0; 2];
         let b = [1.0, 2.0];
         let mut m = vec![0.0f64; xs.len()];
         for i in 0..xs.len() {
