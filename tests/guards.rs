@@ -957,6 +957,12 @@ fn stored_in_a_branch(x: &[f64; 4]) -> f64 {
     s + b[0] * b[2]
 }
 
+// Both sides of a tie are one value.
+#[backprop]
+fn largest_of_one(x: f64, y: f64) -> f64 {
+    x.max(x) * y.min(y).sin()
+}
+
 macro_rules! holds {
     ($f:ident($($arg:expr),*)) => {
         assert_gradient!($f($($arg),*));
@@ -1083,6 +1089,7 @@ fn every_way_to_the_gradient_agrees() {
     ));
     holds!(stored_by_an_inner_loop(&[0.7, -1.2, 0.4, 1.3]));
     holds!(stored_in_a_branch(&[0.7, -1.2, 0.4, 1.3]));
+    holds!(largest_of_one(0.8, -0.7));
     holds!(popped_times(&[0.7, -1.2, 0.4, 1.3]));
     holds!(permuted(&[0.7, -1.2, 0.4, 1.3], &[2, 0, 3, 1], 0.2));
     holds!(positions_computed(&[0.7, -1.2, 0.4, 1.3, -0.6], 5));

@@ -37,11 +37,6 @@ pub fn rewrite(g: &mut Graph, op: Op, args: &[Id]) -> Option<Id> {
             let z = g.apply(op, &[x, b]);
             g.apply(Neg, &[z])
         }
-        (Mul, &[x, y], [Some(k), None]) if part(g, y, Neg).is_some() && *k != 0.0 => {                // k (-b) = (-k) b
-            let b = part(g, y, Neg)?[0];
-            let k = g.lit_like(-k, x);
-            g.apply(Mul, &[k, b])
-        }
         (Mul, &[x, y], [None, Some(_)]) => g.apply(Mul, &[y, x]),                                     // x k = k x
         (Neg, &[x], _) if leading_constant(g, x).is_some() => {                                       // -(k x) = (-k) x
             let (k, rest) = leading_constant(g, x)?;

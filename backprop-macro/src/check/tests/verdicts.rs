@@ -30,6 +30,15 @@ const RIGHT: &[(&str, &str)] = &[
         "fn f(x: f64) -> f64 { x.acosh() }",
         "check(domain(x >= 1.0))",
     ),
+    // Constants that overflow when they are multiplied, or moved in front of a product.
+    (
+        "fn f(x: f64) -> f64 { 1e308 * x * x }",
+        "check(points = 0, at(x = 1e-160))",
+    ),
+    (
+        "fn f(x: f64, y: f64, z: f64) -> f64 { 1e-300 * x * y * z }",
+        "check(points = 0, at(x = 1e200, y = 1e200, z = 1.0))",
+    ),
     // Staircases in `f64`, whose steps the last bits of the point do not show.
     (
         "fn f(x: f64) -> f64 { (x + 1e15).sin() }",
