@@ -141,6 +141,71 @@ pub fn map_slices<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>
     )
 }
 
+/// Runs a function over slices of one length, block by block: the accumulators, with what it adds to them. No function: what it is
+/// given would go through memory.
+macro_rules! blocks {
+    ($inputs:ident, $outputs:ident, $sums:expr, $f:ident) => {{
+        let length = match ($outputs.first(), $inputs.first()) {
+            (Some(output), _) => output.len(),
+            (None, Some(input)) => input.len(),
+            (None, None) => 0,
+        };
+        let mut accumulators = $sums;
+        let mut results = [[T::zero(); BLOCK]; OUT];
+        let whole = length - length % BLOCK;
+        for start in (0..whole).step_by(BLOCK) {
+            let here: [&[T; BLOCK]; IN] = from_fn(
+                #[inline(always)]
+                |i| block($inputs[i], start),
+            );
+            let present: [&[T; BLOCK]; OUT] = from_fn(
+                #[inline(always)]
+                |o| block($outputs[o], start),
+            );
+            for position in 0..BLOCK {
+                let (new, terms) = $f(
+                    from_fn(
+                        #[inline(always)]
+                        |i| here[i][position],
+                    ),
+                    from_fn(
+                        #[inline(always)]
+                        |o| present[o][position],
+                    ),
+                );
+                for o in 0..OUT {
+                    results[o][position] = new[o];
+                }
+                for s in 0..SUMS {
+                    accumulators[s][position] += terms[s];
+                }
+            }
+            for o in 0..OUT {
+                $outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
+            }
+        }
+        for position in whole..length {
+            let (new, terms) = $f(
+                from_fn(
+                    #[inline(always)]
+                    |i| $inputs[i][position],
+                ),
+                from_fn(
+                    #[inline(always)]
+                    |o| $outputs[o][position],
+                ),
+            );
+            for o in 0..OUT {
+                $outputs[o][position] = new[o];
+            }
+            for s in 0..SUMS {
+                accumulators[s][position - whole] += terms[s];
+            }
+        }
+        accumulators
+    }};
+}
+
 /// Runs `f` over slices of one length, and adds its terms to the accumulators.
 #[inline(never)]
 fn pass<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
@@ -151,7 +216,10 @@ fn pass<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
 ) {
     dispatch(
         #[inline(always)]
-        || *sums = elements(inputs, outputs, *sums, f),
+        || {
+            let outputs = outputs;
+            *sums = blocks!(inputs, outputs, *sums, f);
+        },
     );
 }
 
@@ -162,76 +230,7 @@ pub(crate) fn map_here<T: Real, const IN: usize, const OUT: usize, const SUMS: u
     outputs: [&mut [T]; OUT],
     f: impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
 ) -> [T; SUMS] {
-    elements(inputs, outputs, [[T::ZERO; BLOCK]; SUMS], &f).map(total)
-}
-
-/// Block by block; the accumulators, with what `f` adds to them.
-#[inline(always)]
-fn elements<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>(
-    inputs: [&[T]; IN],
-    outputs: [&mut [T]; OUT],
-    sums: [[T; BLOCK]; SUMS],
-    f: &impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
-) -> [[T; BLOCK]; SUMS] {
-    let length = match (outputs.first(), inputs.first()) {
-        (Some(output), _) => output.len(),
-        (None, Some(input)) => input.len(),
-        (None, None) => 0,
-    };
-    let outputs = outputs;
-    let mut accumulators = sums;
-    let mut results = [[T::zero(); BLOCK]; OUT];
-    let whole = length - length % BLOCK;
-    for start in (0..whole).step_by(BLOCK) {
-        let inputs: [&[T; BLOCK]; IN] = from_fn(
-            #[inline(always)]
-            |i| block(inputs[i], start),
-        );
-        let present: [&[T; BLOCK]; OUT] = from_fn(
-            #[inline(always)]
-            |o| block(outputs[o], start),
-        );
-        for position in 0..BLOCK {
-            let (new, terms) = f(
-                from_fn(
-                    #[inline(always)]
-                    |i| inputs[i][position],
-                ),
-                from_fn(
-                    #[inline(always)]
-                    |o| present[o][position],
-                ),
-            );
-            for o in 0..OUT {
-                results[o][position] = new[o];
-            }
-            for s in 0..SUMS {
-                accumulators[s][position] += terms[s];
-            }
-        }
-        for o in 0..OUT {
-            outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
-        }
-    }
-    for position in whole..length {
-        let (new, terms) = f(
-            from_fn(
-                #[inline(always)]
-                |i| inputs[i][position],
-            ),
-            from_fn(
-                #[inline(always)]
-                |o| outputs[o][position],
-            ),
-        );
-        for o in 0..OUT {
-            outputs[o][position] = new[o];
-        }
-        for s in 0..SUMS {
-            accumulators[s][position - whole] += terms[s];
-        }
-    }
-    accumulators
+    blocks!(inputs, outputs, [[T::ZERO; BLOCK]; SUMS], f).map(total)
 }
 
 /// Whether there are outputs, all contiguous in their logical order, in lanes along the last axis of which many fit a chunk.

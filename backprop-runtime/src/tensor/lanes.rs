@@ -148,6 +148,15 @@ pub fn along<T: Real, D: Dimension, P, const IN: usize>(
     let mut held: [Vec<T>; IN] = std::array::from_fn(|_| Vec::new());
     let mut held_to = Vec::new();
     let Some(axis) = axis else {
+        let slices = inputs.each_ref().map(|a| a.as_slice());
+        if slices.iter().all(Option::is_some)
+            && let Some(out) = to.as_slice_mut()
+        {
+            if let Some(p) = per_lane.into_iter().next() {
+                f(slices.map(|slice| slice.unwrap_or(&[])), p, out);
+            }
+            return;
+        }
         let n = to.len();
         let flat = inputs.map(|a| match a.to_shape(n) {
             Ok(flat) => flat.into_owned(),

@@ -51,13 +51,26 @@ pub fn affine<T: Real, D: Dimension>(
     mut to: ArrayViewMut2<'_, T>,
 ) {
     if to.dim() != (a.nrows(), b.ncols()) {
-        let mut ab = Array2::zeros((a.nrows(), b.ncols()));
-        product(a, b, ab.view_mut(), false);
-        return sum_spread(ab.view(), c, to);
+        return affine_spread(a, b, c, to);
     }
     let (a, b, to): (&ArrayRef2<T>, &ArrayRef2<T>, &mut ArrayRef2<T>) = (&a, &b, &mut to);
     copy_spread(c, to.view_mut(), false);
     kernel::product(T::one(), a, b, T::one(), to);
+}
+
+/// [`affine`] where the product is broadcast.
+#[cold]
+#[inline(never)]
+fn affine_spread<T: Real, D: Dimension>(
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    c: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut2<'_, T>,
+) {
+    let mut ab = Array2::zeros((a.nrows(), b.ncols()));
+    product(a, b, ab.view_mut(), false);
+    copy_spread(c, to.view_mut(), false);
+    copy_spread(ab.view(), to, true);
 }
 
 /// `A x + c`, whichever of the two is broadcast to the other.
@@ -69,25 +82,26 @@ pub fn affine_vec<T: Real, D: Dimension>(
     mut to: ArrayViewMut1<'_, T>,
 ) {
     if to.len() != a.nrows() {
-        let mut ax = Array1::zeros(a.nrows());
-        mat_vec(a, x, ax.view_mut(), false);
-        return sum_spread(ax.view(), c, to);
+        return affine_vec_spread(a, x, c, to);
     }
     let (a, x, to): (&ArrayRef2<T>, &ArrayRef1<T>, &mut ArrayRef1<T>) = (&a, &x, &mut to);
     copy_spread(c, to.view_mut(), false);
     kernel::mat_vec(T::one(), a, x, T::one(), to);
 }
 
-/// `A + B`, both broadcast.
+/// [`affine_vec`] where the product is broadcast.
 #[cold]
 #[inline(never)]
-fn sum_spread<T: Real, A: Dimension, B: Dimension, D: Dimension>(
-    a: ArrayView<'_, T, A>,
-    b: ArrayView<'_, T, B>,
-    mut to: ArrayViewMut<'_, T, D>,
+fn affine_vec_spread<T: Real, D: Dimension>(
+    a: ArrayView2<'_, T>,
+    x: ArrayView1<'_, T>,
+    c: ArrayView<'_, T, D>,
+    mut to: ArrayViewMut1<'_, T>,
 ) {
-    copy_spread(b, to.view_mut(), false);
-    copy_spread(a, to, true);
+    let mut ax = Array1::zeros(a.nrows());
+    mat_vec(a, x, ax.view_mut(), false);
+    copy_spread(c, to.view_mut(), false);
+    copy_spread(ax.view(), to, true);
 }
 
 /// `x yᵀ`.
