@@ -33,6 +33,7 @@ mod azip;
 mod branches;
 mod calls;
 mod carried;
+mod consumers;
 mod emit;
 mod exits;
 mod fields;

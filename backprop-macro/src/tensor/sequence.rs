@@ -8,7 +8,7 @@ use crate::errors::{self, Rejected, Result};
 use crate::tensor::emit::{dim_name, tensor_name};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Closure, Lower, Nest, SpanOf, Val, Zip};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::rc::Rc;
 
@@ -111,7 +111,7 @@ impl Lower<'_> {
     }
 
     /// `zip`, `enumerate` and their like.
-    fn adapt(
+    pub(super) fn adapt(
         &mut self,
         inner: Sequence,
         name: &str,
@@ -517,123 +517,6 @@ impl Lower<'_> {
         }
         self.runs_over(Val::Const(receiver.clone()), &m.receiver)
             .map(|s| Some(Rc::new(s)))
-    }
-
-    // ---- what iterators' methods make of it ----
-
-    /// A method of an iterator that a loop computes.
-    pub fn sequence_method(
-        &mut self,
-        m: &syn::ExprMethodCall,
-        name: &str,
-        s: Rc<Sequence>,
-    ) -> Result<Val> {
-        let args: Vec<&syn::Expr> = m.args.iter().collect();
-        let t = self.sig.elem.clone();
-        match (name, args.as_slice()) {
-            ("into_iter" | "iter" | "copied" | "cloned" | "by_ref", []) => Ok(Val::Seq(s)),
-            ("zip" | "enumerate" | "rev" | "skip" | "take" | "step_by", _) => {
-                let adapted = self.adapt((*s).clone(), name, &args, m)?;
-                Ok(Val::Seq(Rc::new(adapted)))
-            }
-            ("map", [f]) => {
-                let Val::Closure(f) = self.expr_function(f)? else {
-                    return self.reject(f, &errors::CLOSURE);
-                };
-                let inner = Box::new((*s).clone());
-                Ok(Val::Seq(Rc::new(Sequence::Map(inner, f))))
-            }
-            ("sum" | "product", []) => {
-                let (start, op) = match name {
-                    "sum" => (t.zero(), quote!(+)),
-                    _ => (self.one(), quote!(*)),
-                };
-                let start = Val::Const(syn::parse_quote!(#start));
-                self.folded(&s, start, m, &|l, total, item, _| {
-                    l.scalar_value(item.clone(), m)?;
-                    l.binary(op.clone(), total, item, m)
-                })
-            }
-            ("fold", [start, f]) => {
-                let start = self.expr(start)?;
-                let Val::Closure(f) = self.expr_function(f)? else {
-                    return self.reject(f, &errors::CLOSURE);
-                };
-                self.folded(&s, start, m, &|l, total, item, _| {
-                    l.inlined(&f, vec![total, item], m)
-                })
-            }
-            ("for_each", [f]) => {
-                let Val::Closure(f) = self.expr_function(f)? else {
-                    return self.reject(f, &errors::CLOSURE);
-                };
-                let count = self.length(&s);
-                let count = self.g.new_const(count.to_token_stream());
-                self.repeated(count, m, &|l, k| {
-                    let item = l.item(&s, k, m)?;
-                    l.inlined(&f, vec![item], m).map(|_| ())
-                })?;
-                Ok(Val::Unit)
-            }
-            ("collect", []) => self.collected(&s, m),
-            _ => Err(self.unknown(m)),
-        }
-    }
-
-    fn one(&self) -> TokenStream {
-        match self.sig.float() {
-            Some(t) => quote!(#t::one()),
-            None => quote!(1.0),
-        }
-    }
-
-    /// One value after another into one.
-    fn folded(
-        &mut self,
-        s: &Sequence,
-        start: Val,
-        at: &dyn ToTokens,
-        step: &dyn Fn(&mut Self, Val, Val, TokenStream) -> Result<Val>,
-    ) -> Result<Val> {
-        let count = self.length(s);
-        let count = self.g.new_const(count.to_token_stream());
-        let name = Ident::new("__folded", Span::mixed_site());
-        self.scoped(|l| {
-            l.declare(&name, start);
-            l.repeated(count, at, &|l, k| {
-                let item = l.item(s, k.clone(), at)?;
-                let Some(total) = l.find(&name)? else {
-                    return Err(Rejected);
-                };
-                let next = step(l, total, item, k)?;
-                l.assign(&name, next)
-            })?;
-            l.find(&name)?.ok_or(Rejected)
-        })
-    }
-
-    /// The floats of a sequence as a vector.
-    pub fn collected(&mut self, s: &Sequence, at: &dyn ToTokens) -> Result<Val> {
-        let n = self.length(s);
-        let n = self.constant_name(n.to_token_stream());
-        let dim = self.g.new_dim(DimOp::Given(quote!(#n), None), Some(1));
-        self.made(dim, at, &|l, k| l.item(s, k, at))
-    }
-
-    /// A closure of this function's, applied.
-    pub fn inlined(&mut self, f: &Closure, args: Vec<Val>, at: &dyn ToTokens) -> Result<Val> {
-        if args.len() != f.inputs.len() {
-            return self.reject(at, &errors::CLOSURE);
-        }
-        self.scoped(|l| {
-            for (ident, val) in &f.captured {
-                l.declare(ident, val.clone());
-            }
-            for (p, a) in f.inputs.iter().zip(args) {
-                l.bind(p, a, None)?;
-            }
-            l.expr(&f.body)
-        })
     }
 }
 

@@ -334,57 +334,17 @@ impl Lower<'_> {
             }
             ("var" | "std", [ddof]) => {
                 let ddof = self.argument(ddof)?;
-                let mean = self.mean_of_some(v, span);
-                let (a, b, n) = (
-                    operand(v),
-                    operand(mean),
-                    crate::tensor::emit::dim_name(dim),
-                );
-                let square = self.map(
-                    syn::parse_quote!({ let __d = #a - #b; __d * __d }),
-                    vec![v, mean],
-                    Some(dim),
+                Ok(Val::Scalar(self.variance(
+                    v,
+                    dim,
+                    ddof,
+                    name == "std",
                     span,
-                );
-                let sum = self.g.push(Op::Sum(square), Ty::Scalar, span);
-                let s = operand(sum);
-                let count = self.count(quote!(#n.size()), Some(quote!(#ddof)));
-                let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], None, span);
-                if name == "std" {
-                    let s = operand(out);
-                    out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], None, span);
-                }
-                Ok(Val::Scalar(out))
+                )))
             }
             ("var_axis" | "std_axis", [axis, ddof]) => {
-                let axis = self.argument(axis)?;
-                let ddof = self.argument(ddof)?;
-                let mean = self.mean_axis_of_some(v, axis.clone(), span);
-                let keep = View {
-                    form: quote!(.insert_axis(#axis)),
-                    whole: true,
-                };
-                let mean = self.view(mean, keep, rank, span)?;
-                let Some(dm) = self.g.dim(mean) else {
-                    return Err(Rejected);
-                };
-                let dim = self.broadcast(dim, dm);
-                let (a, b) = (operand(v), operand(mean));
-                let square = self.map(
-                    syn::parse_quote!({ let __d = #a - #b; __d * __d }),
-                    vec![v, mean],
-                    Some(dim),
-                    span,
-                );
-                let sum = self.sum_axis(square, axis.clone(), span);
-                let n = crate::tensor::emit::dim_name(dim);
-                let count = self.count(quote!(#n[(#axis).index()]), Some(quote!(#ddof)));
-                let (s, ds) = (operand(sum), self.g.dim(sum));
-                let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span);
-                if name == "std_axis" {
-                    let s = operand(out);
-                    out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], ds, span);
-                }
+                let (axis, ddof) = (self.argument(axis)?, self.argument(ddof)?);
+                let out = self.variance_axis(v, axis, ddof, name == "std_axis", span)?;
                 Ok(Val::Tensor(out))
             }
             ("into_scalar", []) => Ok(Val::Scalar(self.g.push(

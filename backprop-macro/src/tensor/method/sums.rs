@@ -104,6 +104,80 @@ impl Lower<'_> {
         self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span)
     }
 
+    /// The variance of all elements, or its square root.
+    pub fn variance(
+        &mut self,
+        v: V,
+        dim: Dim,
+        ddof: proc_macro2::TokenStream,
+        root: bool,
+        span: proc_macro2::Span,
+    ) -> V {
+        let mean = self.mean_of_some(v, span);
+        let (a, b, n) = (
+            operand(v),
+            operand(mean),
+            crate::tensor::emit::dim_name(dim),
+        );
+        let square = self.map(
+            syn::parse_quote!({ let __d = #a - #b; __d * __d }),
+            vec![v, mean],
+            Some(dim),
+            span,
+        );
+        let sum = self.g.push(Op::Sum(square), Ty::Scalar, span);
+        let s = operand(sum);
+        let count = self.count(quote!(#n.size()), Some(quote!(#ddof)));
+        let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], None, span);
+        if root {
+            let s = operand(out);
+            out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], None, span);
+        }
+        out
+    }
+
+    /// The variance along an axis, or its square root.
+    pub fn variance_axis(
+        &mut self,
+        v: V,
+        axis: proc_macro2::TokenStream,
+        ddof: proc_macro2::TokenStream,
+        root: bool,
+        span: proc_macro2::Span,
+    ) -> Result<V> {
+        let rank = self.g.rank(v);
+        let Some(dim) = self.g.dim(v) else {
+            return Err(Rejected);
+        };
+        let mean = self.mean_axis_of_some(v, axis.clone(), span);
+        let keep = View {
+            form: quote!(.insert_axis(#axis)),
+            whole: true,
+        };
+        let mean = self.view(mean, keep, rank, span)?;
+        let Some(dm) = self.g.dim(mean) else {
+            return Err(Rejected);
+        };
+        let dim = self.broadcast(dim, dm);
+        let (a, b) = (operand(v), operand(mean));
+        let square = self.map(
+            syn::parse_quote!({ let __d = #a - #b; __d * __d }),
+            vec![v, mean],
+            Some(dim),
+            span,
+        );
+        let sum = self.sum_axis(square, axis.clone(), span);
+        let n = crate::tensor::emit::dim_name(dim);
+        let count = self.count(quote!(#n[(#axis).index()]), Some(quote!(#ddof)));
+        let (s, ds) = (operand(sum), self.g.dim(sum));
+        let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span);
+        if root {
+            let s = operand(out);
+            out = self.map(syn::parse_quote!(#s.sqrt()), vec![out], ds, span);
+        }
+        Ok(out)
+    }
+
     /// `x.mean().unwrap_or(y)`.
     pub fn mean_or(&mut self, m: &syn::ExprMethodCall) -> Result<Option<Val>> {
         let (syn::Expr::MethodCall(mean), Some(or)) = (&*m.receiver, m.args.first()) else {
