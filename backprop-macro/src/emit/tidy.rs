@@ -178,6 +178,13 @@ fn dead(
     }
 }
 
+/// Whether a group in brackets is the closure of an enclosed loop or branch.
+fn is_closure(g: &Group) -> bool {
+    let first = g.stream().into_iter().next();
+    g.delimiter() == Delimiter::Parenthesis
+        && matches!(first, Some(TokenTree::Punct(p)) if p.as_char() == '|')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,11 +254,4 @@ mod tests {
         let out = tidied("if c { f() } let __x = y; g()");
         assert_eq!(out, tidied("if c { f() } g()"));
     }
-}
-
-/// Whether a group in brackets is the closure of an enclosed loop or branch.
-fn is_closure(g: &Group) -> bool {
-    let first = g.stream().into_iter().next();
-    g.delimiter() == Delimiter::Parenthesis
-        && matches!(first, Some(TokenTree::Punct(p)) if p.as_char() == '|')
 }
