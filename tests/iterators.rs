@@ -291,11 +291,18 @@ fn parted(x: &[f64], k: f64) -> f64 {
     a.iter().product::<f64>() * k + b.iter().map(|v| v * v).sum::<f64>()
 }
 
+/// As many as asked for, where one item makes several.
+#[backprop]
+fn first_of_many(x: &[f64], k: f64) -> f64 {
+    let many = x.iter().flat_map(|v| [*v, v * v, v.sin()]);
+    many.take(7).fold(k, |s, v| s * 0.9 + v)
+}
+
 #[test]
 fn orders_and_ends() {
     check!(MIXED, summed_on_the_way reversed_then_counted counted_then_reversed around chunks_from_behind);
     check!(MIXED, cycled used_twice sums_of_integers within_ranges two_states);
-    check!(MIXED, unzipped parted);
+    check!(MIXED, unzipped parted first_of_many);
 }
 
 #[backprop]

@@ -529,3 +529,18 @@ fn beyond_a_sub_slice() {
     assert_eq!(swapped::gradient(&X, 1).x, [0.0, 2.0, 0.0, 0.0, 0.0]);
     assert!(std::panic::catch_unwind(|| swapped::gradient(&X, 2)).is_err());
 }
+
+/// Slices that are exchanged have one length, or the function panics.
+#[test]
+fn exchanged_slices() {
+    #[backprop]
+    fn exchanged(x: &[f64], n: usize) -> f64 {
+        let (mut a, mut b) = (x.to_vec(), vec![1.0; n]);
+        a.swap_with_slice(&mut b);
+        a[0] + 2.0 * b[1]
+    }
+    assert_eq!(exchanged::gradient(&X, 5).x, [0.0, 2.0, 0.0, 0.0, 0.0]);
+    for n in [3, 7] {
+        assert!(std::panic::catch_unwind(|| exchanged::gradient(&X, n)).is_err());
+    }
+}
