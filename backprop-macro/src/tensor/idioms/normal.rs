@@ -33,6 +33,13 @@ pub struct Normal {
 }
 
 impl Normal {
+    /// The constants of a lane.
+    fn by(&self, uniform: impl Fn(&Uniform) -> TokenStream) -> TokenStream {
+        let [n, m] = self.counts.each_ref().map(&uniform);
+        let shift = uniform(&self.shift);
+        quote!([#n, #m, #shift])
+    }
+
     /// The value, written to `out`; what the way back reads of each lane is written to `kept`.
     pub fn forward(
         &self,
@@ -41,15 +48,10 @@ impl Normal {
         kept: &[Ident; 2],
         out: &TokenStream,
     ) -> TokenStream {
-        let (axis, [n, m], shift) = (
-            &self.axis,
-            self.counts.each_ref().map(&uniform),
-            uniform(&self.shift),
-        );
-        let [mean, squares] = kept;
+        let (axis, by, [mean, squares]) = (&self.axis, self.by(uniform), kept);
         quote! {
             ::backprop::tensor::normalize(
-                #of, #axis, [#n, #m, #shift], #mean.view_mut(), #squares.view_mut(), #out,
+                #of, #axis, #by, #mean.view_mut(), #squares.view_mut(), #out,
             )
         }
     }
@@ -63,15 +65,10 @@ impl Normal {
         [d, to]: [&TokenStream; 2],
         add: bool,
     ) -> TokenStream {
-        let (axis, [n, m], shift) = (
-            &self.axis,
-            self.counts.each_ref().map(&uniform),
-            uniform(&self.shift),
-        );
-        let [mean, squares] = kept;
+        let (axis, by, [mean, squares]) = (&self.axis, self.by(uniform), kept);
         quote! {
             ::backprop::tensor::normalize_back(
-                [#of, #d.view()], #axis, [#n, #m, #shift], #mean.view(), #squares.view(), #to, #add,
+                [#of, #d.view()], #axis, #by, #mean.view(), #squares.view(), #to, #add,
             );
         }
     }
