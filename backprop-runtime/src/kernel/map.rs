@@ -458,7 +458,7 @@ fn best_axis<T, D: Dimension, const IN: usize, const OUT: usize>(
 
 /// All of them, if there is each of them.
 #[inline(always)]
-fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
+pub(crate) fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
     if values.iter().all(Option::is_some) {
         Some(values.map(|value| value.expect("it was just seen")))
     } else {
