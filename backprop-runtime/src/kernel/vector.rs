@@ -141,7 +141,7 @@ pub(super) fn combination_of<'a, T: Real>(
 
 /// `cᵢ = α xᵢ y + β cᵢ`, with the rows `cᵢ` one after another.
 #[inline(never)]
-pub(super) fn multiples<T: Real>(alpha: T, x: &[T], y: &[T], beta: T, c: &mut [T]) {
+pub(crate) fn multiples<T: Real>(alpha: T, x: &[T], y: &[T], beta: T, c: &mut [T]) {
     if y.is_empty() {
         return;
     }
