@@ -150,6 +150,10 @@ pub enum DimOp {
     Concatenate(Vec<Dim>, TokenStream),
     /// `IntoDimension` of constant Rust, with as many elements as another where there is one.
     Given(TokenStream, Option<Dim>),
+    /// The second operand is broadcast to the first, if it can be: `b.broadcast(a)`.
+    Spread(Dim, Dim),
+    /// With so many axes, if it has them: `into_dimensionality`.
+    Ranked(Dim),
     /// That of a constant array.
     Of(V),
 }
@@ -232,6 +236,8 @@ pub struct Graph {
     /// Of those the ones that are `fold(start, max)`, with the start.
     pub largest: BTreeMap<String, syn::Expr>,
     pub loops: Vec<Loop>,
+    /// How an `Option` or a `Result` of a shape is unwrapped, other than by `unwrap()`.
+    pub unwrapped: BTreeMap<Dim, TokenStream>,
     /// Versions of an array that a loop fills, and the one whose buffer and adjoint they share.
     pub places: BTreeMap<V, V>,
     /// That of the values to come.

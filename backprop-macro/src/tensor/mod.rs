@@ -9,6 +9,7 @@
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
+//!   layout      where the order in memory decides            layout.rs
 //!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms/
 //!   affine      a product and a bias as one operation      affine.rs
@@ -16,6 +17,7 @@
 //!   inplace     arrays that loops fill                   inplace.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
+//!   masked      zeros that must not meet infinities       masked.rs
 //!   transpose   the linear operations' table             transpose.rs
 //!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
@@ -44,9 +46,11 @@ mod inlined;
 mod inplace;
 mod items;
 mod kinds;
+mod layout;
 mod loops;
 mod lower;
 mod map;
+mod masked;
 mod method;
 mod methods;
 mod reverse;

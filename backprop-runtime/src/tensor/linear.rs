@@ -30,6 +30,25 @@ pub fn product<T: Real>(
     kernel::product(T::one(), a, b, beta(add), to);
 }
 
+/// `D B`, in which zeros of the upstream gradient `D` hand nothing on, also where `B` is infinite or NaN.
+pub fn product_of_taken<T: Real>(
+    d: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
+    if b.iter().all(|b| b.is_finite()) {
+        return product(d, b, to, add);
+    }
+    for (row, mut to) in d.rows().into_iter().zip(to.rows_mut()) {
+        for (column, to) in b.columns().into_iter().zip(&mut to) {
+            let taken = row.iter().zip(column).filter(|(d, _)| **d != T::ZERO);
+            let sum = taken.fold(T::ZERO, |sum, (&d, &b)| sum + d * b);
+            *to = if add { *to + sum } else { sum };
+        }
+    }
+}
+
 /// `A x`.
 #[inline(always)]
 pub fn mat_vec<T: Real>(
@@ -551,6 +570,10 @@ pub fn lanes_back<T: Real, D: RemoveAxis>(
 ) {
     let (mut held, mut gradient) = (Vec::new(), Vec::new());
     let mut run = |lane: ArrayView1<'_, T>, d: T, to: Option<ArrayViewMut1<'_, T>>| {
+        // What was not taken hands nothing on, whatever its slopes are.
+        if d == T::ZERO {
+            return;
+        }
         gradient.clear();
         gradient.resize(lane.len(), T::zero());
         f(slice(&lane, &mut held), d, &mut gradient);
@@ -576,6 +599,9 @@ pub fn all_back<T: Real, D: Dimension>(
     to: Option<ArrayViewMut<'_, T, D>>,
     mut f: impl FnMut(&[T], T, &mut [T]),
 ) {
+    if d == T::ZERO {
+        return;
+    }
     let mut held = Vec::new();
     let mut gradient = vec![T::zero(); a.len()];
     f(slice(&a, &mut held), d, &mut gradient);

@@ -171,10 +171,14 @@ pub fn broadcast_into<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
 /// As `Zip` does, if they are two.
 #[inline]
 pub fn same<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
-    assert!(
-        a.slice() == b.slice(),
-        "Zip: Producer dimension mismatch, expected: {a:?}, got: {b:?}"
-    );
+    let same = a.slice() == b.slice();
+    if cfg!(debug_assertions) {
+        assert!(
+            same,
+            "Zip: Producer dimension mismatch, expected: {a:?}, got: {b:?}"
+        );
+    }
+    assert!(same, "assertion failed: part.equal_dim(dimension)");
     a.clone()
 }
 
@@ -215,6 +219,7 @@ pub fn product_1_2(a: &Ix1, b: &Ix2) -> Ix1 {
 /// The shape of a product of vectors; panics as `dot` does.
 #[inline]
 pub fn product_1_1(a: &Ix1, b: &Ix1) -> Ix0 {
+    debug_assert_eq!(a[0], b[0]);
     assert!(a[0] == b[0], "assertion failed: self.len() == rhs.len()");
     Ix0()
 }
@@ -239,31 +244,50 @@ pub fn remove_axis<D: RemoveAxis>(shape: &D, axis: Axis) -> D::Smaller {
     shape.remove_axis(axis)
 }
 
-/// A shape with another length of one axis.
-#[inline]
-pub fn selected<D: Dimension>(shape: &D, axis: Axis, len: usize) -> D {
+/// A shape with as many subviews along an axis as there are indices.
+///
+/// # Panics
+///
+/// As `select` does, if one of them is out of bounds.
+pub fn selected<D: Dimension>(shape: &D, axis: Axis, indices: &[usize]) -> D {
     let mut out = shape.clone();
-    out[axis.index()] = len;
+    let all = out[axis.index()];
+    if let (1, Some(&largest)) = (shape.ndim(), indices.iter().max())
+        && largest >= all
+    {
+        panic!("ndarray: index {largest} is out of bounds in array of len {all}");
+    }
+    for &k in indices {
+        viewed(shape, |mut v| v.collapse_axis(axis, k));
+    }
+    out[axis.index()] = indices.len();
     out
+}
+
+/// Checks what is taken from a number of elements for a variance.
+///
+/// # Panics
+///
+/// As `var` does.
+pub fn degrees<T: Real>(ddof: T, count: T) {
+    assert!(
+        !(ddof < T::ZERO || ddof > count),
+        "`ddof` must not be less than zero or greater than the length of the axis"
+    );
 }
 
 /// The shape of a concatenation.
 ///
-/// # Panics
+/// # Errors
 ///
-/// As `concatenate!` does.
-pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
-    let error = |kind| -> ! {
-        if let error @ Err(_) = Err::<(), _>(ShapeError::from_kind(kind)) {
-            error.unwrap()
-        }
-        unreachable!("an error was unwrapped")
-    };
+/// As `concatenate`.
+pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> Result<D, ShapeError> {
+    let error = |kind| Err(ShapeError::from_kind(kind));
     let Some(first) = parts.first() else {
-        error(ErrorKind::Unsupported)
+        return error(ErrorKind::Unsupported);
     };
     if axis.index() >= first.ndim() {
-        error(ErrorKind::OutOfBounds);
+        return error(ErrorKind::OutOfBounds);
     }
     let mut out = (*first).clone();
     out[axis.index()] = 0;
@@ -272,43 +296,61 @@ pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
         out[axis.index()] += rest[axis.index()];
         rest[axis.index()] = out[axis.index()];
         if rest != out {
-            error(ErrorKind::IncompatibleShape);
+            return error(ErrorKind::IncompatibleShape);
         }
     }
-    out
+    Ok(out)
 }
 
 /// A shape as it was written, of so many elements.
 ///
-/// # Panics
+/// # Errors
 ///
-/// As `into_shape_with_order(…).unwrap()` does, if it has another number of elements.
+/// As `into_shape_with_order(…)`, if it has another number of elements.
 #[inline]
-pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> S::Dim {
+pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> Result<S::Dim, ShapeError> {
     let shape = shape.into_dimension();
-    if size.is_some_and(|size| size != shape.size()) {
-        incompatible();
+    match size {
+        Some(size) if size != shape.size() => {
+            Err(ShapeError::from_kind(ErrorKind::IncompatibleShape))
+        }
+        _ => Ok(shape),
     }
-    shape
 }
 
-/// # Panics
+/// What `into_shape_with_order` gives where elements do not lie in order.
 ///
-/// As the `mean` of no elements does when it is unwrapped.
+/// # Errors
+///
+/// If they do not.
 #[inline]
-pub fn some(count: usize) {
-    let found = (count > 0).then_some(());
-    found.unwrap();
+pub fn in_order(fits: bool) -> Result<(), ShapeError> {
+    let error = ShapeError::from_kind(ErrorKind::IncompatibleLayout);
+    fits.then_some(()).ok_or(error)
 }
 
-/// The position of the last of so many elements.
-///
-/// # Panics
-///
-/// As the `last` of no elements does when it is unwrapped.
+/// The shape of `b.broadcast(a)`, if there is one.
 #[inline]
-pub fn last_of(count: usize) -> usize {
-    count.checked_sub(1).unwrap()
+pub fn spread_to<A: Dimension, B: Dimension>(a: &A, b: &B) -> Option<A> {
+    let one = ndarray::aview0(&0_u8);
+    let all = one.broadcast(b.clone())?;
+    all.broadcast(a.clone()).map(|spread| spread.raw_dim())
+}
+
+/// A shape with a number of axes that is known, if it has as many.
+///
+/// # Errors
+///
+/// As `into_dimensionality`.
+#[inline]
+pub fn ranked<A: Dimension, B: Dimension>(a: &A) -> Result<B, ShapeError> {
+    viewed(a, |v| v.into_dimensionality().map(|v| v.raw_dim()))
+}
+
+/// Whether there are elements: of none there is no `mean`, `first` or `last`.
+#[inline]
+pub fn some(count: usize) -> Option<()> {
+    (count > 0).then_some(())
 }
 
 /// Ones where `triu(k)`, or `tril(k)`, keeps an element; zeros elsewhere.

@@ -200,7 +200,7 @@ impl Emit<'_> {
                     quote!(#d)
                 };
                 if !self.g.is_tensor(to) {
-                    let value = self.spelling(|s| {
+                    let value = self.spelling(Some(*of), |s| {
                         transpose::transposed(op, *position, s, &d, &TokenStream::new(), *add)
                     });
                     return self.scalar_add(to, value, *add);
@@ -208,7 +208,7 @@ impl Emit<'_> {
                 let start = self.start(to, started);
                 let place = self.place(to);
                 let call =
-                    self.spelling(|s| transpose::transposed(op, *position, s, &d, &place, *add));
+                    self.spelling(Some(*of), |s| transpose::transposed(op, *position, s, &d, &place, *add));
                 quote!(#start #call)
             }
             Step::Collected { of, item, add } => {

@@ -50,6 +50,8 @@ impl Emit<'_> {
     fn dim(&self, d: Dim) -> Line {
         let (op, rank) = &self.g.dims[d.0 as usize];
         let n = |d: &Dim| dim_name(*d);
+        let how = self.g.unwrapped.get(&d).cloned();
+        let how = how.unwrap_or_else(|| quote!(.unwrap()));
         let mut again = Again::Effect;
         let tokens = match op {
             DimOp::Of(v) if self.g.places.contains_key(v) => {
@@ -93,11 +95,19 @@ impl Emit<'_> {
             }
             DimOp::Select(a, axis, indices) => {
                 let a = n(a);
-                quote!(::backprop::tensor::selected(&#a, #axis, (#indices).len()))
+                quote!(::backprop::tensor::selected(&#a, #axis, &(#indices)[..]))
             }
             DimOp::Concatenate(all, axis) => {
                 let all = all.iter().map(n);
-                quote!(::backprop::tensor::concatenated(&[#(&#all),*], #axis))
+                quote!(::backprop::tensor::concatenated(&[#(&#all),*], #axis) #how)
+            }
+            DimOp::Spread(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::spread_to(&#a, &#b) #how)
+            }
+            DimOp::Ranked(a) => {
+                let (a, ty) = (n(a), dimension(*rank));
+                quote!(::backprop::tensor::ranked::<_, #ty>(&#a) #how)
             }
             DimOp::Given(shape, of) => {
                 let of = match of {
@@ -107,7 +117,7 @@ impl Emit<'_> {
                     }
                     None => quote!(::core::option::Option::None),
                 };
-                quote!(::backprop::tensor::given(#shape, #of))
+                quote!(::backprop::tensor::given(#shape, #of) #how)
             }
         };
         let name = dim_name(d);
@@ -242,7 +252,7 @@ impl Emit<'_> {
                 let out = TokenStream::new();
                 let call = match op {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
-                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                    _ => self.spelling(None, |sp| transpose::forward(op, sp, &out)),
                 };
                 vec![line(&[&s], quote!(let #s = #call;), Again::Keep)]
             }
@@ -253,7 +263,7 @@ impl Emit<'_> {
                 let out = quote!(#t.view_mut());
                 let call = match op {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
-                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                    _ => self.spelling(None, |sp| transpose::forward(op, sp, &out)),
                 };
                 let show = self.show(&t);
                 vec![line(

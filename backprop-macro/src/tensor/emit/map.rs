@@ -133,16 +133,19 @@ impl Emit<'_> {
         };
         let operands = self.g.value(v).op.operands();
         let back = &code.back;
+        let up = element::upstream();
+        let masked = code.slopes.singular && self.masks.masked.contains(&v);
+        let zero = self.zero();
         let gradient = |o: V| {
-            code.gradients
-                .iter()
-                .find(|g| g.0 == o)
-                .map(|g| g.1.clone())
+            let (_, g) = code.gradients.iter().find(|g| g.0 == o)?;
+            Some(match masked && up != g.to_string() {
+                true => quote!(if #up == #zero { #zero } else { #g }),
+                false => g.clone(),
+            })
         };
         let gradients: Vec<TokenStream> = targets.iter().filter_map(|t| gradient(t.0)).collect();
         let used = mentioned(&quote!(#back #(#gradients)*));
         let scalars = self.scalar_operands(&operands, &used);
-        let up = element::upstream();
         let Ty::Tensor(rank, dim) = self.g.value(v).ty else {
             let d = adjoint(v);
             let mut lets = quote!(let #up = #d;);

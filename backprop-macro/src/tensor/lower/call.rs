@@ -214,7 +214,7 @@ impl Lower<'_> {
                 if let syn::Expr::Array(a) = list {
                     let parts: Result<Vec<V>> = a.elems.iter().map(|e| self.tensor(e)).collect();
                     let val = self.concatenate(axis, parts?, last == "stack", c)?;
-                    return Ok(Val::Opt(Box::new(val)));
+                    return Ok(self.optional(val));
                 }
             }
             return self.reject(c, &errors::TENSOR_EXPRESSION);
@@ -363,7 +363,7 @@ impl Lower<'_> {
                 let of = self.g.dim(v);
                 let given = self.given(shape, rank, of)?;
                 let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(self.optional(Val::Tensor(v)))
             }
             ("from_diag", [v]) if self.reads_values(v)? => {
                 let v = self.tensor(v)?;
@@ -404,7 +404,7 @@ impl Lower<'_> {
                 let e = self.constant(&syn::Expr::Call(c.clone()))?;
                 let v = self.constant_tensor(e.to_token_stream(), rank, span);
                 Ok(match name {
-                    "from_shape_vec" => Val::Opt(Box::new(Val::Tensor(v))),
+                    "from_shape_vec" => Val::Opt(Box::new(Val::Tensor(v)), Absent::Never),
                     _ => Val::Tensor(v),
                 })
             }

@@ -4,7 +4,7 @@
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Form, Lower, Nest, SHAPE_QUERIES, Val, Zip};
+use crate::tensor::lower::{Absent, Form, Lower, Nest, SHAPE_QUERIES, Val, Zip};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -15,7 +15,7 @@ mod view;
 mod zip;
 
 /// Methods that give the same tensor, borrowed, copied or moved.
-const SAME: [&str; 12] = [
+const SAME: [&str; 11] = [
     "view",
     "to_owned",
     "into_owned",
@@ -23,7 +23,6 @@ const SAME: [&str; 12] = [
     "reborrow",
     "into_shared",
     "to_shared",
-    "as_standard_layout",
     "view_mut",
     "by_ref",
     "cloned",
@@ -86,9 +85,15 @@ impl Lower<'_> {
             Val::Scalar(v) => self.scalar_method(m, &name, v),
             Val::Zip(z) => self.zip_method(m, &name, z),
             Val::Seq(s) => self.sequence_method(m, &name, s),
-            Val::Opt(inner) => match name.as_str() {
-                "copied" | "cloned" if matches!(*inner, Val::Scalar(_)) => Ok(Val::Opt(inner)),
-                "unwrap" | "expect" => Ok(*inner),
+            Val::Opt(inner, absent) => match (name.as_str(), m.args.first()) {
+                ("copied" | "cloned", None) if !matches!(*inner, Val::Tensor(_)) => {
+                    Ok(Val::Opt(inner, absent))
+                }
+                ("unwrap", None) => Ok(self.unwrapped(*inner, absent, quote!(.unwrap()), m)),
+                ("expect", Some(text)) => {
+                    let text = self.constant(text)?;
+                    Ok(self.unwrapped(*inner, absent, quote!(.expect(#text)), m))
+                }
                 _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
             },
             Val::Const(e) => self.const_method(m, e),
@@ -202,8 +207,18 @@ impl Lower<'_> {
         let Some(dim) = self.g.dim(v) else {
             return Err(Rejected);
         };
+        if name == "as_standard_layout" && args.is_empty() {
+            return Ok(Val::Tensor(self.g.push(
+                Op::Reshape(v),
+                Ty::Tensor(rank, dim),
+                span,
+            )));
+        }
         if SAME.contains(&name) && args.is_empty() {
-            return Ok(Val::Tensor(v));
+            return Ok(Val::Tensor(match name {
+                "to_owned" | "into_owned" | "to_shared" | "into_shared" => self.copied(v, span),
+                _ => v,
+            }));
         }
         if SHAPE_QUERIES.contains(&name) {
             return match self.shape_query(m)? {
@@ -298,8 +313,7 @@ impl Lower<'_> {
             }
             ("sum", []) => Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span))),
             ("mean", []) => {
-                let mean = self.mean(v, span);
-                Ok(Val::Opt(Box::new(Val::Scalar(mean))))
+                Ok(self.mean(v, span))
             }
             ("product", []) => {
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
@@ -321,7 +335,7 @@ impl Lower<'_> {
                 self.triangle(v, name == "triu", k, m)
             }
             ("as_slice" | "to_slice", []) if rank == Some(1) => {
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(Val::Opt(Box::new(Val::Tensor(v)), Absent::Never))
             }
             ("sum_axis", [axis]) => {
                 let axis = self.argument(axis)?;
@@ -329,8 +343,7 @@ impl Lower<'_> {
             }
             ("mean_axis", [axis]) => {
                 let axis = self.argument(axis)?;
-                let mean = self.mean_axis(v, axis, span);
-                Ok(Val::Opt(Box::new(Val::Tensor(mean))))
+                Ok(self.mean_axis(v, axis, span))
             }
             ("var" | "std", [ddof]) => {
                 let ddof = self.argument(ddof)?;
@@ -354,23 +367,26 @@ impl Lower<'_> {
             ))),
             ("first" | "last", []) if rank.is_some_and(|r| r > 0) => {
                 let n = crate::tensor::emit::dim_name(dim);
-                let at = match name {
+                let axes = 0..rank.unwrap_or(0);
+                let index = axes.map(|k| match name {
                     "first" => quote!(0),
-                    _ => self
-                        .constant_name(quote!(::backprop::tensor::last_of(#n.size())))
-                        .to_token_stream(),
-                };
-                let element = self.nth(&Val::Tensor(v), &at, m)?;
-                Ok(Val::Opt(Box::new(element)))
+                    _ => quote!(#n[#k] - 1),
+                });
+                let (index, some) = (
+                    quote!([#(#index),*]),
+                    quote!(::backprop::tensor::some(#n.size())),
+                );
+                Ok(Val::Opt(Box::new(Val::Unit), Absent::Element(v, index, some)))
             }
-            ("first", []) if rank == Some(0) => {
+            ("first" | "last", []) if rank == Some(0) => {
                 let element = self.element(v, quote!(()), span);
-                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+                Ok(Val::Opt(Box::new(Val::Scalar(element)), Absent::Never))
             }
             ("get", [index]) => {
                 let index = self.element_index(index)?;
-                let element = self.element(v, index, span);
-                Ok(Val::Opt(Box::new(Val::Scalar(element))))
+                let n = crate::tensor::emit::dim_name(dim);
+                let some = quote!(::backprop::tensor::viewed(&#n, |v| v.get(#index).map(|_| ())));
+                Ok(Val::Opt(Box::new(Val::Unit), Absent::Element(v, index, some)))
             }
             ("split_at", [axis, at]) => {
                 let (axis, at) = (self.argument(axis)?, self.argument(at)?);
@@ -437,10 +453,10 @@ impl Lower<'_> {
             ("broadcast", [shape]) => {
                 let rank = self.shape_rank(shape)?;
                 let given = self.given(shape, rank, None)?;
-                let into = self.g.new_dim(DimOp::Into(given, dim), rank);
+                let into = self.g.new_dim(DimOp::Spread(given, dim), rank);
                 let a = operand(v);
                 let v = self.map(syn::parse_quote!(#a), vec![v], Some(into), span);
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(self.optional(Val::Tensor(v)))
             }
             (
                 "into_shape_with_order"
@@ -451,8 +467,12 @@ impl Lower<'_> {
                 [shape],
             ) => {
                 let (shape, columns) = ordered(shape);
+                let fits = match name {
+                    "into_shape_with_order" => self.lies_in_order(v, columns),
+                    _ => None,
+                };
                 let rank = self.shape_rank(shape)?;
-                let v = match columns {
+                let (v, given) = match columns {
                     // In the other order: what is reversed on both sides.
                     true => {
                         let (syn::Expr::Tuple(t), Some(axes)) = (shape, rank) else {
@@ -471,16 +491,17 @@ impl Lower<'_> {
                         let first = back(self, v, self.g.rank(v))?;
                         let of = Op::Reshape(first);
                         let v = self.g.push(of, Ty::Tensor(Some(axes), given), span);
-                        back(self, v, rank)?
+                        (back(self, v, rank)?, given)
                     }
                     false => {
                         let given = self.given(shape, rank, Some(dim))?;
-                        self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span)
+                        let of = Op::Reshape(v);
+                        (self.g.push(of, Ty::Tensor(rank, given), span), given)
                     }
                 };
                 Ok(match name {
-                    "into_shape_clone" | "reshape" => Val::Tensor(v),
-                    _ => Val::Opt(Box::new(Val::Tensor(v))),
+                    "reshape" => Val::Tensor(v),
+                    _ => Val::Opt(Box::new(Val::Tensor(v)), Absent::Shape(given, fits)),
                 })
             }
             ("flatten" | "into_flat", []) => {
@@ -529,12 +550,50 @@ impl Lower<'_> {
                 Some((view, rank)) => {
                     let v = self.view(v, view, rank, span)?;
                     Ok(if name.starts_with("into_dimensionality") {
-                        Val::Opt(Box::new(Val::Tensor(v)))
+                        self.optional(Val::Tensor(v))
                     } else {
                         Val::Tensor(v)
                     })
                 }
             },
+        }
+    }
+
+    /// A tensor whose shape is an `Option` or a `Result`.
+    pub fn optional(&self, val: Val) -> Val {
+        let absent = match &val {
+            Val::Tensor(v) => self.g.dim(*v).map_or(Absent::Never, |d| Absent::Shape(d, None)),
+            _ => Absent::Never,
+        };
+        Val::Opt(Box::new(val), absent)
+    }
+
+    /// What is in an `Option`; where there is nothing, it panics as the plain function does.
+    fn unwrapped(
+        &mut self,
+        inner: Val,
+        absent: Absent,
+        how: proc_macro2::TokenStream,
+        at: &syn::ExprMethodCall,
+    ) -> Val {
+        match absent {
+            Absent::Never => inner,
+            Absent::Shape(d, fits) => {
+                if let Some(fits) = fits {
+                    let check = quote!(::backprop::tensor::in_order(#fits) #how;);
+                    self.g.stmts.push(Stmt::Effect(check));
+                }
+                self.g.unwrapped.insert(d, how);
+                inner
+            }
+            Absent::Unless(some) => {
+                self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
+                inner
+            }
+            Absent::Element(v, index, some) => {
+                self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
+                Val::Scalar(self.element(v, index, at.span()))
+            }
         }
     }
 
