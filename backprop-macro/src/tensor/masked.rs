@@ -128,7 +128,11 @@ pub fn masked(
                     }
                 }
                 Op::Collected { item, .. } => reaches(*item, true),
-                Op::Get(..) | Op::Select(..) | Op::Lanes { .. } | Op::Call { .. } => {}
+                Op::Get(..)
+                | Op::Leading(_)
+                | Op::Select(..)
+                | Op::Lanes { .. }
+                | Op::Call { .. } => {}
                 Op::Assign(_, b, _) | Op::Put(_, b, _) => reaches(*b, false),
                 Op::Map { operands, .. } => {
                     if slopes(v).is_some_and(|s| !s.selects) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   methods     methods as free functions              methods.rs
+//!   aliases     names of tensors' types as these           aliases.rs
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
 //!   azip        `azip!` as `Zip`                     azip.rs
@@ -31,6 +32,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod affine;
+mod aliases;
 mod azip;
 mod branches;
 mod calls;
@@ -72,7 +74,9 @@ pub use signature::is_tensor as names_tensors;
 
 /// Whether a function has tensors in its signature, or structs that hold them.
 pub fn is_tensor(function: &syn::ItemFn, options: &Options, source: &Source) -> bool {
-    signature::is_tensor(&function.sig) || fields::holds_tensors(function, options, source)
+    signature::is_tensor(&function.sig)
+        || fields::holds_tensors(function, options, source)
+        || signature::is_tensor(&aliases::signature(function, source))
 }
 
 /// The items for a tensor function.
@@ -84,8 +88,10 @@ pub fn expand(
 ) -> TokenStream {
     let floats = crate::signature::float_generics(&function.sig.generics);
     let definitions = crate::definitions::Definitions::new(floats, source, function);
+    let written = function;
+    let function = &aliases::resolved(function, source);
     let unit = Unit {
-        written: function,
+        written,
         method: methods::is_method(function, options),
         errors,
         source,

@@ -222,6 +222,7 @@ impl Lower<'_> {
                 // The lanes along one of two axes lie along the other.
                 ("lanes", [along], Some(2)) => {
                     let along = self.argument(along)?;
+                    self.has_axis(v, &along);
                     let other = quote!(::backprop::tensor::ndarray::Axis(1 - (#along).index()));
                     let other = self.constant_name(other).to_token_stream();
                     Sequence::Axis(Box::new(of), other)
@@ -234,6 +235,7 @@ impl Lower<'_> {
                     };
                     let size = self
                         .constant_name(quote!({ let __n: ::core::primitive::usize = #size; __n }));
+                    self.asked(v, quote!(.axis_chunks_iter(#axis, #size)));
                     Sequence::Chunks(v, at, size)
                 }
                 ("indexed_iter", [], Some(1..)) => Sequence::Indexed(Box::new(of)),
@@ -264,6 +266,8 @@ impl Lower<'_> {
                         steps.push(step);
                         all.push(size);
                     }
+                    let method = &m.method;
+                    self.asked(v, quote!(.#method((#(#all),*))));
                     Sequence::Blocks {
                         of: v,
                         sizes: all,
@@ -274,6 +278,14 @@ impl Lower<'_> {
                 _ => return Ok(None),
             },
         ))
+    }
+
+    /// Asks ndarray for parts of a shape: it panics where there can be none of this size.
+    fn asked(&mut self, v: V, parts: TokenStream) {
+        if let Some(n) = self.g.dim(v).map(dim_name) {
+            let check = quote!(::backprop::tensor::viewed(&#n, |v| { let _ = v #parts; }););
+            self.g.stmts.push(Stmt::Effect(check));
+        }
     }
 
     /// The axes of a tensor beside one.

@@ -146,6 +146,7 @@ pub fn transposed(
         }
         Op::Get(_, index) => quote!(::backprop::tensor::add_element(#to, #index, #d);),
         Op::Reshape(_) => quote!(::backprop::tensor::reshape(#d, #to, #add);),
+        Op::Leading(_) => quote!(::backprop::tensor::add_leading(#d, #to, #add);),
         Op::Select(_, axis, indices) => {
             quote!(::backprop::tensor::add_selected(#d, #axis, &(#indices)[..], #to);)
         }

@@ -481,6 +481,35 @@ pub fn reshape<T: Real, D: Dimension, E: Dimension>(
     }
 }
 
+/// The first elements in order, in a shape: where they lie, if it is the array's own.
+#[inline]
+pub fn leading<'a, T: Real, D: Dimension, E: Dimension>(
+    buffer: &'a mut Array<T, E>,
+    a: ArrayView<'a, T, D>,
+    shape: &E,
+) -> ArrayView<'a, T, E> {
+    if same_shape(a.shape(), shape.slice())
+        && let Ok(view) = a.clone().into_dimensionality()
+    {
+        return view;
+    }
+    let buffer = super::fit(buffer, shape);
+    buffer.iter_mut().zip(a).for_each(|(to, &x)| *to = x);
+    buffer.view()
+}
+
+/// The transpose of [`leading`].
+pub fn add_leading<T: Real, D: Dimension, E: Dimension>(
+    d: ArrayView<'_, T, E>,
+    mut to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    if !add {
+        to.fill(T::ZERO);
+    }
+    to.iter_mut().zip(d).for_each(|(to, &d)| *to += d);
+}
+
 /// Adds to one element.
 #[inline]
 pub fn add_element<T: Real, D: Dimension, I: NdIndex<D>>(

@@ -234,14 +234,55 @@ pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>
     view(all)
 }
 
-/// A shape without one of its axes.
+/// A shape without one of its axes; panics as `sum_axis` does, if it does not have it.
 #[inline]
 pub fn remove_axis<D: RemoveAxis>(shape: &D, axis: Axis) -> D::Smaller {
     assert!(
         axis.index() < shape.ndim(),
-        "assertion failed: axis.index() < self.ndim()"
+        "assertion failed: axis < self.ndim()"
     );
     shape.remove_axis(axis)
+}
+
+/// Whether arrays of so many axes can be stacked along an axis.
+///
+/// # Errors
+///
+/// As `stack`.
+#[inline]
+pub fn stacked_along(axes: usize, axis: Axis) -> Result<(), ShapeError> {
+    let error = ShapeError::from_kind(ErrorKind::OutOfBounds);
+    (axis.index() <= axes).then_some(()).ok_or(error)
+}
+
+/// A shape as it was written, of a list of so many elements.
+///
+/// # Errors
+///
+/// As `from_shape_vec`.
+#[inline]
+pub fn listed<S: IntoDimension>(shape: S, size: usize) -> Result<S::Dim, ShapeError> {
+    let shape = shape.into_dimension();
+    match shape.size() > size {
+        true => Err(ShapeError::from_kind(ErrorKind::OutOfBounds)),
+        false => given(shape, Some(size)),
+    }
+}
+
+/// The shape in which two arrays stand side by side, element by element in order: theirs, where it is the same; else that of a row as long as
+/// the shorter one, with as many axes as the first.
+#[inline]
+pub fn side_by_side<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
+    if same_shape(a.slice(), b.slice()) {
+        return a.clone();
+    }
+    let mut out = a.clone();
+    let axes = out.slice_mut();
+    axes.fill(1);
+    if let Some(last) = axes.last_mut() {
+        *last = a.size().min(b.size());
+    }
+    out
 }
 
 /// A shape with as many subviews along an axis as there are indices.
@@ -366,6 +407,8 @@ pub fn triangle<T: Real>(shape: &Ix2, upper: bool, k: isize) -> Array<T, Ix2> {
 pub struct Target<'a, T, D, E> {
     place: ArrayViewMut<'a, T, D>,
     buffer: Option<ArrayViewMut<'a, T, E>>,
+    /// Its elements are the first ones of the adjoint, in order.
+    leading: bool,
 }
 
 /// The place of the adjoint of what was broadcast to a shape; what is there may be left over, unless it is to be added to.
@@ -380,6 +423,7 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
         return Target {
             place,
             buffer: None,
+            leading: false,
         };
     }
     let buffer = fit(buffer, shape);
@@ -389,6 +433,21 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
     Target {
         place,
         buffer: Some(buffer.view_mut()),
+        leading: false,
+    }
+}
+
+/// As [`target`], for the adjoint of what [`leading`](super::leading) gives.
+#[inline]
+pub fn leading_target<'a, T: Real, D: Dimension, E: Dimension>(
+    place: ArrayViewMut<'a, T, D>,
+    buffer: &'a mut Array<T, E>,
+    shape: &E,
+    add: bool,
+) -> Target<'a, T, D, E> {
+    Target {
+        leading: true,
+        ..target(place, buffer, shape, add)
     }
 }
 
@@ -408,7 +467,9 @@ impl<T: Real, D: Dimension, E: Dimension> Target<'_, T, D, E> {
     /// What was written, summed over what was broadcast.
     #[inline]
     pub fn settle(mut self, add: bool) {
-        if let Some(buffer) = &self.buffer {
+        if let (true, Some(buffer)) = (self.leading, &self.buffer) {
+            super::linear::add_leading(buffer.view(), self.place, add);
+        } else if let Some(buffer) = &self.buffer {
             super::linear::gather(buffer.view(), &mut self.place, add);
         }
     }

@@ -99,7 +99,7 @@ impl Emit<'_> {
         match step {
             Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),
             Step::Collected { item, .. } => *item == v,
-            Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
+            Step::Map { targets, .. } => targets.iter().any(|t| written(led(self.g, t.0))),
             Step::Linear { of, position, .. } => {
                 let operands = self.g.value(*of).op.operands();
                 operands.get(*position).is_some_and(|o| written(*o))

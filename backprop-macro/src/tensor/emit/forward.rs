@@ -18,7 +18,7 @@ impl Emit<'_> {
                 Stmt::Value(v) if self.live.contains(v) || self.has_shape_only(*v) => {
                     out.extend(self.value(*v))
                 }
-                Stmt::Value(_) => {}
+                Stmt::Value(v) => out.extend(self.unread(*v)),
                 Stmt::Loop(id) => out.push(self.run(*id)),
                 Stmt::Dim(d) => out.push(self.dim(*d)),
                 Stmt::Const(c) => {
@@ -45,6 +45,19 @@ impl Emit<'_> {
             }
         }
         out
+    }
+
+    /// An element that nothing reads: it must be there.
+    fn unread(&self, v: V) -> Option<Line> {
+        let Op::Get(a, index) = &self.g.value(v).op else {
+            return None;
+        };
+        let n = self.dim_of(*a);
+        Some(Line {
+            names: Vec::new(),
+            tokens: quote!(::backprop::tensor::viewed(&#n, |v| { let _ = v[#index]; });),
+            again: Again::Effect,
+        })
     }
 
     fn dim(&self, d: Dim) -> Line {
@@ -104,6 +117,14 @@ impl Emit<'_> {
             DimOp::Spread(a, b) => {
                 let (a, b) = (n(a), n(b));
                 quote!(::backprop::tensor::spread_to(&#a, &#b) #how)
+            }
+            DimOp::Listed(shape, of) => {
+                let of = n(of);
+                quote!(::backprop::tensor::listed(#shape, #of.size()) #how)
+            }
+            DimOp::Beside(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::side_by_side(&#a, &#b))
             }
             DimOp::Ranked(a) => {
                 let (a, ty) = (n(a), dimension(*rank));
@@ -195,6 +216,15 @@ impl Emit<'_> {
             (Op::View(a, view), _) => {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
                 vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
+            }
+            (Op::Leading(a), Ty::Tensor(rank, dim)) => {
+                let (t, a, n) = (tensor_name(v), self.operand(*a), dim_name(dim));
+                let slot = self.slot(&t, rank);
+                vec![line(
+                    &[&t],
+                    quote!(let #t = ::backprop::tensor::leading(#slot, #a, &#n);),
+                    Again::Pure,
+                )]
             }
             (Op::Sum(a), _) if self.summed.contains_key(a) => Vec::new(),
             (

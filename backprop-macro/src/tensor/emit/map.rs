@@ -219,23 +219,28 @@ impl Emit<'_> {
                 sum_names.push(s);
                 continue;
             }
-            starts.extend(self.start(*o, started));
-            let place = self.place(*o);
-            if matches!(upstream, Upstream::Own) && up == g.to_string() {
+            let at = led(self.g, *o);
+            starts.extend(self.start(at, started));
+            let place = self.place(at);
+            if at == *o && matches!(upstream, Upstream::Own) && up == g.to_string() {
                 // The upstream gradient itself, summed where the operand was broadcast.
                 let d = adjoint(v);
                 ends.extend(quote!(::backprop::tensor::copy_gathered(#d.view(), #place, #add);));
                 continue;
             }
             let old = format_ident!("__old{}", k);
-            if self.g.dim(*o) == Some(dim) {
+            if self.g.dim(at) == Some(dim) {
                 outs.push(place);
             } else {
                 let p = format_ident!("__p{}_{}", v.0, k, span = Span::mixed_site());
                 let temporary = format_ident!("__b{}_{}", v.0, o.0, span = Span::mixed_site());
                 let slot = self.slot(&temporary, rank);
+                let target = match at == *o {
+                    true => quote!(target),
+                    false => quote!(leading_target),
+                };
                 starts.extend(
-                    quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n, #add);),
+                    quote!(let mut #p = ::backprop::tensor::#target(#place, #slot, &#n, #add);),
                 );
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));

@@ -16,7 +16,7 @@ use crate::tensor::idioms::{Idiom, Lane, Normal, Uniform};
 use crate::tensor::lower::{Program, Val};
 use crate::tensor::map::{self as element, MapCode};
 use crate::tensor::masked::{self, Masks};
-use crate::tensor::reverse::{Step, Upstream, base, reverse};
+use crate::tensor::reverse::{Step, Upstream, base, led, reverse};
 use crate::tensor::signature::{self, Kind, TensorSig, dimension};
 use crate::tensor::tape::{Tape, iteration};
 use crate::tensor::transpose::{self, Spelling};

@@ -103,7 +103,10 @@ impl Lower<'_> {
                     let t = crate::tensor::emit::tensor_name(v);
                     Ok(Val::Const(syn::parse_quote!(#t.len())))
                 }
-                _ => Err(self.unknown(m)),
+                _ => {
+                    let s = crate::tensor::sequence::Sequence::List(v);
+                    self.sequence_method(m, &name, std::rc::Rc::new(s))
+                }
             },
             Val::Struct(fields, path) => {
                 let this = Val::Struct(fields, path.clone());
@@ -334,6 +337,8 @@ impl Lower<'_> {
                 let k = self.argument(k)?;
                 self.triangle(v, name == "triu", k, m)
             }
+            // Floats in a list are a vector like any other.
+            ("to_vec", []) if rank == Some(1) => Ok(Val::Tensor(v)),
             ("as_slice" | "to_slice", []) if rank == Some(1) => {
                 Ok(Val::Opt(Box::new(Val::Tensor(v)), Absent::Never))
             }
@@ -448,6 +453,7 @@ impl Lower<'_> {
             }
             ("map_axis", [axis, f]) => {
                 let axis = self.argument(axis)?;
+                self.has_axis(v, &axis);
                 self.lanes(v, Some(axis), f, m)
             }
             ("broadcast", [shape]) => {

@@ -75,6 +75,7 @@ impl Lower<'_> {
         axis: proc_macro2::TokenStream,
         span: proc_macro2::Span,
     ) -> Val {
+        self.has_axis(v, &axis);
         let n = self.g.dim(v).map(crate::tensor::emit::dim_name);
         let mean = self.mean_axis_of_some(v, axis.clone(), span);
         let some = quote!(::backprop::tensor::some(#n[(#axis).index()]));
@@ -93,6 +94,16 @@ impl Lower<'_> {
         let count = self.count(quote!(#n[(#axis).index()]));
         let (s, ds) = (operand(sum), self.g.dim(sum));
         self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span)
+    }
+
+    /// Asks for the length of an axis, as methods do that panic where there is none by that number.
+    pub fn has_axis(&mut self, v: V, axis: &proc_macro2::TokenStream) {
+        let known = super::axis_number(axis).zip(self.g.rank(v));
+        if let (Some(d), false) = (self.g.dim(v), known.is_some_and(|(at, n)| at < n)) {
+            let n = crate::tensor::emit::dim_name(d);
+            let check = quote!(let _ = #n.slice()[(#axis).index()];);
+            self.g.stmts.push(Stmt::Effect(check));
+        }
     }
 
     /// The variance of all elements, or its square root.
@@ -143,6 +154,7 @@ impl Lower<'_> {
         let Some(dim) = self.g.dim(v) else {
             return Err(Rejected);
         };
+        self.has_axis(v, &axis);
         let mean = self.mean_axis_of_some(v, axis.clone(), span);
         let keep = View {
             form: quote!(.insert_axis(#axis)),
