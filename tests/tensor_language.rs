@@ -12,6 +12,8 @@ mod agree;
 mod compared;
 #[path = "tensors/algorithms.rs"]
 mod algorithms;
+#[path = "tensors/closures.rs"]
+mod closures;
 #[path = "tensors/constants.rs"]
 mod constants;
 #[path = "tensors/filled.rs"]

@@ -5,7 +5,10 @@ use ndarray::*;
 
 /// A matrix and a vector whose slopes are infinite at the zeros.
 fn inputs() -> (Array2<f64>, Array1<f64>) {
-    (array![[0.0, 0.0, 0.0], [1.0, 4.0, 9.0]], array![0.0, 1.0, 4.0])
+    (
+        array![[0.0, 0.0, 0.0], [1.0, 4.0, 9.0]],
+        array![0.0, 1.0, 4.0],
+    )
 }
 
 /// The gradients of a function of both, and of a flag; in all ways to run it.
@@ -18,14 +21,23 @@ macro_rules! untaken {
         assert_eq!(value, $f(&x, &v, $taken), "{name}");
         let near = |a: &Array2<f64>, b: &Array1<f64>, how: &str| {
             let same = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-12 * (a.abs() + b.abs());
-            assert!(a.iter().zip(&dx).all(|(&a, &b)| same(a, b)), "{name}, {how}: {a}, expected {dx}");
-            assert!(b.iter().zip(&dv).all(|(&a, &b)| same(a, b)), "{name}, {how}: {b}, expected {dv}");
+            assert!(
+                a.iter().zip(&dx).all(|(&a, &b)| same(a, b)),
+                "{name}, {how}: {a}, expected {dx}"
+            );
+            assert!(
+                b.iter().zip(&dv).all(|(&a, &b)| same(a, b)),
+                "{name}, {how}: {b}, expected {dv}"
+            );
         };
         near(&g.x, &g.v, "fused");
         let (_, saved) = $f::forward(&x, &v, $taken);
         let g = $f::backward(&saved, 2.0);
         near(&(g.x / 2.0), &(g.v / 2.0), "apart");
-        let (mut a, mut b) = (Array2::from_elem(x.dim(), 3.0), Array1::from_elem(v.dim(), 5.0));
+        let (mut a, mut b) = (
+            Array2::from_elem(x.dim(), 3.0),
+            Array1::from_elem(v.dim(), 5.0),
+        );
         $f::accumulate(&x, &v, $taken, 1.0, &mut a, &mut b);
         near(&(a - 3.0), &(b - 5.0), "added");
     }};
@@ -56,7 +68,11 @@ fn of_a_float(x: &Array2<f64>, v: &Array1<f64>, taken: bool) -> f64 {
 #[backprop(wrt(x, v))]
 fn rows(x: &Array2<f64>, v: &Array1<f64>, taken: bool) -> f64 {
     let l = x.mapv(f64::sqrt) * v.mapv(|v| v.sqrt() + 1.0);
-    if taken { l.row(1).sum() } else { l[[1, 2]] * l[[1, 2]] }
+    if taken {
+        l.row(1).sum()
+    } else {
+        l[[1, 2]] * l[[1, 2]]
+    }
 }
 
 /// Without a branch.
@@ -123,7 +139,11 @@ fn products(x: &Array2<f64>, v: &Array1<f64>, taken: bool) -> f64 {
     let w = v.mapv(f64::ln);
     let d = w.dot(v);
     let m = w.dot(&l.t());
-    if taken { p[1] + q[[1, 1]] } else { v.sum() + if v.len() == 7 { d + m.sum() } else { 0.0 } }
+    if taken {
+        p[1] + q[[1, 1]]
+    } else {
+        v.sum() + if v.len() == 7 { d + m.sum() } else { 0.0 }
+    }
 }
 
 #[backprop(wrt(x, v))]
@@ -140,16 +160,24 @@ fn scaled(x: &Array2<f64>, v: &Array1<f64>, taken: bool) -> f64 {
     let y = x * l;
     let z = &y * v;
     let all = z.sum() + y.sum();
-    if taken { v.sum() } else { v.sum() + if x[[0, 0]] > 1.0 { all } else { 0.0 } }
+    if taken {
+        v.sum()
+    } else {
+        v.sum() + if x[[0, 0]] > 1.0 { all } else { 0.0 }
+    }
 }
 
 #[backprop(wrt(x, v))]
 fn selected(x: &Array2<f64>, v: &Array1<f64>, _taken: bool) -> f64 {
     let r = x.mapv(f64::sqrt);
     let s = v.mapv(f64::sqrt);
-    let y = Zip::from(&r).and(x).map_collect(|&r, &x| if x > 0.5 { r * r } else { 0.0 });
+    let y = Zip::from(&r)
+        .and(x)
+        .map_collect(|&r, &x| if x > 0.5 { r * r } else { 0.0 });
     let z = r.mapv(|r| r.max(1.5));
-    let w = Zip::from(&s).and(v).map_collect(|&s, &v| if v > 0.5 { s } else { v });
+    let w = Zip::from(&s)
+        .and(v)
+        .map_collect(|&s, &v| if v > 0.5 { s } else { v });
     y.sum() + z.sum() + w.sum() + s.mapv(|s| s.clamp(0.5, 1.5)).sum()
 }
 
@@ -229,7 +257,11 @@ fn called(x: &Array2<f64>, v: &Array1<f64>, taken: bool) -> f64 {
     let m = roots(x);
     let k = v[0].ln();
     let n = log_of(v, k);
-    if taken { r.row(1).sum() + m[[1, 2]] } else { v.sum() + if v.len() > 7 { l + n } else { 0.0 } }
+    if taken {
+        r.row(1).sum() + m[[1, 2]]
+    } else {
+        v.sum() + if v.len() > 7 { l + n } else { 0.0 }
+    }
 }
 
 fn zeros() -> (Array2<f64>, Array1<f64>) {
@@ -288,7 +320,10 @@ fn nor_elements_that_nobody_asks_for() {
     let mut up = Array2::zeros((2, 3));
     up[[1, 1]] = 3.0;
     let (_, saved) = roots::forward(&x);
-    assert_eq!(roots::backward(&saved, up).x, array![[0.0; 3], [0.0, 0.75, 0.0]]);
+    assert_eq!(
+        roots::backward(&saved, up).x,
+        array![[0.0; 3], [0.0, 0.75, 0.0]]
+    );
 }
 
 #[backprop(wrt(z))]
@@ -307,7 +342,11 @@ fn log_sum_exp(z: &Array2<f64>, taken: bool) -> f64 {
 
 #[backprop(wrt(z))]
 fn entropy(z: &Array2<f64>, taken: bool) -> f64 {
-    let y = z - &z.mapv(f64::exp).sum_axis(Axis(1)).mapv(f64::ln).insert_axis(Axis(1));
+    let y = z - &z
+        .mapv(f64::exp)
+        .sum_axis(Axis(1))
+        .mapv(f64::ln)
+        .insert_axis(Axis(1));
     let w = array![[1.0, 0.0], [0.0, 1.0]];
     let loss = -(&w * &y).sum();
     if taken { loss } else { z.sum() }
@@ -317,7 +356,11 @@ fn entropy(z: &Array2<f64>, taken: bool) -> f64 {
 #[backprop(wrt(z))]
 fn normal(z: &Array2<f64>, taken: bool) -> f64 {
     let c = z - &z.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
-    let d = (&c * &c).mean_axis(Axis(1)).unwrap().mapv(f64::sqrt).insert_axis(Axis(1));
+    let d = (&c * &c)
+        .mean_axis(Axis(1))
+        .unwrap()
+        .mapv(f64::sqrt)
+        .insert_axis(Axis(1));
     let n = &c / &d;
     if taken { n[[1, 0]] } else { z.sum() }
 }
@@ -327,11 +370,20 @@ fn nor_idioms() {
     let z = array![[1000.0, 1000.0], [0.5, 0.5]];
     let ones = Array2::<f64>::ones((2, 2));
     assert_eq!(softmax::gradient(&z, false).z, ones);
-    assert_eq!(softmax::gradient(&z, true).z, array![[0.0, 0.0], [0.25, -0.25]]);
+    assert_eq!(
+        softmax::gradient(&z, true).z,
+        array![[0.0, 0.0], [0.25, -0.25]]
+    );
     assert_eq!(log_sum_exp::gradient(&z, false).z, ones);
-    assert_eq!(log_sum_exp::gradient(&z, true).z, array![[0.0, 0.0], [0.5, 0.5]]);
+    assert_eq!(
+        log_sum_exp::gradient(&z, true).z,
+        array![[0.0, 0.0], [0.5, 0.5]]
+    );
     assert_eq!(entropy::gradient(&z, false).z, ones);
-    assert_eq!(normal::gradient(&array![[2.0, 2.0], [2.0, 2.0]], false).z, ones);
+    assert_eq!(
+        normal::gradient(&array![[2.0, 2.0], [2.0, 2.0]], false).z,
+        ones
+    );
     let g = normal::gradient(&array![[2.0, 2.0], [1.0, 2.0]], true).z;
     assert_eq!(g.row(0), array![0.0, 0.0]);
 }

@@ -91,8 +91,7 @@ pub fn unbounded(g: &Graph, id: Id, parameter: &dyn Fn(Id) -> bool) -> bool {
 
 fn can_be(g: &Graph, id: Id, parameter: &dyn Fn(Id) -> bool, depth: usize) -> bool {
     let id = g.resolve(id);
-    let any =
-        |args: &[Id]| depth == 0 || args.iter().any(|&a| can_be(g, a, parameter, depth - 1));
+    let any = |args: &[Id]| depth == 0 || args.iter().any(|&a| can_be(g, a, parameter, depth - 1));
     match g.node(id) {
         Node::Lit(bits) => !f64::from_bits(*bits).is_finite(),
         Node::Param(_) => parameter(id),

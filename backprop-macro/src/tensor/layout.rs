@@ -34,9 +34,7 @@ impl Lower<'_> {
             Op::Param(_) | Op::Item(..) => {
                 Some(quote!((#asked || #t.view().as_slice_memory_order().is_none())))
             }
-            Op::View(of, view) if view.form.is_empty() => {
-                self.kept_in_order(*of, &turned)
-            }
+            Op::View(of, view) if view.form.is_empty() => self.kept_in_order(*of, &turned),
             Op::View(..) => {
                 let known = self.known(v)?;
                 Some(quote!((!#known || #asked)))
@@ -59,7 +57,8 @@ impl Lower<'_> {
             Op::View(_, view) if !view.form.is_empty() => {
                 let ty = self.g.value(v).ty;
                 let form = TokenStream::new();
-                self.g.push(Op::View(v, View { form, whole: true }), ty, span)
+                self.g
+                    .push(Op::View(v, View { form, whole: true }), ty, span)
             }
             _ => v,
         }
@@ -103,7 +102,9 @@ impl Lower<'_> {
                     && operands.iter().all(|&o| self.in_order(o, leaves))
             }
             // Columns lie side by side only where they do in both.
-            Op::Product(a, b) => g.rank(v) == Some(1) || self.in_order(*a, leaves) || self.in_order(*b, leaves),
+            Op::Product(a, b) => {
+                g.rank(v) == Some(1) || self.in_order(*a, leaves) || self.in_order(*b, leaves)
+            }
             Op::Put(a, ..) | Op::Assign(a, ..) | Op::SumAxis(a, _) | Op::Reshape(a) => {
                 self.in_order(*a, leaves)
             }

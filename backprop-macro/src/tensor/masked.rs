@@ -58,8 +58,9 @@ pub fn unbounded(g: &Graph, slopes: &dyn Fn(V) -> Option<Slopes>) -> BTreeSet<V>
                     any(&out, &operands)
                 }
                 Op::Lanes { .. } | Op::Call { .. } => true,
-                Op::Map { .. } => slopes(v)
-                    .is_some_and(|s| s.unbounded || s.inherits && any(&out, &operands)),
+                Op::Map { .. } => {
+                    slopes(v).is_some_and(|s| s.unbounded || s.inherits && any(&out, &operands))
+                }
                 Op::Idiom { shift: None, .. } => true,
                 Op::Normal(n) => !is_positive(n) || any(&out, &operands),
                 Op::Inside { of, .. } | Op::After { of, .. } => {

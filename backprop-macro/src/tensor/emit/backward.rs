@@ -207,8 +207,9 @@ impl Emit<'_> {
                 }
                 let start = self.start(to, started);
                 let place = self.place(to);
-                let call =
-                    self.spelling(Some(*of), |s| transpose::transposed(op, *position, s, &d, &place, *add));
+                let call = self.spelling(Some(*of), |s| {
+                    transpose::transposed(op, *position, s, &d, &place, *add)
+                });
                 quote!(#start #call)
             }
             Step::Collected { of, item, add } => {

@@ -315,9 +315,7 @@ impl Lower<'_> {
                 self.product(v, other, m)
             }
             ("sum", []) => Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span))),
-            ("mean", []) => {
-                Ok(self.mean(v, span))
-            }
+            ("mean", []) => Ok(self.mean(v, span)),
             ("product", []) => {
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
                 let one: syn::Expr = syn::parse_quote!(1.0);
@@ -381,7 +379,10 @@ impl Lower<'_> {
                     quote!([#(#index),*]),
                     quote!(::backprop::tensor::some(#n.size())),
                 );
-                Ok(Val::Opt(Box::new(Val::Unit), Absent::Element(v, index, some)))
+                Ok(Val::Opt(
+                    Box::new(Val::Unit),
+                    Absent::Element(v, index, some),
+                ))
             }
             ("first" | "last", []) if rank == Some(0) => {
                 let element = self.element(v, quote!(()), span);
@@ -391,7 +392,10 @@ impl Lower<'_> {
                 let index = self.element_index(index)?;
                 let n = crate::tensor::emit::dim_name(dim);
                 let some = quote!(::backprop::tensor::viewed(&#n, |v| v.get(#index).map(|_| ())));
-                Ok(Val::Opt(Box::new(Val::Unit), Absent::Element(v, index, some)))
+                Ok(Val::Opt(
+                    Box::new(Val::Unit),
+                    Absent::Element(v, index, some),
+                ))
             }
             ("split_at", [axis, at]) => {
                 let (axis, at) = (self.argument(axis)?, self.argument(at)?);
@@ -568,7 +572,10 @@ impl Lower<'_> {
     /// A tensor whose shape is an `Option` or a `Result`.
     pub fn optional(&self, val: Val) -> Val {
         let absent = match &val {
-            Val::Tensor(v) => self.g.dim(*v).map_or(Absent::Never, |d| Absent::Shape(d, None)),
+            Val::Tensor(v) => self
+                .g
+                .dim(*v)
+                .map_or(Absent::Never, |d| Absent::Shape(d, None)),
             _ => Absent::Never,
         };
         Val::Opt(Box::new(val), absent)
