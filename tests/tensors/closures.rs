@@ -63,4 +63,10 @@ functions! {
         }
         s + (&w * &w).sum()
     }
+    fn alike(z, v, k) {
+        let n = Array2::from_elem((2, 3), v[0] * k).sum() + arr0(k).sum();
+        let m = z.mapv(|_| v[1]).sum() + z.mapv(|_| k * k).sum_axis(Axis(0))[1];
+        let w = Array1::from_elem(3, k);
+        n * m + w.dot(&w) + w.sum()
+    }
 }

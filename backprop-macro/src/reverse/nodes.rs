@@ -33,8 +33,13 @@ impl Reverse<'_> {
                     && let Some((idiom, all)) = crate::stable::adjoint(&mut self.g, y, dy)
                 {
                     self.notes.idioms.insert(idiom);
-                    self.notes.singular |= crate::stable::is_singular(idiom);
+                    let singular = crate::stable::is_singular(idiom);
+                    self.notes.singular |= singular;
                     for (operand, d) in all {
+                        let d = match singular {
+                            true => self.taken(op, &[], dy, d),
+                            false => d,
+                        };
                         self.add(operand, d);
                     }
                     return;

@@ -525,7 +525,9 @@ fn lifetimes(ty: &syn::Type, life: &syn::Lifetime) -> TokenStream {
                     let mut named = false;
                     for a in &mut args.args {
                         if let syn::GenericArgument::Type(t) = a
-                            && last.ident == "Vec"
+                            && (last.ident == "Vec"
+                                || last.ident == "ArrayBase"
+                                || last.ident == "ViewRepr")
                         {
                             fill(t, life);
                         }

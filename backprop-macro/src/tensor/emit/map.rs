@@ -258,6 +258,20 @@ impl Emit<'_> {
         if outs.is_empty() && sums.is_empty() {
             return quote!(#starts #ends);
         }
+        if inputs.is_empty() && outs.is_empty() {
+            // All elements are alike.
+            let t = self.sig.elem.tokens();
+            let count = match self.sig.float() {
+                Some(_) => quote!(<#t as ::backprop::tensor::Count>::count(#n.size())),
+                None => quote!((#n.size() as #t)),
+            };
+            return quote! {
+                #starts
+                let [#(#sum_names),*] = { #scalars #lets #back [#((#sums) * #count),*] };
+                #ends
+                #sum_ends
+            };
+        }
         quote! {
             #starts
             let [#(#sum_names),*] = {

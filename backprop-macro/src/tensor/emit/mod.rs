@@ -149,7 +149,7 @@ impl<'a> Emit<'a> {
                 Op::Sum(a)
                     if uses.get(a) == Some(&1)
                         && g.value(*a).region == value.region
-                        && matches!(g.value(*a).op, Op::Map { .. }) =>
+                        && e.codes.get(a).is_some_and(|code| e.reads_tensors(*a, code)) =>
                 {
                     e.summed.insert(*a, v);
                 }
@@ -162,6 +162,15 @@ impl<'a> Emit<'a> {
             return Some(e);
         }
         None
+    }
+
+    /// Whether a map's element reads one of a tensor: otherwise it does not tell how many there are.
+    fn reads_tensors(&self, v: V, code: &MapCode) -> bool {
+        let (body, result) = (&code.forward, &code.result);
+        let used = mentioned(&quote!(#body #result));
+        let operands = self.g.value(v).op.operands();
+        let mut tensors = operands.into_iter().filter(|&o| self.g.is_tensor(o));
+        tensors.any(|o| used.contains(&operand(o).to_string()))
     }
 
     /// Finds the adjoints that may be left at zero beside infinite slopes.

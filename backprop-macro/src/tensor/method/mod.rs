@@ -10,6 +10,7 @@ use syn::spanned::Spanned;
 
 mod each;
 mod lanes;
+mod optional;
 mod sums;
 mod view;
 mod zip;
@@ -85,17 +86,7 @@ impl Lower<'_> {
             Val::Scalar(v) => self.scalar_method(m, &name, v),
             Val::Zip(z) => self.zip_method(m, &name, z),
             Val::Seq(s) => self.sequence_method(m, &name, s),
-            Val::Opt(inner, absent) => match (name.as_str(), m.args.first()) {
-                ("copied" | "cloned", None) if !matches!(*inner, Val::Tensor(_)) => {
-                    Ok(Val::Opt(inner, absent))
-                }
-                ("unwrap", None) => Ok(self.unwrapped(*inner, absent, quote!(.unwrap()), m)),
-                ("expect", Some(text)) => {
-                    let text = self.constant(text)?;
-                    Ok(self.unwrapped(*inner, absent, quote!(.expect(#text)), m))
-                }
-                _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
-            },
+            Val::Opt(inner, absent) => self.option_method(m, &name, *inner, absent),
             Val::Const(e) => self.const_method(m, e),
             Val::List(v) => match (name.as_str(), m.args.len()) {
                 ("iter" | "into_iter" | "as_slice" | "clone" | "to_vec", 0) => Ok(Val::List(v)),
@@ -368,35 +359,8 @@ impl Lower<'_> {
                 Ty::Scalar,
                 span,
             ))),
-            ("first" | "last", []) if rank.is_some_and(|r| r > 0) => {
-                let n = crate::tensor::emit::dim_name(dim);
-                let axes = 0..rank.unwrap_or(0);
-                let index = axes.map(|k| match name {
-                    "first" => quote!(0),
-                    _ => quote!(#n[#k] - 1),
-                });
-                let (index, some) = (
-                    quote!([#(#index),*]),
-                    quote!(::backprop::tensor::some(#n.size())),
-                );
-                Ok(Val::Opt(
-                    Box::new(Val::Unit),
-                    Absent::Element(v, index, some),
-                ))
-            }
-            ("first" | "last", []) if rank == Some(0) => {
-                let element = self.element(v, quote!(()), span);
-                Ok(Val::Opt(Box::new(Val::Scalar(element)), Absent::Never))
-            }
-            ("get", [index]) => {
-                let index = self.element_index(index)?;
-                let n = crate::tensor::emit::dim_name(dim);
-                let some = quote!(::backprop::tensor::viewed(&#n, |v| v.get(#index).map(|_| ())));
-                Ok(Val::Opt(
-                    Box::new(Val::Unit),
-                    Absent::Element(v, index, some),
-                ))
-            }
+            ("first" | "last", []) if rank.is_some() => Ok(self.end(v, name == "last", span)),
+            ("get", [index]) => self.element_if_any(v, index),
             ("split_at", [axis, at]) => {
                 let (axis, at) = (self.argument(axis)?, self.argument(at)?);
                 let n = crate::tensor::emit::dim_name(dim);
@@ -566,47 +530,6 @@ impl Lower<'_> {
                     })
                 }
             },
-        }
-    }
-
-    /// A tensor whose shape is an `Option` or a `Result`.
-    pub fn optional(&self, val: Val) -> Val {
-        let absent = match &val {
-            Val::Tensor(v) => self
-                .g
-                .dim(*v)
-                .map_or(Absent::Never, |d| Absent::Shape(d, None)),
-            _ => Absent::Never,
-        };
-        Val::Opt(Box::new(val), absent)
-    }
-
-    /// What is in an `Option`; where there is nothing, it panics as the plain function does.
-    fn unwrapped(
-        &mut self,
-        inner: Val,
-        absent: Absent,
-        how: proc_macro2::TokenStream,
-        at: &syn::ExprMethodCall,
-    ) -> Val {
-        match absent {
-            Absent::Never => inner,
-            Absent::Shape(d, fits) => {
-                if let Some(fits) = fits {
-                    let check = quote!(::backprop::tensor::in_order(#fits) #how;);
-                    self.g.stmts.push(Stmt::Effect(check));
-                }
-                self.g.unwrapped.insert(d, how);
-                inner
-            }
-            Absent::Unless(some) => {
-                self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
-                inner
-            }
-            Absent::Element(v, index, some) => {
-                self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
-                Val::Scalar(self.element(v, index, at.span()))
-            }
         }
     }
 
