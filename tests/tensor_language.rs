@@ -14,6 +14,8 @@ mod compared;
 mod algorithms;
 #[path = "tensors/both_ways.rs"]
 mod both_ways;
+#[path = "tensors/closures.rs"]
+mod closures;
 #[path = "tensors/constants.rs"]
 mod constants;
 #[path = "tensors/filled.rs"]

@@ -11,3 +11,5 @@ mod in_out;
 mod methods;
 #[path = "tensors/nested_methods.rs"]
 mod nested_methods;
+#[path = "tensors/written.rs"]
+mod written;

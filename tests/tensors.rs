@@ -28,6 +28,8 @@ mod linear;
 mod loops;
 #[path = "tensors/made.rs"]
 mod made;
+#[path = "tensors/masked.rs"]
+mod masked;
 #[path = "tensors/networks.rs"]
 mod networks;
 #[path = "tensors/shapes.rs"]

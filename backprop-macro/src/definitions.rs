@@ -269,7 +269,7 @@ impl Definitions {
     }
 
     /// A type with what its aliases stand for.
-    fn resolved(&self, ty: &syn::Type) -> syn::Type {
+    pub fn resolved(&self, ty: &syn::Type) -> syn::Type {
         let mut ty = ty.clone();
         match &mut ty {
             syn::Type::Array(a) => *a.elem = self.resolved(&a.elem),

@@ -23,6 +23,8 @@ pub struct Param {
     pub mutable: bool,
     /// Taken by `&mut`: what it holds at the end is a result too.
     pub in_out: bool,
+    /// Computed before: it may be infinite or NaN though what it is computed from is neither.
+    pub unbounded: bool,
 }
 
 impl Param {
@@ -249,6 +251,7 @@ fn read_receiver(
         by_ref,
         mutable: !by_ref && r.mutability.is_some(),
         in_out,
+        unbounded: false,
         shape,
     })
 }
@@ -308,6 +311,7 @@ fn read_param(
         by_ref: matches!(ty, syn::Type::Reference(_)),
         mutable: pat.mutability.is_some(),
         in_out,
+        unbounded: false,
         shape,
     })
 }

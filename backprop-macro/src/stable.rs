@@ -30,6 +30,11 @@ const LN_QUOTIENT: &str = "logarithm of a quotient a / b: its slopes are 1 / a a
 const SOFTPLUS: &str = "softplus: its slope is the sigmoid, from the same exp";
 const TANH: &str = "tanh: its slope is 4 e / (1 + e)² with e = exp(-2 |x|)";
 
+/// Whether an idiom's slope can be infinite or NaN: those of quotients divide by what is there.
+pub fn is_singular(idiom: &str) -> bool {
+    idiom == LN_QUOTIENT || idiom == LN_EXP
+}
+
 /// The adjoints of an idiom's innermost operands.
 pub fn adjoint(g: &mut Graph, y: Id, dy: Id) -> Option<Found> {
     match g.node(y) {

@@ -103,6 +103,16 @@ fn what_is_not_taken_has_no_say() {
     check!(overflow(40.0, false) = 40.0, { x: 1.0 });
     check!(overflow(30.0, false) = 30.0, { x: 1.0 });
 
+    // The logarithm of a quotient has a slope of its own.
+    #[backprop]
+    fn of_a_quotient(x: f64, y: f64, use_it: bool) -> f64 {
+        let l = (x / y).ln() + (y.exp() / x).ln();
+        if use_it { l } else { x + y }
+    }
+
+    check!(of_a_quotient(0.0, 1.0, false) = 1.0, { x: 1.0, y: 1.0 });
+    check!(of_a_quotient(0.0, 0.0, false) = 0.0, { x: 1.0, y: 1.0 });
+
     #[backprop]
     fn returned_early(x: f64, y: f64) -> f64 {
         let r = (x - y).ln();

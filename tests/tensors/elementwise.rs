@@ -166,13 +166,6 @@ fn shape_errors_are_ndarrays() {
     let plain = message(|| compound(&a, &b));
     assert_eq!(message(|| compound::value_and_gradient(&a, &b).0), plain);
     let d = numbers((4, 3), 4);
-    // ndarray names the shapes in debug builds only; the gradient always does.
-    let (plain, ours) = (
-        message(|| zips(&a, &d)),
-        message(|| zips::value_and_gradient(&a, &d).0),
-    );
-    assert!(ours.contains("expected: [3, 4], got: [4, 3]"), "{ours}");
-    if cfg!(debug_assertions) {
-        assert_eq!(ours, plain);
-    }
+    let plain = message(|| zips(&a, &d));
+    assert_eq!(message(|| zips::value_and_gradient(&a, &d).0), plain);
 }

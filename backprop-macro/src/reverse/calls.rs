@@ -9,6 +9,7 @@ use crate::graph::{Argument, CallId, Node, Place, Stmt};
 impl Reverse<'_> {
     pub(super) fn visit_call(&mut self, call: CallId) {
         let data = self.g.call(call).clone();
+        self.notes.singular = true;
         let adjoints: Vec<_> = data
             .outs
             .iter()

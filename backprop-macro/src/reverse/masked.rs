@@ -5,9 +5,11 @@
 //! on has no say. Without this `0 · ∞` would be NaN: of `r = x.sqrt()` at 0, used on one side of a branch only, on the other side.
 
 use super::Reverse;
-use crate::graph::{Id, Node};
+use crate::graph::{Graph, Id, Node, Primal, Source};
 use crate::rules::Op;
+use crate::signature::Signature;
 use quote::quote;
+use std::collections::BTreeSet;
 
 /// How far back an adjoint or an operand is followed.
 const DEPTH: usize = 12;
@@ -55,36 +57,101 @@ impl Reverse<'_> {
     }
 
     /// Whether a rule's factor can be infinite or NaN though the parameters are not.
-    fn singular(&self, op: Op, args: &[Id]) -> bool {
+    pub(super) fn singular(&self, op: Op, args: &[Id]) -> bool {
         match op {
             // Bounded, or none.
             Op::Add | Op::Sub | Op::Neg | Op::Select | Op::Tanh | Op::Max | Op::Min => false,
-            Op::Mul | Op::Sin | Op::Cos | Op::Abs => args.iter().any(|&a| self.unbounded(a, DEPTH)),
+            Op::Mul | Op::Sin | Op::Cos | Op::Abs => args.iter().any(|&a| self.unbounded(a)),
+            Op::Div if divisor(&self.g, args[1]) => false,
+            Op::Powi if positive_power(&self.g, args[1]) => self.unbounded(args[0]),
             _ => true,
         }
     }
 
-    fn unbounded(&self, id: Id, depth: usize) -> bool {
-        let id = self.g.resolve(id);
-        match self.g.node(id) {
-            Node::Lit(bits) => !f64::from_bits(*bits).is_finite(),
-            Node::Param(_) | Node::Load(..) | Node::Opaque(..) | Node::Index(_) => false,
-            Node::Cast(a, _) => self.unbounded(*a, depth),
-            Node::Apply(
-                Op::Add
-                | Op::Sub
-                | Op::Neg
-                | Op::Mul
-                | Op::Sin
-                | Op::Cos
-                | Op::Tanh
-                | Op::Abs
-                | Op::Max
-                | Op::Min,
-                args,
-            ) => depth == 0 || args.iter().any(|&a| self.unbounded(a, depth - 1)),
-            Node::Apply(Op::FromInt, _) => false,
-            _ => true,
+    fn unbounded(&self, id: Id) -> bool {
+        unbounded(&self.g, id, &|p| self.unbounded.contains(&p))
+    }
+}
+
+/// The parameters that may be infinite or NaN.
+pub fn unbounded_parameters(primal: &Primal, sig: &Signature) -> BTreeSet<Id> {
+    let of = primal.params.iter().zip(&sig.params);
+    of.filter(|(_, p)| p.unbounded)
+        .filter_map(|(source, _)| match source {
+            Source::Scalar(id) => Some(*id),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a value can be infinite or NaN though the parameters are not, but for those that `parameter` says can be.
+pub fn unbounded(g: &Graph, id: Id, parameter: &dyn Fn(Id) -> bool) -> bool {
+    can_be(g, id, parameter, DEPTH)
+}
+
+fn can_be(g: &Graph, id: Id, parameter: &dyn Fn(Id) -> bool, depth: usize) -> bool {
+    let id = g.resolve(id);
+    let any = |args: &[Id]| depth == 0 || args.iter().any(|&a| can_be(g, a, parameter, depth - 1));
+    match g.node(id) {
+        Node::Lit(bits) => !f64::from_bits(*bits).is_finite(),
+        Node::Param(_) => parameter(id),
+        Node::Load(..) | Node::Opaque(..) | Node::Index(_) => false,
+        Node::Cast(a, _) => any(&[*a]),
+        Node::Apply(Op::Div, args) if divisor(g, args[1]) => any(&args[..1]),
+        Node::Apply(Op::Div, args) if away_from_zero(g, args[1], DEPTH) => any(&args[..1]),
+        Node::Apply(Op::Powi, args) if positive_power(g, args[1]) => any(&args[..1]),
+        Node::Apply(Op::Select, args) => any(&args[1..]),
+        Node::Apply(
+            Op::Add
+            | Op::Sub
+            | Op::Neg
+            | Op::Mul
+            | Op::Sin
+            | Op::Cos
+            | Op::Tanh
+            | Op::Abs
+            | Op::Max
+            | Op::Min,
+            args,
+        ) => any(args),
+        Node::Apply(Op::FromInt, _) => false,
+        Node::IfOut(branch, _) => {
+            let slot = g.branch(*branch).slots.iter().find(|s| s.out == id);
+            slot.is_none_or(|s| any(&[s.then, s.otherwise]))
         }
+        _ => true,
+    }
+}
+
+/// A literal that may be divided by.
+fn divisor(g: &Graph, id: Id) -> bool {
+    g.constant(id).is_some_and(|x| x != 0.0 && x.is_finite())
+}
+
+fn positive_power(g: &Graph, id: Id) -> bool {
+    g.integer(id).is_some_and(|k| k > 0)
+}
+
+/// Whether a value is at least a positive literal, whatever the parameters are: `1 + exp(-z)`.
+fn away_from_zero(g: &Graph, id: Id, depth: usize) -> bool {
+    let positive = |x: Id| g.constant(x).is_some_and(|x| x > 0.0);
+    match g.node(g.resolve(id)) {
+        Node::Apply(Op::Add, args) => {
+            let [a, b] = [args[0], args[1]];
+            positive(a) && not_negative(g, b, depth) || positive(b) && not_negative(g, a, depth)
+        }
+        _ => false,
+    }
+}
+
+fn not_negative(g: &Graph, id: Id, depth: usize) -> bool {
+    match g.node(g.resolve(id)) {
+        Node::Lit(bits) => f64::from_bits(*bits) >= 0.0,
+        Node::Apply(Op::Exp | Op::Abs, _) => true,
+        Node::Apply(Op::Mul, args) => g.resolve(args[0]) == g.resolve(args[1]),
+        Node::Apply(Op::Add, args) => {
+            depth > 0 && args.iter().all(|&a| not_negative(g, a, depth - 1))
+        }
+        _ => false,
     }
 }

@@ -30,7 +30,7 @@ mod extremum;
 mod fuse;
 mod intervals;
 mod loops;
-mod masked;
+pub mod masked;
 mod nodes;
 mod overwrite;
 mod rerun;
@@ -115,6 +115,8 @@ pub struct Notes {
     pub every: Option<Every>,
     /// The idioms of `stable` that were recognised.
     pub idioms: std::collections::BTreeSet<&'static str>,
+    /// Some slope can be infinite or NaN though the parameters are not.
+    pub singular: bool,
 }
 
 /// How a loop is reversed.
@@ -158,6 +160,8 @@ struct Reverse<'a> {
     sums: Sums,
     /// `Some` while every adjoint is recorded.
     trace: Option<Vec<(Id, Id)>>,
+    /// The parameters that may be infinite or NaN.
+    unbounded: std::collections::BTreeSet<Id>,
     notes: Notes,
 }
 
@@ -219,6 +223,7 @@ pub fn scheduled(
         origin: Map::default(),
         sums: Sums::default(),
         trace: (mode == Mode::Trace).then(Vec::new),
+        unbounded: masked::unbounded_parameters(primal, sig),
         notes: Notes::default(),
     };
     r.g.span = None;

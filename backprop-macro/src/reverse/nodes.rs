@@ -33,12 +33,19 @@ impl Reverse<'_> {
                     && let Some((idiom, all)) = crate::stable::adjoint(&mut self.g, y, dy)
                 {
                     self.notes.idioms.insert(idiom);
+                    let singular = crate::stable::is_singular(idiom);
+                    self.notes.singular |= singular;
                     for (operand, d) in all {
+                        let d = match singular {
+                            true => self.taken(op, &[], dy, d),
+                            false => d,
+                        };
                         self.add(operand, d);
                     }
                     return;
                 }
                 let args: Vec<Id> = args.iter().map(|&a| self.g.resolve(a)).collect();
+                self.notes.singular |= self.singular(op, &args);
                 let columns = op.vjp(&mut self.g, &args, y, dy);
                 for (&arg, d) in args.iter().zip(columns) {
                     if self.active(arg) {

@@ -288,6 +288,10 @@ impl Emit<'_> {
             false => quote!(#d),
         };
         let (mut names, mut ends) = (Vec::new(), TokenStream::new());
+        // What was not taken is not run backward: then what would be written first are zeros.
+        let masked = self.masks.masked.contains(&v);
+        let (mut starts, mut floats) = (TokenStream::new(), Vec::new());
+        let zero = self.zero();
         let mut adds = adds.iter();
         for (k, arg) in args.iter().enumerate() {
             let o = match arg {
@@ -302,7 +306,10 @@ impl Emit<'_> {
             };
             let g = format_ident!("__g{}", k);
             ends.extend(match self.g.value(o).ty {
-                Ty::Scalar => self.scalar_add(o, quote!(#g), *add),
+                Ty::Scalar => {
+                    floats.push((o, g.clone(), *add));
+                    TokenStream::new()
+                }
                 Ty::List(_) => {
                     let d = adjoint(o);
                     quote! {
@@ -313,14 +320,35 @@ impl Emit<'_> {
                 }
                 Ty::Tensor(..) => {
                     let (start, place) = (self.start(o, started), self.place(o));
-                    quote!(#start ::backprop::tensor::copy(#g.view(), #place, #add);)
+                    starts.extend(start);
+                    if masked && !add {
+                        starts.extend(quote!(::backprop::tensor::fill(#zero, #place, false);));
+                    }
+                    quote!(::backprop::tensor::copy(#g.view(), #place, #add);)
                 }
             });
             names.push(g.to_token_stream());
         }
-        quote! {
+        let run = quote! {
             let (#(#names,)*) = #function::__pullback(&#saved, #up);
             #ends
+        };
+        let own = floats.iter().map(|f| &f.1);
+        let adds = floats
+            .iter()
+            .map(|(o, g, add)| self.scalar_add(*o, quote!(#g), *add));
+        if !masked {
+            return quote!(#starts #run #(#adds)*);
+        }
+        let (zeros, names) = (floats.iter().map(|_| &zero), own.clone());
+        let reached = match self.g.is_tensor(v) {
+            true => quote!(#d.iter().any(|&__d| __d != #zero)),
+            false => quote!(#d != #zero),
+        };
+        quote! {
+            #starts
+            let (#(#names,)*) = if #reached { #run (#(#own,)*) } else { (#(#zeros,)*) };
+            #(#adds)*
         }
     }
 }

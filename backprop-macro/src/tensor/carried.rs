@@ -294,7 +294,7 @@ fn unchanged(a: &Val, b: &Val) -> bool {
         }
         (Val::Place(a), Val::Place(b)) => a.same(b),
         (Val::Closure(a), Val::Closure(b)) => std::rc::Rc::ptr_eq(a, b),
-        (Val::Opt(a), Val::Opt(b)) => unchanged(a, b),
+        (Val::Opt(a, _), Val::Opt(b, _)) => unchanged(a, b),
         (Val::Unit, Val::Unit) | (Val::Zip(_), Val::Zip(_)) | (Val::Seq(_), Val::Seq(_)) => true,
         _ => false,
     }

@@ -120,6 +120,28 @@ fn leaves_by(e: &syn::Expr) -> bool {
     }
 }
 
+/// A closure's body without `return`, where that can be.
+pub fn without_returns(body: &syn::Expr) -> syn::Expr {
+    let of_closure = |e: &syn::Expr| {
+        let mut found = Returns(false);
+        found.visit_expr(e);
+        found.0
+    };
+    let syn::Expr::Block(b) = body else {
+        return body.clone();
+    };
+    if !of_closure(body) {
+        return body.clone();
+    }
+    let block = at_the_end(&b.block);
+    let ends: syn::Expr = syn::parse_quote!(#block);
+    match of_closure(&ends) {
+        // It is one of floats, whose returns the scalar compiler knows.
+        true => syn::parse_quote!({ let __body = || #block; __body() }),
+        false => ends,
+    }
+}
+
 /// Whether a statement may leave the function.
 fn returns(stmt: &syn::Stmt) -> bool {
     let mut found = Returns(false);

@@ -69,6 +69,9 @@ pub enum Op {
     View(V, View),
     /// The same elements in order in another shape.
     Reshape(V),
+    /// The first elements in order, in the shape of what they stand beside: `a.iter().zip(b.iter())` ends with the shorter one. A map adds to
+    /// the tensor's adjoint itself.
+    Leading(V),
     /// All elements.
     Sum(V),
     /// Along one axis.
@@ -150,6 +153,14 @@ pub enum DimOp {
     Concatenate(Vec<Dim>, TokenStream),
     /// `IntoDimension` of constant Rust, with as many elements as another where there is one.
     Given(TokenStream, Option<Dim>),
+    /// As many elements as there are in a list, `from_shape_vec`.
+    Listed(TokenStream, Dim),
+    /// That in which both stand side by side.
+    Beside(Dim, Dim),
+    /// The second operand is broadcast to the first, if it can be: `b.broadcast(a)`.
+    Spread(Dim, Dim),
+    /// With so many axes, if it has them: `into_dimensionality`.
+    Ranked(Dim),
     /// That of a constant array.
     Of(V),
 }
@@ -232,6 +243,8 @@ pub struct Graph {
     /// Of those the ones that are `fold(start, max)`, with the start.
     pub largest: BTreeMap<String, syn::Expr>,
     pub loops: Vec<Loop>,
+    /// How an `Option` or a `Result` of a shape is unwrapped, other than by `unwrap()`.
+    pub unwrapped: BTreeMap<Dim, TokenStream>,
     /// Versions of an array that a loop fills, and the one whose buffer and adjoint they share.
     pub places: BTreeMap<V, V>,
     /// That of the values to come.
@@ -318,6 +331,7 @@ impl Op {
             Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
             Op::View(a, _)
             | Op::Reshape(a)
+            | Op::Leading(a)
             | Op::Sum(a)
             | Op::SumAxis(a, _)
             | Op::Get(a, _)

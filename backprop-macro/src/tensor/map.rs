@@ -8,7 +8,10 @@ use crate::compile::programs;
 use crate::emit::Emit;
 use crate::errors::Errors;
 use crate::graph::{Id, Node, Output};
+use crate::items::Programs;
 use crate::options::Options;
+use crate::reverse::masked::{self, unbounded_parameters};
+use crate::rules::Op as Primitive;
 use crate::signature::{Signature, local};
 use crate::source::Source;
 use crate::tensor::graph::*;
@@ -16,6 +19,8 @@ use crate::tensor::lower::Program;
 use crate::tensor::signature::TensorSig;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
+use std::collections::BTreeSet;
+use syn::visit::Visit;
 
 /// One element of a map, forward and backward.
 #[derive(Clone)]
@@ -31,9 +36,23 @@ pub struct MapCode {
     pub back: TokenStream,
     /// For each active operand, its adjoint.
     pub gradients: Vec<(V, TokenStream)>,
+    pub slopes: Slopes,
 }
 
-/// The code of a map; `vector` where it is run over many elements.
+/// What is known of an element's value and slopes.
+#[derive(Clone, Copy, Default)]
+pub struct Slopes {
+    /// A slope can be infinite or NaN though the operands are not.
+    pub singular: bool,
+    /// It takes one side of several: an operand's adjoint may be left at zero.
+    pub selects: bool,
+    /// The value can be infinite or NaN.
+    pub unbounded: bool,
+    /// It can be where an operand is.
+    pub inherits: bool,
+}
+
+/// The code of a map; `vector` where it is run over many elements. `unbounded` says which operands can be infinite or NaN.
 pub fn code(
     g: &Graph,
     v: V,
@@ -41,6 +60,7 @@ pub fn code(
     errors: &Errors,
     source: &Source,
     vector: bool,
+    unbounded: &dyn Fn(V) -> bool,
 ) -> Option<MapCode> {
     let Op::Map {
         lets,
@@ -57,6 +77,8 @@ pub fn code(
     });
     let body = quote!(#(#lets)* #body);
     if !g.active(v) {
+        let mut singular = Singular(false);
+        lets_of(g, v).for_each(|e| singular.visit_expr(e));
         return Some(MapCode {
             forward: TokenStream::new(),
             result: quote!({ #body }),
@@ -65,6 +87,11 @@ pub fn code(
             kept: Vec::new(),
             back: TokenStream::new(),
             gradients: Vec::new(),
+            slopes: Slopes {
+                unbounded: singular.0,
+                inherits: true,
+                ..Slopes::default()
+            },
         });
     }
     let names: Vec<Ident> = operands.iter().map(|o| operand(*o)).collect();
@@ -87,7 +114,10 @@ pub fn code(
         wrt: Some(wrt.collect()),
         ..Options::default()
     };
-    let scalar = Signature::read(&function, &options, source, errors)?;
+    let mut scalar = Signature::read(&function, &options, source, errors)?;
+    for (param, &o) in scalar.params.iter_mut().zip(operands) {
+        param.unbounded = unbounded(o);
+    }
     let p = programs(&function, &scalar, &options, errors, source)?;
     let params = p.primal.reads.len() as u32;
     let mut e = Emit::new(&p.split, &scalar, errors, params);
@@ -102,6 +132,7 @@ pub fn code(
         return None;
     };
     let result_node = p.split.graph.resolve(*result);
+    let slopes = slopes(&p, unbounded_parameters(&p.primal, &scalar));
     let simple = floats && p.saved.arrays.is_empty() && e.saved_tapes().is_empty();
     let items = &p.primal.items;
     let forward = {
@@ -123,6 +154,7 @@ pub fn code(
             kept: Vec::new(),
             back: quote!(#(#items)* #region),
             gradients,
+            slopes,
         });
     }
     let parameter = |id: Id| matches!(p.split.graph.node(id), Node::Param(_));
@@ -147,7 +179,68 @@ pub fn code(
         kept,
         back: quote!(#(#items)* #back),
         gradients,
+        slopes,
     })
+}
+
+/// What the scalar program of an element tells.
+fn slopes(p: &Programs, unbounded: BTreeSet<Id>) -> Slopes {
+    let g = &p.primal.graph;
+    let result = |parameter: &dyn Fn(Id) -> bool| match &p.primal.result {
+        Output::Scalar(id) => masked::unbounded(g, *id, parameter),
+        _ => true,
+    };
+    let takes_sides = |node: &Node| {
+        matches!(
+            node,
+            Node::IfOut(..)
+                | Node::LoopOut(..)
+                | Node::CallOut(..)
+                | Node::Load(..)
+                | Node::Apply(
+                    Primitive::Select | Primitive::Max | Primitive::Min | Primitive::Clamp,
+                    _
+                )
+        )
+    };
+    Slopes {
+        singular: p.split.notes.singular,
+        selects: g.nodes.iter().any(|data| takes_sides(&data.node)),
+        unbounded: result(&|id| unbounded.contains(&id)),
+        inherits: result(&|_| true),
+    }
+}
+
+/// The expressions of a map's body.
+fn lets_of(g: &Graph, v: V) -> impl Iterator<Item = &syn::Expr> {
+    let (lets, body) = match &g.value(v).op {
+        Op::Map { lets, body, .. } => (lets.as_slice(), Some(&**body)),
+        _ => (&[][..], None),
+    };
+    lets.iter().map(|(_, e)| e).chain(body)
+}
+
+/// What in constant Rust could be infinite or NaN.
+struct Singular(bool);
+impl<'ast> Visit<'ast> for Singular {
+    fn visit_expr_binary(&mut self, b: &'ast syn::ExprBinary) {
+        let divides = matches!(b.op, syn::BinOp::Div(_) | syn::BinOp::DivAssign(_));
+        self.0 |= divides && !matches!(&*b.right, syn::Expr::Lit(_));
+        syn::visit::visit_expr_binary(self, b);
+    }
+
+    fn visit_expr_method_call(&mut self, m: &'ast syn::ExprMethodCall) {
+        const BOUNDED: [&str; 14] = [
+            "abs", "max", "min", "clamp", "tanh", "sin", "cos", "floor", "ceil", "round", "signum",
+            "powi", "clone", "size",
+        ];
+        self.0 |= !BOUNDED.iter().any(|n| m.method == n);
+        syn::visit::visit_expr_method_call(self, m);
+    }
+
+    fn visit_expr_call(&mut self, _: &'ast syn::ExprCall) {
+        self.0 = true;
+    }
 }
 
 /// Rejects what the scalar compiler does not know among values that nothing reads: a call could have effects.
@@ -160,15 +253,15 @@ pub fn unread(program: &Program, sig: &TensorSig, errors: &Errors, source: &Sour
             continue;
         };
         let mut calls = Calls(false);
-        syn::visit::Visit::visit_expr(&mut calls, body);
+        calls.visit_expr(body);
         if calls.0 && value.active && !uses.contains_key(&v) {
-            code(g, v, sig, errors, source, false);
+            code(g, v, sig, errors, source, false, &|_| false);
         }
     }
 }
 
 struct Calls(bool);
-impl<'ast> syn::visit::Visit<'ast> for Calls {
+impl<'ast> Visit<'ast> for Calls {
     fn visit_expr_call(&mut self, _: &'ast syn::ExprCall) {
         self.0 = true;
     }

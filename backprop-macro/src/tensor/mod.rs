@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   methods     methods as free functions              methods.rs
+//!   aliases     names of tensors' types as these           aliases.rs
 //!   signature   ndarray's types among the parameters     signature.rs
 //!   fields      structs as their fields                fields.rs
 //!   azip        `azip!` as `Zip`                     azip.rs
@@ -9,6 +10,7 @@
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
+//!   layout      where the order in memory decides            layout.rs
 //!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms/
 //!   affine      a product and a bias as one operation      affine.rs
@@ -16,6 +18,7 @@
 //!   inplace     arrays that loops fill                   inplace.rs
 //!   reverse     graph → steps of the backward pass       reverse.rs
 //!   map         one element, by the scalar compiler      map.rs
+//!   masked      zeros that must not meet infinities       masked.rs
 //!   transpose   the linear operations' table             transpose.rs
 //!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
@@ -29,6 +32,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod affine;
+mod aliases;
 mod at_once;
 mod azip;
 mod branches;
@@ -45,9 +49,11 @@ mod inlined;
 mod inplace;
 mod items;
 mod kinds;
+mod layout;
 mod loops;
 mod lower;
 mod map;
+mod masked;
 mod method;
 mod methods;
 mod reverse;
@@ -69,7 +75,9 @@ pub use signature::is_tensor as names_tensors;
 
 /// Whether a function has tensors in its signature, or structs that hold them.
 pub fn is_tensor(function: &syn::ItemFn, options: &Options, source: &Source) -> bool {
-    signature::is_tensor(&function.sig) || fields::holds_tensors(function, options, source)
+    signature::is_tensor(&function.sig)
+        || fields::holds_tensors(function, options, source)
+        || signature::is_tensor(&aliases::signature(function, source))
 }
 
 /// The items for a tensor function.
@@ -81,8 +89,10 @@ pub fn expand(
 ) -> TokenStream {
     let floats = crate::signature::float_generics(&function.sig.generics);
     let definitions = crate::definitions::Definitions::new(floats, source, function);
+    let written = function;
+    let function = &aliases::resolved(function, source);
     let unit = Unit {
-        written: function,
+        written,
         method: methods::is_method(function, options),
         errors,
         source,

@@ -84,6 +84,14 @@ pub fn base(g: &Graph, v: V) -> (V, Vec<View>) {
     (g.place(at), views)
 }
 
+/// What a map adds to where its operand is the first elements of something.
+pub fn led(g: &Graph, v: V) -> V {
+    match g.value(v).op {
+        Op::Leading(of) => of,
+        _ => v,
+    }
+}
+
 struct Reverse<'a> {
     g: &'a Graph,
     steps: Vec<Step>,
@@ -295,7 +303,7 @@ impl Reverse<'_> {
                 let mut targets = Vec::new();
                 for o in operands {
                     if g.active(o) {
-                        let add = self.write(o);
+                        let add = self.write(led(g, o));
                         targets.push((o, add));
                     }
                 }
@@ -303,7 +311,7 @@ impl Reverse<'_> {
                 let mut held: Vec<V> = Vec::new();
                 let mut groups: Vec<Vec<(V, bool)>> = vec![Vec::new()];
                 for t in targets {
-                    let at = base(g, t.0).0;
+                    let at = base(g, led(g, t.0)).0;
                     if held.contains(&at) {
                         groups.push(Vec::new());
                         held.clear();

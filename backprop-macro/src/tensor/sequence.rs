@@ -23,7 +23,7 @@ pub enum Sequence {
     /// The elements of a tensor, in logical order.
     Elements(Box<Val>),
     /// Elements with their indices.
-    Indexed(V),
+    Indexed(Box<Val>),
     /// Parts of so many elements along each axis, so far from one another; how many there are along each axis.
     Blocks {
         of: V,
@@ -51,7 +51,10 @@ impl Sequence {
     /// Whether its items are changed where they stand.
     pub fn changes(&self) -> bool {
         match self {
-            Sequence::Axis(of, _) | Sequence::Lanes(of, _) | Sequence::Elements(of) => {
+            Sequence::Axis(of, _)
+            | Sequence::Lanes(of, _)
+            | Sequence::Elements(of)
+            | Sequence::Indexed(of) => {
                 matches!(**of, Val::Place(_))
             }
             Sequence::Zip(a, b) => a.changes() || b.changes(),
@@ -62,7 +65,6 @@ impl Sequence {
             | Sequence::StepBy(a, _)
             | Sequence::Map(a, _) => a.changes(),
             Sequence::Const(_)
-            | Sequence::Indexed(_)
             | Sequence::Blocks { .. }
             | Sequence::Chunks(..)
             | Sequence::List(_) => false,
@@ -76,7 +78,14 @@ impl Lower<'_> {
         match e {
             syn::Expr::Paren(p) => return self.sequence(&p.expr),
             syn::Expr::Group(p) => return self.sequence(&p.expr),
-            syn::Expr::Reference(r) if r.mutability.is_none() => return self.sequence(&r.expr),
+            syn::Expr::Reference(r) if r.mutability.is_none() => {
+                // What is constant is run over by references.
+                if self.is_constant(&r.expr) {
+                    let items = self.constant(e)?;
+                    return self.runs_over(Val::Const(items), e);
+                }
+                return self.sequence(&r.expr);
+            }
             syn::Expr::MethodCall(m) => {
                 if let Some(adapted) = self.adapted(m)? {
                     return Ok(adapted);
@@ -213,6 +222,7 @@ impl Lower<'_> {
                 // The lanes along one of two axes lie along the other.
                 ("lanes", [along], Some(2)) => {
                     let along = self.argument(along)?;
+                    self.has_axis(v, &along);
                     let other = quote!(::backprop::tensor::ndarray::Axis(1 - (#along).index()));
                     let other = self.constant_name(other).to_token_stream();
                     Sequence::Axis(Box::new(of), other)
@@ -225,9 +235,10 @@ impl Lower<'_> {
                     };
                     let size = self
                         .constant_name(quote!({ let __n: ::core::primitive::usize = #size; __n }));
+                    self.asked(v, quote!(.axis_chunks_iter(#axis, #size)));
                     Sequence::Chunks(v, at, size)
                 }
-                ("indexed_iter", [], Some(1..)) if !changed => Sequence::Indexed(v),
+                ("indexed_iter", [], Some(1..)) => Sequence::Indexed(Box::new(of)),
                 ("windows" | "exact_chunks", [size], Some(rank)) if !changed => {
                     let sizes: Vec<syn::Expr> = match size {
                         syn::Expr::Tuple(t) => t.elems.iter().cloned().collect(),
@@ -255,6 +266,8 @@ impl Lower<'_> {
                         steps.push(step);
                         all.push(size);
                     }
+                    let method = &m.method;
+                    self.asked(v, quote!(.#method((#(#all),*))));
                     Sequence::Blocks {
                         of: v,
                         sizes: all,
@@ -265,6 +278,14 @@ impl Lower<'_> {
                 _ => return Ok(None),
             },
         ))
+    }
+
+    /// Asks ndarray for parts of a shape: it panics where there can be none of this size.
+    fn asked(&mut self, v: V, parts: TokenStream) {
+        if let Some(n) = self.g.dim(v).map(dim_name) {
+            let check = quote!(::backprop::tensor::viewed(&#n, |v| { let _ = v #parts; }););
+            self.g.stmts.push(Stmt::Effect(check));
+        }
     }
 
     /// The axes of a tensor beside one.
@@ -329,12 +350,8 @@ impl Lower<'_> {
                 let others = self.others(of, *axis);
                 syn::parse_quote!((1 #(* #n[#others])*))
             }
-            Sequence::Elements(of) => {
+            Sequence::Elements(of) | Sequence::Indexed(of) => {
                 let n = shape(self, of);
-                syn::parse_quote!(#n.size())
-            }
-            Sequence::Indexed(v) => {
-                let n = self.g.dim(*v).map(dim_name);
                 syn::parse_quote!(#n.size())
             }
             Sequence::Chunks(v, axis, size) => {
@@ -410,11 +427,12 @@ impl Lower<'_> {
                 }
             }
             Sequence::Elements(of) => self.nth(of, &k, at)?,
-            Sequence::Indexed(v) => {
-                let (Some(rank), Some(d)) = (self.g.rank(*v), self.g.dim(*v)) else {
+            Sequence::Indexed(of) => {
+                let v = self.part_value(of, at)?;
+                let (Some(rank), Some(d)) = (self.g.rank(v), self.g.dim(v)) else {
                     return Err(Rejected);
                 };
-                let element = self.nth(&Val::Tensor(*v), &k, at)?;
+                let element = self.nth(of, &k, at)?;
                 let index = match rank {
                     1 => Val::Const(syn::parse_quote!(#k)),
                     _ => {

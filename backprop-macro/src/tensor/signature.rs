@@ -149,6 +149,9 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
     };
     let last = p.path.segments.last()?;
     let name = last.ident.to_string();
+    if name == "ArrayBase" {
+        return written_out(last, floats);
+    }
     let (prefix, base) = ["ArrayViewMut", "ArrayView", "ArrayRef", "Array"]
         .iter()
         .find_map(|b| name.strip_prefix(b).map(|rest| (*b, rest)))?;
@@ -176,19 +179,66 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
     })
 }
 
-/// The rank of `Ix2` or `IxDyn`.
+/// `ArrayBase<OwnedRepr<f64>, Ix2>`, and that of a view.
+fn written_out(last: &syn::PathSegment, floats: &[Ident]) -> Option<TensorTy> {
+    let types = arguments(last);
+    let [storage, rank] = types.as_slice() else {
+        return None;
+    };
+    let syn::Type::Path(p) = peel(storage) else {
+        return None;
+    };
+    let storage = p.path.segments.last()?;
+    let inner = arguments(storage);
+    let elem = inner.first()?;
+    let (owned, changed, elem) = match (storage.ident.to_string().as_str(), peel(elem)) {
+        ("OwnedRepr", elem) => (true, false, elem),
+        ("ViewRepr", syn::Type::Reference(r)) => (false, r.mutability.is_some(), &*r.elem),
+        _ => return None,
+    };
+    let Shape::Float(elem) = Shape::parse(elem, &names(floats)) else {
+        return None;
+    };
+    Some(TensorTy {
+        elem,
+        rank: axes(rank)?,
+        owned,
+        changed,
+    })
+}
+
+/// The types between angle brackets.
+fn arguments(segment: &syn::PathSegment) -> Vec<&syn::Type> {
+    let syn::PathArguments::AngleBracketed(args) = &segment.arguments else {
+        return Vec::new();
+    };
+    let types = args.args.iter().filter_map(|a| match a {
+        syn::GenericArgument::Type(t) => Some(t),
+        _ => None,
+    });
+    types.collect()
+}
+
+/// The rank of `Ix2`, `IxDyn` or `Dim<[usize; 2]>`.
 pub fn axes(ty: &syn::Type) -> Option<Rank> {
     let syn::Type::Path(p) = peel(ty) else {
         return None;
     };
-    match p
-        .path
-        .segments
-        .last()?
-        .ident
-        .to_string()
-        .strip_prefix("Ix")?
-    {
+    let last = p.path.segments.last()?;
+    if last.ident == "Dim" {
+        return match arguments(last).as_slice() {
+            [syn::Type::Array(a)] => match &a.len {
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Int(n),
+                    ..
+                }) => n.base10_parse().ok().map(Some),
+                _ => None,
+            },
+            [syn::Type::Path(p)] if p.path.segments.last()?.ident == "IxDynImpl" => Some(None),
+            _ => None,
+        };
+    }
+    match last.ident.to_string().strip_prefix("Ix")? {
         "Dyn" => Some(None),
         digit => digit.parse().ok().map(Some),
     }
@@ -475,7 +525,9 @@ fn lifetimes(ty: &syn::Type, life: &syn::Lifetime) -> TokenStream {
                     let mut named = false;
                     for a in &mut args.args {
                         if let syn::GenericArgument::Type(t) = a
-                            && last.ident == "Vec"
+                            && (last.ident == "Vec"
+                                || last.ident == "ArrayBase"
+                                || last.ident == "ViewRepr")
                         {
                             fill(t, life);
                         }

@@ -16,6 +16,8 @@ pub struct Spelling<'a> {
     pub dim: &'a dyn Fn(V) -> TokenStream,
     /// The number of axes of an operand.
     pub rank: &'a dyn Fn(V) -> Rank,
+    /// The upstream gradient may be zero where something was not taken, and an operand infinite.
+    pub careful: bool,
 }
 
 /// The operation: a float, or written to `out`.
@@ -99,6 +101,7 @@ pub fn transposed(
 ) -> TokenStream {
     let v = |v: &V| (s.operand)(*v);
     match op {
+        Op::Product(a, b) if s.careful => careful(*a, *b, position, s, d, to, add),
         Op::Product(a, b) => {
             let (x, y) = (v(a), v(b));
             match ((s.rank)(*a), (s.rank)(*b), position) {
@@ -143,6 +146,7 @@ pub fn transposed(
         }
         Op::Get(_, index) => quote!(::backprop::tensor::add_element(#to, #index, #d);),
         Op::Reshape(_) => quote!(::backprop::tensor::reshape(#d, #to, #add);),
+        Op::Leading(_) => quote!(::backprop::tensor::add_leading(#d, #to, #add);),
         Op::Select(_, axis, indices) => {
             quote!(::backprop::tensor::add_selected(#d, #axis, &(#indices)[..], #to);)
         }
@@ -159,6 +163,48 @@ pub fn transposed(
         }
         Op::Assign(..) | Op::Put(..) => quote!(::backprop::tensor::copy(#d, #to, #add);),
         _ => TokenStream::new(),
+    }
+}
+
+/// The transpose of a product, in which zeros of the upstream gradient hand nothing on.
+fn careful(
+    a: V,
+    b: V,
+    position: usize,
+    s: &Spelling,
+    d: &TokenStream,
+    to: &TokenStream,
+    add: bool,
+) -> TokenStream {
+    let (x, y) = ((s.operand)(a), (s.operand)(b));
+    // All of them as matrices: a vector on the left is a row, on the right a column.
+    let axis = |k: usize| quote!(.insert_axis(::backprop::tensor::ndarray::Axis(#k)));
+    let (row, column) = (axis(0), axis(1));
+    let left = |t: &TokenStream| match (s.rank)(a) {
+        Some(1) => quote!(#t #row),
+        _ => t.clone(),
+    };
+    let right = |t: &TokenStream| match (s.rank)(b) {
+        Some(1) => quote!(#t #column),
+        _ => t.clone(),
+    };
+    let up = match ((s.rank)(a), (s.rank)(b)) {
+        (Some(1), Some(1)) => quote!(::backprop::tensor::ndarray::aview0(&#d) #row #column),
+        (Some(1), _) => quote!(#d #row),
+        (_, Some(1)) => quote!(#d #column),
+        _ => d.clone(),
+    };
+    let (x, y) = (left(&x), right(&y));
+    match position {
+        0 => {
+            let to = left(to);
+            quote!(::backprop::tensor::product_of_taken(#up, #y.reversed_axes(), #to, #add);)
+        }
+        // The same transposed: the upstream gradient stands on the left.
+        _ => {
+            let to = right(to);
+            quote!(::backprop::tensor::product_of_taken(#up.reversed_axes(), #x, #to.reversed_axes(), #add);)
+        }
     }
 }
 

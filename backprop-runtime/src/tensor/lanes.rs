@@ -400,6 +400,16 @@ pub fn log_sum_exp_all<T: Real, D: Dimension>(
     value
 }
 
+/// Whether the upstream gradient of a lane is zero throughout: what was not taken hands nothing on, whatever its slopes are.
+#[inline(always)]
+pub(super) fn nothing<T: Real>(d: &[T], to: &mut [T], add: bool) -> bool {
+    let nothing = d.iter().all(|&d| d == T::ZERO);
+    if nothing && !add {
+        to.fill(T::ZERO);
+    }
+    nothing
+}
+
 /// `d p`; `d` is one for each lane.
 pub fn lanes_times<T: Real, D: Dimension>(
     p: ArrayView<'_, T, D>,
@@ -409,6 +419,9 @@ pub fn lanes_times<T: Real, D: Dimension>(
     add: bool,
 ) {
     along([p], axis, d, to, |[p], d, to| {
+        if nothing(&[d], to, add) {
+            return;
+        }
         kernel::dispatch(
             #[inline(always)]
             || {
@@ -434,6 +447,9 @@ pub fn pivoted<T: Real, D: Dimension>(
     slope: impl Fn(T, T, T, T) -> T,
 ) {
     along([y, d], axis, std::iter::repeat(()), to, |[y, d], (), to| {
+        if nothing(d, to, add) {
+            return;
+        }
         kernel::dispatch(
             #[inline(always)]
             || {

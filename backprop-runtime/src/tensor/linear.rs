@@ -30,6 +30,25 @@ pub fn product<T: Real>(
     kernel::product(T::one(), a, b, beta(add), to);
 }
 
+/// `D B`, in which zeros of the upstream gradient `D` hand nothing on, also where `B` is infinite or NaN.
+pub fn product_of_taken<T: Real>(
+    d: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, T>,
+    add: bool,
+) {
+    if b.iter().all(|b| b.is_finite()) {
+        return product(d, b, to, add);
+    }
+    for (row, mut to) in d.rows().into_iter().zip(to.rows_mut()) {
+        for (column, to) in b.columns().into_iter().zip(&mut to) {
+            let taken = row.iter().zip(column).filter(|(d, _)| **d != T::ZERO);
+            let sum = taken.fold(T::ZERO, |sum, (&d, &b)| sum + d * b);
+            *to = if add { *to + sum } else { sum };
+        }
+    }
+}
+
 /// `A x`.
 #[inline(always)]
 pub fn mat_vec<T: Real>(
@@ -467,6 +486,35 @@ pub fn reshape<T: Real, D: Dimension, E: Dimension>(
     }
 }
 
+/// The first elements in order, in a shape: where they lie, if it is the array's own.
+#[inline]
+pub fn leading<'a, T: Real, D: Dimension, E: Dimension>(
+    buffer: &'a mut Array<T, E>,
+    a: ArrayView<'a, T, D>,
+    shape: &E,
+) -> ArrayView<'a, T, E> {
+    if same_shape(a.shape(), shape.slice())
+        && let Ok(view) = a.clone().into_dimensionality()
+    {
+        return view;
+    }
+    let buffer = super::fit(buffer, shape);
+    buffer.iter_mut().zip(a).for_each(|(to, &x)| *to = x);
+    buffer.view()
+}
+
+/// The transpose of [`leading`].
+pub fn add_leading<T: Real, D: Dimension, E: Dimension>(
+    d: ArrayView<'_, T, E>,
+    mut to: ArrayViewMut<'_, T, D>,
+    add: bool,
+) {
+    if !add {
+        to.fill(T::ZERO);
+    }
+    to.iter_mut().zip(d).for_each(|(to, &d)| *to += d);
+}
+
 /// Adds to one element.
 #[inline]
 pub fn add_element<T: Real, D: Dimension, I: NdIndex<D>>(
@@ -556,6 +604,10 @@ pub fn lanes_back<T: Real, D: RemoveAxis>(
 ) {
     let (mut held, mut gradient) = (Vec::new(), Vec::new());
     let mut run = |lane: ArrayView1<'_, T>, d: T, to: Option<ArrayViewMut1<'_, T>>| {
+        // What was not taken hands nothing on, whatever its slopes are.
+        if d == T::ZERO {
+            return;
+        }
         gradient.clear();
         gradient.resize(lane.len(), T::zero());
         f(slice(&lane, &mut held), d, &mut gradient);
@@ -581,6 +633,9 @@ pub fn all_back<T: Real, D: Dimension>(
     to: Option<ArrayViewMut<'_, T, D>>,
     mut f: impl FnMut(&[T], T, &mut [T]),
 ) {
+    if d == T::ZERO {
+        return;
+    }
     let mut held = Vec::new();
     let mut gradient = vec![T::zero(); a.len()];
     f(slice(&a, &mut held), d, &mut gradient);

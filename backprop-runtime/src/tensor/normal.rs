@@ -9,7 +9,7 @@ use backprop_macro::backprop;
 use ndarray::{ArrayView, ArrayViewMut, Axis, Dimension};
 use num_traits::Float;
 
-use super::lanes::along;
+use super::lanes::{along, nothing};
 use crate::kernel::map::map_here;
 use crate::kernel::{Real, dispatch};
 
@@ -91,6 +91,9 @@ pub fn normalize_back<T: Real, D: Dimension>(
 ) {
     let kept = means.iter().zip(&squares);
     along(inputs, Some(axis), kept, to, |[x, d], (&m, &q), to| {
+        if nothing(d, to, add) {
+            return;
+        }
         dispatch(
             #[inline(always)]
             || lane_back([x, d], counts, m, q, to, add),

@@ -171,10 +171,14 @@ pub fn broadcast_into<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
 /// As `Zip` does, if they are two.
 #[inline]
 pub fn same<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
-    assert!(
-        a.slice() == b.slice(),
-        "Zip: Producer dimension mismatch, expected: {a:?}, got: {b:?}"
-    );
+    let same = a.slice() == b.slice();
+    if cfg!(debug_assertions) {
+        assert!(
+            same,
+            "Zip: Producer dimension mismatch, expected: {a:?}, got: {b:?}"
+        );
+    }
+    assert!(same, "assertion failed: part.equal_dim(dimension)");
     a.clone()
 }
 
@@ -215,6 +219,7 @@ pub fn product_1_2(a: &Ix1, b: &Ix2) -> Ix1 {
 /// The shape of a product of vectors; panics as `dot` does.
 #[inline]
 pub fn product_1_1(a: &Ix1, b: &Ix1) -> Ix0 {
+    debug_assert_eq!(a[0], b[0]);
     assert!(a[0] == b[0], "assertion failed: self.len() == rhs.len()");
     Ix0()
 }
@@ -229,41 +234,101 @@ pub fn viewed<D: Dimension, E>(shape: &D, view: impl FnOnce(ArrayView<'_, u8, D>
     view(all)
 }
 
-/// A shape without one of its axes.
+/// A shape without one of its axes; panics as `sum_axis` does, if it does not have it.
 #[inline]
 pub fn remove_axis<D: RemoveAxis>(shape: &D, axis: Axis) -> D::Smaller {
     assert!(
         axis.index() < shape.ndim(),
-        "assertion failed: axis.index() < self.ndim()"
+        "assertion failed: axis < self.ndim()"
     );
     shape.remove_axis(axis)
 }
 
-/// A shape with another length of one axis.
+/// Whether arrays of so many axes can be stacked along an axis.
+///
+/// # Errors
+///
+/// As `stack`.
 #[inline]
-pub fn selected<D: Dimension>(shape: &D, axis: Axis, len: usize) -> D {
-    let mut out = shape.clone();
-    out[axis.index()] = len;
+pub fn stacked_along(axes: usize, axis: Axis) -> Result<(), ShapeError> {
+    let error = ShapeError::from_kind(ErrorKind::OutOfBounds);
+    (axis.index() <= axes).then_some(()).ok_or(error)
+}
+
+/// A shape as it was written, of a list of so many elements.
+///
+/// # Errors
+///
+/// As `from_shape_vec`.
+#[inline]
+pub fn listed<S: IntoDimension>(shape: S, size: usize) -> Result<S::Dim, ShapeError> {
+    let shape = shape.into_dimension();
+    match shape.size() > size {
+        true => Err(ShapeError::from_kind(ErrorKind::OutOfBounds)),
+        false => given(shape, Some(size)),
+    }
+}
+
+/// The shape in which two arrays stand side by side, element by element in order: theirs, where it is the same; else that of a row as long as
+/// the shorter one, with as many axes as the first.
+#[inline]
+pub fn side_by_side<A: Dimension, B: Dimension>(a: &A, b: &B) -> A {
+    if same_shape(a.slice(), b.slice()) {
+        return a.clone();
+    }
+    let mut out = a.clone();
+    let axes = out.slice_mut();
+    axes.fill(1);
+    if let Some(last) = axes.last_mut() {
+        *last = a.size().min(b.size());
+    }
     out
+}
+
+/// A shape with as many subviews along an axis as there are indices.
+///
+/// # Panics
+///
+/// As `select` does, if one of them is out of bounds.
+pub fn selected<D: Dimension>(shape: &D, axis: Axis, indices: &[usize]) -> D {
+    let mut out = shape.clone();
+    let all = out[axis.index()];
+    if let (1, Some(&largest)) = (shape.ndim(), indices.iter().max())
+        && largest >= all
+    {
+        panic!("ndarray: index {largest} is out of bounds in array of len {all}");
+    }
+    for &k in indices {
+        viewed(shape, |mut v| v.collapse_axis(axis, k));
+    }
+    out[axis.index()] = indices.len();
+    out
+}
+
+/// Checks what is taken from a number of elements for a variance.
+///
+/// # Panics
+///
+/// As `var` does.
+pub fn degrees<T: Real>(ddof: T, count: T) {
+    assert!(
+        !(ddof < T::ZERO || ddof > count),
+        "`ddof` must not be less than zero or greater than the length of the axis"
+    );
 }
 
 /// The shape of a concatenation.
 ///
-/// # Panics
+/// # Errors
 ///
-/// As `concatenate!` does.
-pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
-    let error = |kind| -> ! {
-        if let error @ Err(_) = Err::<(), _>(ShapeError::from_kind(kind)) {
-            error.unwrap()
-        }
-        unreachable!("an error was unwrapped")
-    };
+/// As `concatenate`.
+pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> Result<D, ShapeError> {
+    let error = |kind| Err(ShapeError::from_kind(kind));
     let Some(first) = parts.first() else {
-        error(ErrorKind::Unsupported)
+        return error(ErrorKind::Unsupported);
     };
     if axis.index() >= first.ndim() {
-        error(ErrorKind::OutOfBounds);
+        return error(ErrorKind::OutOfBounds);
     }
     let mut out = (*first).clone();
     out[axis.index()] = 0;
@@ -272,43 +337,61 @@ pub fn concatenated<D: Dimension>(parts: &[&D], axis: Axis) -> D {
         out[axis.index()] += rest[axis.index()];
         rest[axis.index()] = out[axis.index()];
         if rest != out {
-            error(ErrorKind::IncompatibleShape);
+            return error(ErrorKind::IncompatibleShape);
         }
     }
-    out
+    Ok(out)
 }
 
 /// A shape as it was written, of so many elements.
 ///
-/// # Panics
+/// # Errors
 ///
-/// As `into_shape_with_order(…).unwrap()` does, if it has another number of elements.
+/// As `into_shape_with_order(…)`, if it has another number of elements.
 #[inline]
-pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> S::Dim {
+pub fn given<S: IntoDimension>(shape: S, size: Option<usize>) -> Result<S::Dim, ShapeError> {
     let shape = shape.into_dimension();
-    if size.is_some_and(|size| size != shape.size()) {
-        incompatible();
+    match size {
+        Some(size) if size != shape.size() => {
+            Err(ShapeError::from_kind(ErrorKind::IncompatibleShape))
+        }
+        _ => Ok(shape),
     }
-    shape
 }
 
-/// # Panics
+/// What `into_shape_with_order` gives where elements do not lie in order.
 ///
-/// As the `mean` of no elements does when it is unwrapped.
+/// # Errors
+///
+/// If they do not.
 #[inline]
-pub fn some(count: usize) {
-    let found = (count > 0).then_some(());
-    found.unwrap();
+pub fn in_order(fits: bool) -> Result<(), ShapeError> {
+    let error = ShapeError::from_kind(ErrorKind::IncompatibleLayout);
+    fits.then_some(()).ok_or(error)
 }
 
-/// The position of the last of so many elements.
-///
-/// # Panics
-///
-/// As the `last` of no elements does when it is unwrapped.
+/// The shape of `b.broadcast(a)`, if there is one.
 #[inline]
-pub fn last_of(count: usize) -> usize {
-    count.checked_sub(1).unwrap()
+pub fn spread_to<A: Dimension, B: Dimension>(a: &A, b: &B) -> Option<A> {
+    let one = ndarray::aview0(&0_u8);
+    let all = one.broadcast(b.clone())?;
+    all.broadcast(a.clone()).map(|spread| spread.raw_dim())
+}
+
+/// A shape with a number of axes that is known, if it has as many.
+///
+/// # Errors
+///
+/// As `into_dimensionality`.
+#[inline]
+pub fn ranked<A: Dimension, B: Dimension>(a: &A) -> Result<B, ShapeError> {
+    viewed(a, |v| v.into_dimensionality().map(|v| v.raw_dim()))
+}
+
+/// Whether there are elements: of none there is no `mean`, `first` or `last`.
+#[inline]
+pub fn some(count: usize) -> Option<()> {
+    (count > 0).then_some(())
 }
 
 /// Ones where `triu(k)`, or `tril(k)`, keeps an element; zeros elsewhere.
@@ -324,6 +407,8 @@ pub fn triangle<T: Real>(shape: &Ix2, upper: bool, k: isize) -> Array<T, Ix2> {
 pub struct Target<'a, T, D, E> {
     place: ArrayViewMut<'a, T, D>,
     buffer: Option<ArrayViewMut<'a, T, E>>,
+    /// Its elements are the first ones of the adjoint, in order.
+    leading: bool,
 }
 
 /// The place of the adjoint of what was broadcast to a shape; what is there may be left over, unless it is to be added to.
@@ -338,6 +423,7 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
         return Target {
             place,
             buffer: None,
+            leading: false,
         };
     }
     let buffer = fit(buffer, shape);
@@ -347,6 +433,21 @@ pub fn target<'a, T: Real, D: Dimension, E: Dimension>(
     Target {
         place,
         buffer: Some(buffer.view_mut()),
+        leading: false,
+    }
+}
+
+/// As [`target`], for the adjoint of what [`leading`](super::leading) gives.
+#[inline]
+pub fn leading_target<'a, T: Real, D: Dimension, E: Dimension>(
+    place: ArrayViewMut<'a, T, D>,
+    buffer: &'a mut Array<T, E>,
+    shape: &E,
+    add: bool,
+) -> Target<'a, T, D, E> {
+    Target {
+        leading: true,
+        ..target(place, buffer, shape, add)
     }
 }
 
@@ -366,7 +467,9 @@ impl<T: Real, D: Dimension, E: Dimension> Target<'_, T, D, E> {
     /// What was written, summed over what was broadcast.
     #[inline]
     pub fn settle(mut self, add: bool) {
-        if let Some(buffer) = &self.buffer {
+        if let (true, Some(buffer)) = (self.leading, &self.buffer) {
+            super::linear::add_leading(buffer.view(), self.place, add);
+        } else if let Some(buffer) = &self.buffer {
             super::linear::gather(buffer.view(), &mut self.place, add);
         }
     }

@@ -64,7 +64,7 @@ fn called(a: &Array1<f64>) -> f64 {
 
 #[backprop]
 fn methods(a: &Array1<f64>) -> f64 {
-    let v = a.to_vec();
+    let v = a.clone().into_raw_vec_and_offset().0;
     v[0]
 }
 

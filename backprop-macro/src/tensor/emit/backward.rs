@@ -123,7 +123,7 @@ impl Emit<'_> {
         match step {
             Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),
             Step::Collected { item, .. } => *item == v,
-            Step::Map { targets, .. } => targets.iter().any(|t| written(t.0)),
+            Step::Map { targets, .. } => targets.iter().any(|t| written(led(self.g, t.0))),
             Step::Linear { of, position, .. } => {
                 let operands = self.g.value(*of).op.operands();
                 operands.get(*position).is_some_and(|o| written(*o))
@@ -224,15 +224,16 @@ impl Emit<'_> {
                     quote!(#d)
                 };
                 if !self.g.is_tensor(to) {
-                    let value = self.spelling(|s| {
+                    let value = self.spelling(Some(*of), |s| {
                         transpose::transposed(op, *position, s, &d, &TokenStream::new(), *add)
                     });
                     return self.scalar_add(to, value, *add);
                 }
                 let start = self.start(to, started);
                 let place = self.place(to);
-                let call =
-                    self.spelling(|s| transpose::transposed(op, *position, s, &d, &place, *add));
+                let call = self.spelling(Some(*of), |s| {
+                    transpose::transposed(op, *position, s, &d, &place, *add)
+                });
                 quote!(#start #call)
             }
             Step::Collected { of, item, add } => {

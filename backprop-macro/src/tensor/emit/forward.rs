@@ -18,7 +18,7 @@ impl Emit<'_> {
                 Stmt::Value(v) if self.live.contains(v) || self.has_shape_only(*v) => {
                     out.extend(self.value(*v))
                 }
-                Stmt::Value(_) => {}
+                Stmt::Value(v) => out.extend(self.unread(*v)),
                 Stmt::Loop(id) => out.push(self.run(*id)),
                 Stmt::Dim(d) => out.push(self.dim(*d)),
                 Stmt::Const(c) => {
@@ -47,9 +47,24 @@ impl Emit<'_> {
         out
     }
 
+    /// An element that nothing reads: it must be there.
+    fn unread(&self, v: V) -> Option<Line> {
+        let Op::Get(a, index) = &self.g.value(v).op else {
+            return None;
+        };
+        let n = self.dim_of(*a);
+        Some(Line {
+            names: Vec::new(),
+            tokens: quote!(::backprop::tensor::viewed(&#n, |v| { let _ = v[#index]; });),
+            again: Again::Effect,
+        })
+    }
+
     fn dim(&self, d: Dim) -> Line {
         let (op, rank) = &self.g.dims[d.0 as usize];
         let n = |d: &Dim| dim_name(*d);
+        let how = self.g.unwrapped.get(&d).cloned();
+        let how = how.unwrap_or_else(|| quote!(.unwrap()));
         let mut again = Again::Effect;
         let tokens = match op {
             DimOp::Of(v) if self.shape_before(*v).is_some() => {
@@ -93,11 +108,27 @@ impl Emit<'_> {
             }
             DimOp::Select(a, axis, indices) => {
                 let a = n(a);
-                quote!(::backprop::tensor::selected(&#a, #axis, (#indices).len()))
+                quote!(::backprop::tensor::selected(&#a, #axis, &(#indices)[..]))
             }
             DimOp::Concatenate(all, axis) => {
                 let all = all.iter().map(n);
-                quote!(::backprop::tensor::concatenated(&[#(&#all),*], #axis))
+                quote!(::backprop::tensor::concatenated(&[#(&#all),*], #axis) #how)
+            }
+            DimOp::Spread(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::spread_to(&#a, &#b) #how)
+            }
+            DimOp::Listed(shape, of) => {
+                let of = n(of);
+                quote!(::backprop::tensor::listed(#shape, #of.size()) #how)
+            }
+            DimOp::Beside(a, b) => {
+                let (a, b) = (n(a), n(b));
+                quote!(::backprop::tensor::side_by_side(&#a, &#b))
+            }
+            DimOp::Ranked(a) => {
+                let (a, ty) = (n(a), dimension(*rank));
+                quote!(::backprop::tensor::ranked::<_, #ty>(&#a) #how)
             }
             DimOp::Given(shape, of) => {
                 let of = match of {
@@ -107,7 +138,7 @@ impl Emit<'_> {
                     }
                     None => quote!(::core::option::Option::None),
                 };
-                quote!(::backprop::tensor::given(#shape, #of))
+                quote!(::backprop::tensor::given(#shape, #of) #how)
             }
         };
         let name = dim_name(d);
@@ -201,6 +232,15 @@ impl Emit<'_> {
                 let (t, a, form) = (tensor_name(v), tensor_name(*a), &view.form);
                 vec![line(&[&t], quote!(let #t = #a.view() #form;), Again::Pure)]
             }
+            (Op::Leading(a), Ty::Tensor(rank, dim)) => {
+                let (t, a, n) = (tensor_name(v), self.operand(*a), dim_name(dim));
+                let slot = self.slot(&t, rank);
+                vec![line(
+                    &[&t],
+                    quote!(let #t = ::backprop::tensor::leading(#slot, #a, &#n);),
+                    Again::Pure,
+                )]
+            }
             (Op::Sum(a), _) if self.summed.contains_key(a) => Vec::new(),
             (
                 Op::Lanes {
@@ -257,7 +297,7 @@ impl Emit<'_> {
                 let out = TokenStream::new();
                 let call = match op {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
-                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                    _ => self.spelling(None, |sp| transpose::forward(op, sp, &out)),
                 };
                 let again = match op {
                     Op::Get(of, _) if self.stays(*of, value.region) => Again::Pure,
@@ -272,7 +312,7 @@ impl Emit<'_> {
                 let out = quote!(#t.view_mut());
                 let call = match op {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
-                    _ => self.spelling(|sp| transpose::forward(op, sp, &out)),
+                    _ => self.spelling(None, |sp| transpose::forward(op, sp, &out)),
                 };
                 let show = self.show(&t);
                 vec![line(

@@ -141,16 +141,19 @@ impl Emit<'_> {
         };
         let operands = self.g.value(v).op.operands();
         let back = &code.back;
+        let up = element::upstream();
+        let masked = code.slopes.singular && self.masks.masked.contains(&v);
+        let zero = self.zero();
         let gradient = |o: V| {
-            code.gradients
-                .iter()
-                .find(|g| g.0 == o)
-                .map(|g| g.1.clone())
+            let (_, g) = code.gradients.iter().find(|g| g.0 == o)?;
+            Some(match masked && up != g.to_string() {
+                true => quote!(if #up == #zero { #zero } else { #g }),
+                false => g.clone(),
+            })
         };
         let gradients: Vec<TokenStream> = targets.iter().filter_map(|t| gradient(t.0)).collect();
         let used = mentioned(&quote!(#back #(#gradients)*));
         let scalars = self.scalar_operands(&operands, &used);
-        let up = element::upstream();
         let Ty::Tensor(rank, dim) = self.g.value(v).ty else {
             let d = adjoint(v);
             let mut lets = quote!(let #up = #d;);
@@ -224,23 +227,28 @@ impl Emit<'_> {
                 sum_names.push(s);
                 continue;
             }
-            starts.extend(self.start(*o, started));
-            let place = self.place(*o);
-            if matches!(upstream, Upstream::Own) && up == g.to_string() {
+            let at = led(self.g, *o);
+            starts.extend(self.start(at, started));
+            let place = self.place(at);
+            if at == *o && matches!(upstream, Upstream::Own) && up == g.to_string() {
                 // The upstream gradient itself, summed where the operand was broadcast.
                 let d = adjoint(v);
                 ends.extend(quote!(::backprop::tensor::copy_gathered(#d.view(), #place, #add);));
                 continue;
             }
             let old = format_ident!("__old{}", k);
-            if self.g.dim(*o) == Some(dim) {
+            if self.g.dim(at) == Some(dim) {
                 outs.push(place);
             } else {
                 let p = format_ident!("__p{}_{}", v.0, k, span = Span::mixed_site());
                 let temporary = format_ident!("__b{}_{}", v.0, o.0, span = Span::mixed_site());
                 let slot = self.slot(&temporary, rank);
+                let target = match at == *o {
+                    true => quote!(target),
+                    false => quote!(leading_target),
+                };
                 starts.extend(
-                    quote!(let mut #p = ::backprop::tensor::target(#place, #slot, &#n, #add);),
+                    quote!(let mut #p = ::backprop::tensor::#target(#place, #slot, &#n, #add);),
                 );
                 outs.push(quote!(#p.view_mut()));
                 ends.extend(quote!(#p.settle(#add);));
@@ -257,6 +265,20 @@ impl Emit<'_> {
         }
         if outs.is_empty() && sums.is_empty() {
             return quote!(#starts #ends);
+        }
+        if inputs.is_empty() && outs.is_empty() {
+            // All elements are alike.
+            let t = self.sig.elem.tokens();
+            let count = match self.sig.float() {
+                Some(_) => quote!(<#t as ::backprop::tensor::Count>::count(#n.size())),
+                None => quote!((#n.size() as #t)),
+            };
+            return quote! {
+                #starts
+                let [#(#sum_names),*] = { #scalars #lets #back [#((#sums) * #count),*] };
+                #ends
+                #sum_ends
+            };
         }
         quote! {
             #starts

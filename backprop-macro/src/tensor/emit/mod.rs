@@ -17,7 +17,8 @@ use crate::tensor::graph::*;
 use crate::tensor::idioms::{Idiom, Lane, Normal, Uniform};
 use crate::tensor::lower::{Program, Val};
 use crate::tensor::map::{self as element, MapCode};
-use crate::tensor::reverse::{Step, Upstream, base, reverse};
+use crate::tensor::masked::{self, Masks};
+use crate::tensor::reverse::{Step, Upstream, base, led, reverse};
 use crate::tensor::signature::{self, Kind, TensorSig, dimension};
 use crate::tensor::tape::{Tape, iteration};
 use crate::tensor::transpose::{self, Spelling};
@@ -88,6 +89,7 @@ pub struct Emit<'a> {
     pub homes: RefCell<BTreeMap<String, usize>>,
     pub vectors: RefCell<BTreeSet<usize>>,
     pub live: BTreeSet<V>,
+    pub masks: Masks,
     /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
     pub moved: RefCell<Option<BTreeSet<V>>>,
 }
@@ -132,6 +134,7 @@ impl<'a> Emit<'a> {
             homes: RefCell::default(),
             vectors: RefCell::default(),
             live: uses.keys().copied().collect(),
+            masks: Masks::default(),
             moved: RefCell::default(),
         };
         for (k, value) in g.values.iter().enumerate() {
@@ -142,24 +145,53 @@ impl<'a> Emit<'a> {
             match &value.op {
                 Op::Map { .. } => {
                     let vector = g.is_tensor(v);
-                    let code = element::code(g, v, sig, errors, source, vector)?;
+                    let code = element::code(g, v, sig, errors, source, vector, &|_| false)?;
                     e.codes.insert(v, code);
                 }
                 Op::Sum(a)
                     if uses.get(a) == Some(&1)
                         && g.value(*a).region == value.region
-                        && matches!(g.value(*a).op, Op::Map { .. }) =>
+                        && e.codes.get(a).is_some_and(|code| e.reads_tensors(*a, code)) =>
                 {
                     e.summed.insert(*a, v);
                 }
                 _ => {}
             }
         }
+        e.mask(program, errors, source)?;
         if errors.is_empty() {
             e.plan(&reverse(program, |_| true));
             return Some(e);
         }
         None
+    }
+
+    /// Whether a map's element reads one of a tensor: otherwise it does not tell how many there are.
+    fn reads_tensors(&self, v: V, code: &MapCode) -> bool {
+        let (body, result) = (&code.forward, &code.result);
+        let used = mentioned(&quote!(#body #result));
+        let operands = self.g.value(v).op.operands();
+        let mut tensors = operands.into_iter().filter(|&o| self.g.is_tensor(o));
+        tensors.any(|o| used.contains(&operand(o).to_string()))
+    }
+
+    /// Finds the adjoints that may be left at zero beside infinite slopes.
+    fn mask(&mut self, program: &Program, errors: &Errors, source: &Source) -> Option<()> {
+        let g = self.g;
+        let slopes = |codes: &BTreeMap<V, MapCode>, v: V| codes.get(&v).map(|c| c.slopes);
+        let unbounded = masked::unbounded(g, &|v| slopes(&self.codes, v));
+        // What such a value is an operand of, with that in mind.
+        for (&v, code) in &mut self.codes {
+            let operands = g.value(v).op.operands();
+            if g.active(v) && operands.iter().any(|o| unbounded.contains(o)) {
+                let may_be = |o: V| unbounded.contains(&o);
+                let vector = g.is_tensor(v);
+                *code = element::code(g, v, self.sig, errors, source, vector, &may_be)?;
+            }
+        }
+        let masked = masked::masked(program, &self.live, &|v| slopes(&self.codes, v));
+        self.masks = Masks { masked, unbounded };
+        Some(())
     }
 
     /// What may be there for its shape alone.
@@ -208,7 +240,8 @@ impl<'a> Emit<'a> {
         }
     }
 
-    fn spelling<T>(&self, f: impl FnOnce(&Spelling) -> T) -> T {
+    /// How a row spells what it reads; for the transpose of a value, where there is one.
+    fn spelling<T>(&self, of: Option<V>, f: impl FnOnce(&Spelling) -> T) -> T {
         let operand = |v: V| self.operand(v);
         let dim = |v: V| self.dim_of(v);
         let rank = |v: V| self.g.rank(v);
@@ -216,6 +249,7 @@ impl<'a> Emit<'a> {
             operand: &operand,
             dim: &dim,
             rank: &rank,
+            careful: of.is_some_and(|v| self.masks.meet(self.g, v)),
         })
     }
 
@@ -238,6 +272,7 @@ impl<'a> Emit<'a> {
             zero: self.zero(),
             weights: weights.map(|w| self.operand(w)),
             softmax: residual(v, 0),
+            careful: self.masks.meet_idiom(self.g, v),
         })
     }
 

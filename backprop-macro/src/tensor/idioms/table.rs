@@ -17,6 +17,8 @@ pub struct Lane<'a> {
     pub weights: Option<TokenStream>,
     /// The name of the softmax, where one is kept.
     pub softmax: Ident,
+    /// The upstream gradient may be zero where something was not taken, and the softmax NaN.
+    pub careful: bool,
 }
 
 impl Lane<'_> {
@@ -96,12 +98,16 @@ impl Idiom {
                 let Some(w) = &l.weights else {
                     return TokenStream::new();
                 };
-                let p = &l.softmax;
+                let (p, zero) = (&l.softmax, &l.zero);
                 let w = quote!(::backprop::tensor::fitted(#w, &#p.raw_dim()));
                 let slope = if negative {
                     quote!(#d * (y * total - d))
                 } else {
                     quote!(#d * (d - y * total))
+                };
+                let slope = match l.careful {
+                    true => quote!(if #d == #zero { #zero } else { #slope }),
+                    false => slope,
                 };
                 pivoted(&quote!(#p), w, quote!(d), slope)
             }

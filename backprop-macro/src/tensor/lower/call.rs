@@ -121,6 +121,11 @@ impl Lower<'_> {
         let axis = self.argument(axis)?;
         let span = at.span_of();
         let mut all = Vec::new();
+        if let (true, Some(d)) = (stack, parts.first().and_then(|&v| self.g.dim(v))) {
+            let n = crate::tensor::emit::dim_name(d);
+            let check = quote!(::backprop::tensor::stacked_along(#n.ndim(), #axis).unwrap(););
+            self.g.stmts.push(Stmt::Effect(check));
+        }
         for v in parts {
             all.push(if stack {
                 let view = View {
@@ -214,7 +219,7 @@ impl Lower<'_> {
                 if let syn::Expr::Array(a) = list {
                     let parts: Result<Vec<V>> = a.elems.iter().map(|e| self.tensor(e)).collect();
                     let val = self.concatenate(axis, parts?, last == "stack", c)?;
-                    return Ok(Val::Opt(Box::new(val)));
+                    return Ok(self.optional(val));
                 }
             }
             return self.reject(c, &errors::TENSOR_EXPRESSION);
@@ -231,6 +236,19 @@ impl Lower<'_> {
         let mut vals = Vec::new();
         for a in &c.args {
             vals.push(self.expr(a)?);
+        }
+        match (last.as_str(), vals.as_slice()) {
+            // Floats in a list are a vector like any other.
+            ("arr1" | "aview1", [Val::Tensor(v)]) if self.g.rank(*v) == Some(1) => {
+                return Ok(Val::Tensor(*v));
+            }
+            ("arr0" | "aview0", [Val::Scalar(v)]) => {
+                let (v, a) = (*v, operand(*v));
+                let dim = self.g.new_dim(DimOp::Given(quote!(()), None), Some(0));
+                let body = syn::parse_quote!(#a);
+                return Ok(Val::Tensor(self.map(body, vec![v], Some(dim), c.span())));
+            }
+            _ => {}
         }
         let constant = vals.iter().all(|v| matches!(v, Val::Const(_)));
         let axes = ["arr0", "arr1", "arr2", "arr3"]
@@ -360,10 +378,13 @@ impl Lower<'_> {
                     Some(rank) => rank,
                     None => self.shape_rank(shape)?,
                 };
-                let of = self.g.dim(v);
-                let given = self.given(shape, rank, of)?;
+                let Some(of) = self.g.dim(v) else {
+                    return Err(Rejected);
+                };
+                let shape = self.argument(shape)?;
+                let given = self.g.new_dim(DimOp::Listed(shape, of), rank);
                 let v = self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span);
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(self.optional(Val::Tensor(v)))
             }
             ("from_diag", [v]) if self.reads_values(v)? => {
                 let v = self.tensor(v)?;
@@ -404,7 +425,7 @@ impl Lower<'_> {
                 let e = self.constant(&syn::Expr::Call(c.clone()))?;
                 let v = self.constant_tensor(e.to_token_stream(), rank, span);
                 Ok(match name {
-                    "from_shape_vec" => Val::Opt(Box::new(Val::Tensor(v))),
+                    "from_shape_vec" => Val::Opt(Box::new(Val::Tensor(v)), Absent::Never),
                     _ => Val::Tensor(v),
                 })
             }

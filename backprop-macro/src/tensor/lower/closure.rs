@@ -14,7 +14,7 @@ impl Lower<'_> {
     pub fn closure(&mut self, c: &syn::ExprClosure) -> Result<Val> {
         let mut bound = Bound::default();
         bound.visit_expr_closure(c);
-        let mut body = (*c.body).clone();
+        let mut body = crate::tensor::exits::without_returns(&c.body);
         Fields {
             l: self,
             bound: &bound.0,

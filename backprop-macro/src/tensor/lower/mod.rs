@@ -47,11 +47,23 @@ pub enum Val {
     /// A variable, or a part of one, borrowed mutably.
     Place(Place),
     /// `Some` of it, or an `Ok`, to be unwrapped.
-    Opt(Box<Val>),
+    Opt(Box<Val>, Absent),
     /// What a loop can run over, item by item.
     Seq(Rc<crate::tensor::sequence::Sequence>),
     /// `Zip`, and iterators over all elements: the elements of several tensors.
     Zip(Zip),
+}
+
+/// What there is a `None` or an `Err` by, instead of a value.
+#[derive(Clone)]
+pub enum Absent {
+    Never,
+    /// The check of a shape, and of what else constant Rust says.
+    Shape(Dim, Option<TokenStream>),
+    /// Constant Rust that is `None` then.
+    Unless(TokenStream),
+    /// The same; the value is an element of a tensor, which is read when there is one.
+    Element(V, TokenStream, TokenStream),
 }
 
 /// The elements of some tensors side by side, mapped so far.

@@ -11,6 +11,11 @@ impl Lower<'_> {
         self.scoped(|l| {
             let mut last = Ok(Val::Unit);
             let count = block.stmts.len();
+            for stmt in &block.stmts {
+                if let syn::Stmt::Item(syn::Item::Fn(f)) = stmt {
+                    l.nested_function(f)?;
+                }
+            }
             for (k, stmt) in block.stmts.iter().enumerate() {
                 let val = l.stmt(stmt);
                 if k + 1 == count || val.is_err() {
@@ -96,8 +101,26 @@ impl Lower<'_> {
                 }
                 Ok(Val::Unit)
             }
+            // Declared where its block begins.
+            syn::Stmt::Item(syn::Item::Fn(_)) => Ok(Val::Unit),
             syn::Stmt::Item(item) => self.reject(item, &errors::ITEM),
         }
+    }
+
+    /// A function inside of the function: a closure that captures nothing but others before it.
+    fn nested_function(&mut self, f: &syn::ItemFn) -> Result<()> {
+        if !f.sig.generics.params.is_empty() || !f.attrs.is_empty() {
+            return self.reject(f, &errors::ITEM);
+        }
+        let inputs = &f.sig.inputs;
+        let (output, block) = (&f.sig.output, &f.block);
+        let closure: syn::ExprClosure = match output {
+            syn::ReturnType::Default => syn::parse_quote!(|#inputs| #block),
+            _ => syn::parse_quote!(|#inputs| #output #block),
+        };
+        let val = self.closure(&closure)?;
+        self.declare(&f.sig.ident, val);
+        Ok(())
     }
 
     /// Whether a type that is written may be that of floats in an array or a `Vec`.

@@ -4,18 +4,19 @@
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Form, Lower, Nest, SHAPE_QUERIES, Val, Zip};
+use crate::tensor::lower::{Absent, Form, Lower, Nest, SHAPE_QUERIES, Val, Zip};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 mod each;
 mod lanes;
+mod optional;
 mod sums;
 mod view;
 mod zip;
 
 /// Methods that give the same tensor, borrowed, copied or moved.
-const SAME: [&str; 12] = [
+const SAME: [&str; 11] = [
     "view",
     "to_owned",
     "into_owned",
@@ -23,7 +24,6 @@ const SAME: [&str; 12] = [
     "reborrow",
     "into_shared",
     "to_shared",
-    "as_standard_layout",
     "view_mut",
     "by_ref",
     "cloned",
@@ -86,11 +86,7 @@ impl Lower<'_> {
             Val::Scalar(v) => self.scalar_method(m, &name, v),
             Val::Zip(z) => self.zip_method(m, &name, z),
             Val::Seq(s) => self.sequence_method(m, &name, s),
-            Val::Opt(inner) => match name.as_str() {
-                "copied" | "cloned" if matches!(*inner, Val::Scalar(_)) => Ok(Val::Opt(inner)),
-                "unwrap" | "expect" => Ok(*inner),
-                _ => self.reject(&m.method, &errors::TENSOR_METHOD_UNKNOWN),
-            },
+            Val::Opt(inner, absent) => self.option_method(m, &name, *inner, absent),
             Val::Const(e) => self.const_method(m, e),
             Val::List(v) => match (name.as_str(), m.args.len()) {
                 ("iter" | "into_iter" | "as_slice" | "clone" | "to_vec", 0) => Ok(Val::List(v)),
@@ -98,7 +94,10 @@ impl Lower<'_> {
                     let t = crate::tensor::emit::tensor_name(v);
                     Ok(Val::Const(syn::parse_quote!(#t.len())))
                 }
-                _ => Err(self.unknown(m)),
+                _ => {
+                    let s = crate::tensor::sequence::Sequence::List(v);
+                    self.sequence_method(m, &name, std::rc::Rc::new(s))
+                }
             },
             Val::Struct(fields, path) => {
                 let this = Val::Struct(fields, path.clone());
@@ -202,8 +201,18 @@ impl Lower<'_> {
         let Some(dim) = self.g.dim(v) else {
             return Err(Rejected);
         };
+        if name == "as_standard_layout" && args.is_empty() {
+            return Ok(Val::Tensor(self.g.push(
+                Op::Reshape(v),
+                Ty::Tensor(rank, dim),
+                span,
+            )));
+        }
         if SAME.contains(&name) && args.is_empty() {
-            return Ok(Val::Tensor(v));
+            return Ok(Val::Tensor(match name {
+                "to_owned" | "into_owned" | "to_shared" | "into_shared" => self.copied(v, span),
+                _ => v,
+            }));
         }
         if SHAPE_QUERIES.contains(&name) {
             return match self.shape_query(m)? {
@@ -297,10 +306,7 @@ impl Lower<'_> {
                 self.product(v, other, m)
             }
             ("sum", []) => Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span))),
-            ("mean", []) => {
-                let mean = self.mean(v, span);
-                Ok(Val::Opt(Box::new(Val::Scalar(mean))))
-            }
+            ("mean", []) => Ok(self.mean(v, span)),
             ("product", []) => {
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
                 let one: syn::Expr = syn::parse_quote!(1.0);
@@ -320,8 +326,10 @@ impl Lower<'_> {
                 let k = self.argument(k)?;
                 self.triangle(v, name == "triu", k, m)
             }
+            // Floats in a list are a vector like any other.
+            ("to_vec", []) if rank == Some(1) => Ok(Val::Tensor(v)),
             ("as_slice" | "to_slice", []) if rank == Some(1) => {
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(Val::Opt(Box::new(Val::Tensor(v)), Absent::Never))
             }
             ("sum_axis", [axis]) => {
                 let axis = self.argument(axis)?;
@@ -329,8 +337,7 @@ impl Lower<'_> {
             }
             ("mean_axis", [axis]) => {
                 let axis = self.argument(axis)?;
-                let mean = self.mean_axis(v, axis, span);
-                Ok(Val::Opt(Box::new(Val::Tensor(mean))))
+                Ok(self.mean_axis(v, axis, span))
             }
             ("var" | "std", [ddof]) => {
                 let ddof = self.argument(ddof)?;
@@ -352,26 +359,8 @@ impl Lower<'_> {
                 Ty::Scalar,
                 span,
             ))),
-            ("first" | "last", []) if rank.is_some_and(|r| r > 0) => {
-                let n = crate::tensor::emit::dim_name(dim);
-                let at = match name {
-                    "first" => quote!(0),
-                    _ => self
-                        .constant_name(quote!(::backprop::tensor::last_of(#n.size())))
-                        .to_token_stream(),
-                };
-                let element = self.nth(&Val::Tensor(v), &at, m)?;
-                Ok(Val::Opt(Box::new(element)))
-            }
-            ("first", []) if rank == Some(0) => {
-                let element = self.element(v, quote!(()), span);
-                Ok(Val::Opt(Box::new(Val::Scalar(element))))
-            }
-            ("get", [index]) => {
-                let index = self.element_index(index)?;
-                let element = self.element(v, index, span);
-                Ok(Val::Opt(Box::new(Val::Scalar(element))))
-            }
+            ("first" | "last", []) if rank.is_some() => Ok(self.end(v, name == "last", span)),
+            ("get", [index]) => self.element_if_any(v, index),
             ("split_at", [axis, at]) => {
                 let (axis, at) = (self.argument(axis)?, self.argument(at)?);
                 let n = crate::tensor::emit::dim_name(dim);
@@ -432,15 +421,16 @@ impl Lower<'_> {
             }
             ("map_axis", [axis, f]) => {
                 let axis = self.argument(axis)?;
+                self.has_axis(v, &axis);
                 self.lanes(v, Some(axis), f, m)
             }
             ("broadcast", [shape]) => {
                 let rank = self.shape_rank(shape)?;
                 let given = self.given(shape, rank, None)?;
-                let into = self.g.new_dim(DimOp::Into(given, dim), rank);
+                let into = self.g.new_dim(DimOp::Spread(given, dim), rank);
                 let a = operand(v);
                 let v = self.map(syn::parse_quote!(#a), vec![v], Some(into), span);
-                Ok(Val::Opt(Box::new(Val::Tensor(v))))
+                Ok(self.optional(Val::Tensor(v)))
             }
             (
                 "into_shape_with_order"
@@ -451,8 +441,12 @@ impl Lower<'_> {
                 [shape],
             ) => {
                 let (shape, columns) = ordered(shape);
+                let fits = match name {
+                    "into_shape_with_order" => self.lies_in_order(v, columns),
+                    _ => None,
+                };
                 let rank = self.shape_rank(shape)?;
-                let v = match columns {
+                let (v, given) = match columns {
                     // In the other order: what is reversed on both sides.
                     true => {
                         let (syn::Expr::Tuple(t), Some(axes)) = (shape, rank) else {
@@ -471,16 +465,17 @@ impl Lower<'_> {
                         let first = back(self, v, self.g.rank(v))?;
                         let of = Op::Reshape(first);
                         let v = self.g.push(of, Ty::Tensor(Some(axes), given), span);
-                        back(self, v, rank)?
+                        (back(self, v, rank)?, given)
                     }
                     false => {
                         let given = self.given(shape, rank, Some(dim))?;
-                        self.g.push(Op::Reshape(v), Ty::Tensor(rank, given), span)
+                        let of = Op::Reshape(v);
+                        (self.g.push(of, Ty::Tensor(rank, given), span), given)
                     }
                 };
                 Ok(match name {
-                    "into_shape_clone" | "reshape" => Val::Tensor(v),
-                    _ => Val::Opt(Box::new(Val::Tensor(v))),
+                    "reshape" => Val::Tensor(v),
+                    _ => Val::Opt(Box::new(Val::Tensor(v)), Absent::Shape(given, fits)),
                 })
             }
             ("flatten" | "into_flat", []) => {
@@ -529,7 +524,7 @@ impl Lower<'_> {
                 Some((view, rank)) => {
                     let v = self.view(v, view, rank, span)?;
                     Ok(if name.starts_with("into_dimensionality") {
-                        Val::Opt(Box::new(Val::Tensor(v)))
+                        self.optional(Val::Tensor(v))
                     } else {
                         Val::Tensor(v)
                     })

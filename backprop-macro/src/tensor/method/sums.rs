@@ -2,7 +2,7 @@
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Val};
+use crate::tensor::lower::{Absent, Lower, Val};
 use quote::quote;
 use syn::spanned::Spanned;
 
@@ -33,29 +33,22 @@ impl Lower<'_> {
         )))
     }
 
-    /// A number of elements as a float, less something.
-    pub fn count(
-        &mut self,
-        tokens: proc_macro2::TokenStream,
-        less: Option<proc_macro2::TokenStream>,
-    ) -> syn::Expr {
+    /// A number of elements as a float.
+    pub fn count(&mut self, tokens: proc_macro2::TokenStream) -> syn::Expr {
         let t = self.sig.elem.tokens();
-        let less = less.map(|l| quote!(- (#l)));
         let tokens = match self.sig.float() {
-            Some(_) => quote!((<#t as ::backprop::tensor::Count>::count(#tokens) #less)),
-            None => quote!(((#tokens) as #t #less)),
+            Some(_) => quote!(<#t as ::backprop::tensor::Count>::count(#tokens)),
+            None => quote!(((#tokens) as #t)),
         };
         self.constant_name(tokens)
     }
 
     /// The mean; of nothing there is none.
-    pub fn mean(&mut self, v: V, span: proc_macro2::Span) -> V {
-        if let Some(d) = self.g.dim(v) {
-            let n = crate::tensor::emit::dim_name(d);
-            let check = quote!(::backprop::tensor::some(#n.size()););
-            self.g.stmts.push(Stmt::Effect(check));
-        }
-        self.mean_of_some(v, span)
+    pub fn mean(&mut self, v: V, span: proc_macro2::Span) -> Val {
+        let n = self.g.dim(v).map(crate::tensor::emit::dim_name);
+        let mean = self.mean_of_some(v, span);
+        let some = quote!(::backprop::tensor::some(#n.size()));
+        Val::Opt(Box::new(Val::Scalar(mean)), Absent::Unless(some))
     }
 
     /// The mean, without a look at how many there are.
@@ -63,7 +56,7 @@ impl Lower<'_> {
         let sum = self.g.push(Op::Sum(v), Ty::Scalar, span);
         let Some(d) = self.g.dim(v) else { return sum };
         let n = crate::tensor::emit::dim_name(d);
-        let count = self.count(quote!(#n.size()), None);
+        let count = self.count(quote!(#n.size()));
         let s = operand(sum);
         self.map(syn::parse_quote!(#s / #count), vec![sum], None, span)
     }
@@ -81,13 +74,12 @@ impl Lower<'_> {
         v: V,
         axis: proc_macro2::TokenStream,
         span: proc_macro2::Span,
-    ) -> V {
-        if let Some(d) = self.g.dim(v) {
-            let n = crate::tensor::emit::dim_name(d);
-            let check = quote!(::backprop::tensor::some(#n[(#axis).index()]););
-            self.g.stmts.push(Stmt::Effect(check));
-        }
-        self.mean_axis_of_some(v, axis, span)
+    ) -> Val {
+        self.has_axis(v, &axis);
+        let n = self.g.dim(v).map(crate::tensor::emit::dim_name);
+        let mean = self.mean_axis_of_some(v, axis.clone(), span);
+        let some = quote!(::backprop::tensor::some(#n[(#axis).index()]));
+        Val::Opt(Box::new(Val::Tensor(mean)), Absent::Unless(some))
     }
 
     pub fn mean_axis_of_some(
@@ -99,9 +91,19 @@ impl Lower<'_> {
         let sum = self.sum_axis(v, axis.clone(), span);
         let Some(d) = self.g.dim(v) else { return sum };
         let n = crate::tensor::emit::dim_name(d);
-        let count = self.count(quote!(#n[(#axis).index()]), None);
+        let count = self.count(quote!(#n[(#axis).index()]));
         let (s, ds) = (operand(sum), self.g.dim(sum));
         self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span)
+    }
+
+    /// Asks for the length of an axis, as methods do that panic where there is none by that number.
+    pub fn has_axis(&mut self, v: V, axis: &proc_macro2::TokenStream) {
+        let known = super::axis_number(axis).zip(self.g.rank(v));
+        if let (Some(d), false) = (self.g.dim(v), known.is_some_and(|(at, n)| at < n)) {
+            let n = crate::tensor::emit::dim_name(d);
+            let check = quote!(let _ = #n.slice()[(#axis).index()];);
+            self.g.stmts.push(Stmt::Effect(check));
+        }
     }
 
     /// The variance of all elements, or its square root.
@@ -127,7 +129,10 @@ impl Lower<'_> {
         );
         let sum = self.g.push(Op::Sum(square), Ty::Scalar, span);
         let s = operand(sum);
-        let count = self.count(quote!(#n.size()), Some(quote!(#ddof)));
+        let all = self.count(quote!(#n.size()));
+        let check = quote!(::backprop::tensor::degrees(#ddof, #all););
+        self.g.stmts.push(Stmt::Effect(check));
+        let count = self.constant_name(quote!(#all - (#ddof)));
         let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], None, span);
         if root {
             let s = operand(out);
@@ -149,6 +154,7 @@ impl Lower<'_> {
         let Some(dim) = self.g.dim(v) else {
             return Err(Rejected);
         };
+        self.has_axis(v, &axis);
         let mean = self.mean_axis_of_some(v, axis.clone(), span);
         let keep = View {
             form: quote!(.insert_axis(#axis)),
@@ -168,7 +174,10 @@ impl Lower<'_> {
         );
         let sum = self.sum_axis(square, axis.clone(), span);
         let n = crate::tensor::emit::dim_name(dim);
-        let count = self.count(quote!(#n[(#axis).index()]), Some(quote!(#ddof)));
+        let all = self.count(quote!(#n[(#axis).index()]));
+        let check = quote!(::backprop::tensor::degrees(#ddof, #all););
+        self.g.stmts.push(Stmt::Effect(check));
+        let count = self.constant_name(quote!(#all - (#ddof)));
         let (s, ds) = (operand(sum), self.g.dim(sum));
         let mut out = self.map(syn::parse_quote!(#s / #count), vec![sum], ds, span);
         if root {
@@ -199,7 +208,7 @@ impl Lower<'_> {
             return Err(Rejected);
         };
         let n = crate::tensor::emit::dim_name(d);
-        let count = self.count(quote!(#n.size()), None);
+        let count = self.count(quote!(#n.size()));
         let sum = self.g.push(Op::Sum(v), Ty::Scalar, span);
         let (s, y) = (operand(sum), operand(or));
         let zero = self.sig.elem.zero();

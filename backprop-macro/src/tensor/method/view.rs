@@ -181,7 +181,11 @@ impl Lower<'_> {
         let Some(d) = self.g.dim(v) else {
             return Err(Rejected);
         };
-        let dim = self.g.new_dim(DimOp::View(d, view.clone()), rank);
+        let of = match view.form.to_string().contains("into_dimensionality") {
+            true => DimOp::Ranked(d),
+            false => DimOp::View(d, view.clone()),
+        };
+        let dim = self.g.new_dim(of, rank);
         Ok(self.g.push(Op::View(v, view), Ty::Tensor(rank, dim), span))
     }
 }

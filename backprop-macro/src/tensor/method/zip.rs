@@ -34,6 +34,7 @@ impl Lower<'_> {
                 let (mut part, nest) = (part, nest);
                 if name == "zip" {
                     self.as_long(&mut z.parts, &mut part, m)?;
+                    self.side_by_side_in_order(&mut z.parts, &mut part, m)?;
                 }
                 let offset = z.parts.len();
                 for p in &part {
@@ -219,6 +220,34 @@ impl Lower<'_> {
                     Val::Tensor(self.view(v, view.clone(), Some(1), at.span())?)
                 }
             };
+        }
+        Ok(())
+    }
+
+    /// The same of arrays of other shapes: the first elements of each, in order.
+    fn side_by_side_in_order(
+        &mut self,
+        a: &mut [Val],
+        b: &mut [Val],
+        at: &syn::ExprMethodCall,
+    ) -> Result<()> {
+        let read = |v: &Val| matches!(v, Val::Tensor(_));
+        if !a.iter().chain(b.iter()).all(read) {
+            return Ok(());
+        }
+        let (first, second) = (self.part_value(&a[0], at)?, self.part_value(&b[0], at)?);
+        let (Some(da), Some(db)) = (self.g.dim(first), self.g.dim(second)) else {
+            return Ok(());
+        };
+        let rank = self.g.rank(first);
+        if da == db || rank == Some(1) && self.g.rank(second) == Some(1) || rank == Some(0) {
+            return Ok(());
+        }
+        let dim = self.g.new_dim(DimOp::Beside(da, db), rank);
+        for part in a.iter_mut().chain(b) {
+            let v = self.part_value(part, at)?;
+            let leading = Op::Leading(v);
+            *part = Val::Tensor(self.g.push(leading, Ty::Tensor(rank, dim), at.span()));
         }
         Ok(())
     }
