@@ -6,11 +6,12 @@
 
 use crate::definitions::Definitions;
 use crate::errors::{self, Result};
+use crate::options::Options;
 use crate::tensor::emit::*;
-use crate::tensor::fields::{Part, fields_of, flatten};
+use crate::tensor::fields::{Flat, Part, fields_of, flatten};
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Lower, Val, simple};
-use crate::tensor::signature::{element, read_tensor};
+use crate::tensor::signature::{TensorSig, element, read_tensor};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
@@ -40,6 +41,7 @@ impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
         let callee = self.source.callee(self.function, &path.path);
+        let options = callee.as_ref().map(|(f, _)| annotation(f));
         let by_fields = callee.as_ref().and_then(|(f, home)| {
             let errors = errors::Errors::default();
             let floats = crate::signature::float_generics(&f.sig.generics);
@@ -48,6 +50,8 @@ impl Lower<'_> {
             let flat = flatten(f, Some(&[]), None, &errors, &there);
             flat.filter(|_| errors.is_empty())
         });
+        let jvp = (callee.as_ref().zip(options.as_ref()))
+            .and_then(|((f, _), options)| tangents(&f.sig, by_fields.as_ref(), options));
         let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
@@ -135,6 +139,7 @@ impl Lower<'_> {
             function: function.to_token_stream(),
             args,
             by_fields: by_fields.is_some(),
+            jvp,
         };
         let span = (c as &dyn ToTokens).to_token_stream();
         let span = span
@@ -151,6 +156,33 @@ impl Lower<'_> {
             }
         })
     }
+}
+
+/// What the attribute of an annotated function asks for.
+fn annotation(f: &syn::ItemFn) -> Options {
+    let is_ours = |a: &&syn::Attribute| {
+        let last = a.path().segments.last();
+        last.is_some_and(|s| s.ident == "backprop")
+    };
+    let tokens = match f.attrs.iter().find(is_ours).map(|a| &a.meta) {
+        Some(syn::Meta::List(list)) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    Options::parse(tokens, &errors::Errors::default())
+}
+
+/// Of a function with a `jvp`, for each parameter whether that takes a tangent.
+fn tangents(sig: &syn::Signature, flat: Option<&Flat>, options: &Options) -> Option<Vec<bool>> {
+    options.jvp.as_ref()?;
+    let errors = errors::Errors::default();
+    let read = match flat {
+        Some(flat) => {
+            let options = flat.options(options);
+            TensorSig::read(&flat.function.sig, &options, &flat.constant, &errors)
+        }
+        None => TensorSig::read(sig, options, &[], &errors),
+    };
+    Some(read?.params.iter().map(|p| p.active).collect())
 }
 
 /// The values of a struct's fields, in the order of the parameters that stand for them.
@@ -245,29 +277,62 @@ impl Emit<'_> {
         } else {
             quote!(#lets let __value = #function(#(#spelt),*);)
         };
-        let (tokens, name) = match value.ty {
+        let (name, bound) = self.bound(v, quote!(__value));
+        names.push(name.to_string());
+        Line {
+            names,
+            tokens: quote!(#call #bound),
+            again: Again::Keep,
+        }
+    }
+
+    /// What a call returns, in its place: the name, and the statements.
+    fn bound(&self, v: V, value: TokenStream) -> (proc_macro2::Ident, TokenStream) {
+        match self.g.value(v).ty {
             Ty::Tensor(rank, _) => {
                 let t = tensor_name(v);
                 let slot = self.slot(&t, rank);
                 self.hold(&t, Held::Slot(rank));
-                (
-                    {
-                        let show = self.show(&t);
-                        quote!(#call let #t = ::backprop::tensor::hold(#slot, __value); #show)
-                    },
-                    t,
-                )
+                let show = self.show(&t);
+                let tokens = quote!(let #t = ::backprop::tensor::hold(#slot, #value); #show);
+                (t, tokens)
             }
             _ => {
                 let (s, t) = (scalar_name(v), self.sig.elem.tokens());
                 self.hold(&s, Held::Scalar);
-                (quote!(#call let #s: #t = __value;), s)
+                let tokens = quote!(let #s: #t = #value;);
+                (s, tokens)
             }
+        }
+    }
+
+    /// The call of a `jvp`: the value and its tangent.
+    pub fn call_tangent(&self, v: V, of: V, tangents: &[V]) -> Line {
+        let Op::Call { function, args, .. } = &self.g.value(of).op else {
+            return Line::none();
         };
-        names.push(name.to_string());
+        let mut lets = TokenStream::new();
+        let spelt: Vec<TokenStream> = (args.iter())
+            .map(|a| self.argument(of, a, false, &mut lets))
+            .collect();
+        let tangents = tangents.iter().map(|&t| match self.g.value(t).ty {
+            Ty::Tensor(..) => {
+                let t = tensor_name(t);
+                quote!(&#t)
+            }
+            Ty::List(_) => tensor_name(t).to_token_stream(),
+            Ty::Scalar => scalar_name(t).to_token_stream(),
+        });
+        let (value, value_bound) = self.bound(of, quote!(__value));
+        let (tangent, tangent_bound) = self.bound(v, quote!(__tangent));
         Line {
-            names,
-            tokens,
+            names: vec![value.to_string(), tangent.to_string()],
+            tokens: quote! {
+                #lets
+                let (__value, __tangent) = #function::jvp(#(#spelt,)* #(#tangents),*);
+                #value_bound
+                #tangent_bound
+            },
             again: Again::Keep,
         }
     }

@@ -116,6 +116,8 @@ pub enum Op {
         args: Vec<crate::tensor::calls::Arg>,
         /// It takes structs: the function is that of their fields.
         by_fields: bool,
+        /// Where it has a `jvp`, for each argument whether that takes a tangent.
+        jvp: Option<Vec<bool>>,
     },
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
@@ -129,6 +131,25 @@ pub enum Op {
     },
     /// Lanes of mean 0 and variance 1.
     Normal(Normal),
+    /// The tangent of a map, whose value is computed beside it: scalar Rust that gives both.
+    MapTangent {
+        of: V,
+        body: Box<syn::Expr>,
+        operands: Vec<V>,
+    },
+    /// That of a function of lanes, from the tangents of the tensor and of the scalars.
+    LanesTangent {
+        of: V,
+        axis: Option<TokenStream>,
+        function: Ident,
+        scalars: Vec<V>,
+        tangents: Vec<V>,
+    },
+    /// That of a call, whose value is computed beside it.
+    CallTangent {
+        of: V,
+        tangents: Vec<V>,
+    },
 }
 
 /// How a shape is found.
@@ -340,6 +361,18 @@ impl Op {
             Op::Idiom {
                 of, shift, weights, ..
             } => std::iter::once(*of).chain(*shift).chain(*weights).collect(),
+            Op::MapTangent { operands, .. } => operands.clone(),
+            Op::LanesTangent {
+                of,
+                scalars,
+                tangents,
+                ..
+            } => (std::iter::once(of).chain(scalars).chain(tangents))
+                .copied()
+                .collect(),
+            Op::CallTangent { of, tangents } => {
+                std::iter::once(of).chain(tangents).copied().collect()
+            }
             Op::Normal(n) => {
                 let uniform = n.counts.iter().chain([&n.shift]);
                 let scalars = uniform.filter_map(|u| match u {

@@ -7,6 +7,7 @@
 mod backward;
 mod forward;
 mod map;
+mod tangent;
 
 use crate::errors::Errors;
 use crate::source::Source;
@@ -78,6 +79,8 @@ pub struct Emit<'a> {
     codes: BTreeMap<V, MapCode>,
     /// Maps that are only summed, and the sum.
     summed: BTreeMap<V, V>,
+    /// What is computed beside its tangent.
+    paired: BTreeSet<V>,
     /// The buffers used, with their ranks.
     pub slots: RefCell<BTreeMap<String, Rank>>,
     pub held: RefCell<BTreeMap<String, Held>>,
@@ -124,6 +127,7 @@ impl<'a> Emit<'a> {
             sig,
             codes: BTreeMap::new(),
             summed: BTreeMap::new(),
+            paired: BTreeSet::new(),
             slots: RefCell::default(),
             held: RefCell::default(),
             tapes: RefCell::new(vec![Tape::default(); g.loops.len()]),
@@ -132,9 +136,20 @@ impl<'a> Emit<'a> {
             live: uses.keys().copied().collect(),
             moved: RefCell::default(),
         };
+        let tangents = g.values.iter().enumerate().filter_map(|(k, value)| {
+            let live = e.live.contains(&V(k as u32));
+            match value.op {
+                Op::MapTangent { of, .. } | Op::CallTangent { of, .. } if live => Some(of),
+                _ => None,
+            }
+        });
+        e.paired = tangents.collect();
         for (k, value) in g.values.iter().enumerate() {
             let v = V(k as u32);
-            if !e.live.contains(&v) || matches!(&value.op, Op::Map { .. }) && e.fused_away(v) {
+            if !e.live.contains(&v)
+                || e.paired.contains(&v)
+                || matches!(&value.op, Op::Map { .. }) && e.fused_away(v)
+            {
                 continue;
             }
             match &value.op {
@@ -145,6 +160,7 @@ impl<'a> Emit<'a> {
                 }
                 Op::Sum(a)
                     if uses.get(a) == Some(&1)
+                        && !e.paired.contains(a)
                         && g.value(*a).region == value.region
                         && matches!(g.value(*a).op, Op::Map { .. }) =>
                 {

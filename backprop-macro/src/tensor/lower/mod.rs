@@ -91,6 +91,7 @@ pub struct Closure {
 }
 
 /// The lowered function.
+#[derive(Clone)]
 pub struct Program {
     pub graph: Graph,
     pub result: Val,
