@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::tensor::emit::*;
 use crate::tensor::fields::{Flat, Part, fields_of, flatten};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Val, simple};
+use crate::tensor::lower::{Lower, SpanOf, Val, simple};
 use crate::tensor::signature::{TensorSig, element, read_tensor};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -18,8 +18,9 @@ use quote::{ToTokens, format_ident, quote};
 /// An argument.
 #[derive(Clone, Debug)]
 pub enum Arg {
-    Value(V, Pass),
-    Constant(TokenStream),
+    /// A value, and whether the function is differentiated with respect to it.
+    Value(V, Pass, bool),
+    Constant(TokenStream, bool),
 }
 
 /// How the function takes it.
@@ -47,11 +48,13 @@ impl Lower<'_> {
             let floats = crate::signature::float_generics(&f.sig.generics);
             let here = Definitions::new(Vec::new(), self.source, self.function);
             let there = here.beside(floats, home.clone());
-            let flat = flatten(f, Some(&[]), None, &errors, &there);
+            let wrt = options.as_ref().and_then(|o| o.wrt.as_deref());
+            let flat = flatten(f, wrt, None, &errors, &there);
             flat.filter(|_| errors.is_empty())
         });
-        let jvp = (callee.as_ref().zip(options.as_ref()))
-            .and_then(|((f, _), options)| tangents(&f.sig, by_fields.as_ref(), options));
+        let differentiated = (callee.as_ref().zip(options.as_ref()))
+            .and_then(|((f, _), options)| differentiated(&f.sig, by_fields.as_ref(), options));
+        let jvp = options.is_some_and(|o| o.jvp.is_some());
         let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
@@ -83,7 +86,8 @@ impl Lower<'_> {
             Some(flat) => &flat.function.sig.inputs,
             None => &signature.inputs,
         };
-        for ((a, val, field), p) in handed.into_iter().zip(inputs) {
+        for (k, ((a, val, field), p)) in handed.into_iter().zip(inputs).enumerate() {
+            let wrt = (differentiated.as_ref()).is_none_or(|all| all.get(k) == Some(&true));
             let syn::FnArg::Typed(p) = p else {
                 return self.reject(c, &errors::TENSOR_CALL);
             };
@@ -109,16 +113,28 @@ impl Lower<'_> {
                 _ => return self.reject(a, &errors::TENSOR_CALL),
             };
             args.push(match (val, tensor) {
-                (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass),
-                (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass),
-                (Val::Scalar(v), None) => Arg::Value(v, pass),
+                (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass, wrt),
+                (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass, wrt),
+                (Val::Scalar(v), None) => Arg::Value(v, pass, wrt),
                 (Val::Const(e), None) => {
                     // A field of a struct is a name already.
                     let e = if field { e } else { self.constant(a)? };
-                    Arg::Constant(match simple(&e) {
+                    let tokens = match simple(&e) {
                         true => e.to_token_stream(),
                         false => self.constant_name(e.to_token_stream()).to_token_stream(),
-                    })
+                    };
+                    Arg::Constant(tokens, wrt)
+                }
+                // Floats in a slice, as the function by fields takes them.
+                (Val::Const(_), Some(_)) if text.contains("ArrayView1") && by_fields.is_some() => {
+                    let e = self.constant(a)?;
+                    let view = quote!(::backprop::tensor::ndarray::ArrayView1::from(&(#e)[..]));
+                    let at = (a as &dyn ToTokens).span_of();
+                    Arg::Value(
+                        self.constant_tensor(quote!(#view.to_owned()), Some(1), at),
+                        pass,
+                        wrt,
+                    )
                 }
                 _ => return self.reject(a, &errors::TENSOR_CALL),
             });
@@ -171,9 +187,12 @@ fn annotation(f: &syn::ItemFn) -> Options {
     Options::parse(tokens, &errors::Errors::default())
 }
 
-/// Of a function with a `jvp`, for each parameter whether that takes a tangent.
-fn tangents(sig: &syn::Signature, flat: Option<&Flat>, options: &Options) -> Option<Vec<bool>> {
-    options.jvp.as_ref()?;
+/// For each parameter of an annotated function, whether it is differentiated.
+fn differentiated(
+    sig: &syn::Signature,
+    flat: Option<&Flat>,
+    options: &Options,
+) -> Option<Vec<bool>> {
     let errors = errors::Errors::default();
     let read = match flat {
         Some(flat) => {
@@ -212,8 +231,8 @@ impl Emit<'_> {
     /// What is passed, and lets that it needs; `again` where parameters are not in scope.
     fn argument(&self, v: V, arg: &Arg, again: bool, lets: &mut TokenStream) -> TokenStream {
         let (of, pass) = match arg {
-            Arg::Constant(tokens) => return tokens.clone(),
-            Arg::Value(of, pass) => (*of, *pass),
+            Arg::Constant(tokens, _) => return tokens.clone(),
+            Arg::Value(of, pass, _) => (*of, *pass),
         };
         let (t, s) = (tensor_name(of), scalar_name(of));
         match (self.g.value(of).ty, pass) {
@@ -356,7 +375,7 @@ impl Emit<'_> {
         let mut adds = adds.iter();
         for (k, arg) in args.iter().enumerate() {
             let o = match arg {
-                Arg::Value(o, _) if self.g.active(*o) => *o,
+                Arg::Value(o, _, true) if self.g.active(*o) => *o,
                 _ => {
                     names.push(quote!(_));
                     continue;

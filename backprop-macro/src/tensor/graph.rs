@@ -116,8 +116,8 @@ pub enum Op {
         args: Vec<crate::tensor::calls::Arg>,
         /// It takes structs: the function is that of their fields.
         by_fields: bool,
-        /// Where it has a `jvp`, for each argument whether that takes a tangent.
-        jvp: Option<Vec<bool>>,
+        /// It has a `jvp`.
+        jvp: bool,
     },
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
@@ -354,8 +354,8 @@ impl Op {
             Op::Call { args, .. } => args
                 .iter()
                 .filter_map(|a| match a {
-                    crate::tensor::calls::Arg::Value(v, _) => Some(*v),
-                    crate::tensor::calls::Arg::Constant(_) => None,
+                    crate::tensor::calls::Arg::Value(v, ..) => Some(*v),
+                    crate::tensor::calls::Arg::Constant(..) => None,
                 })
                 .collect(),
             Op::Idiom {

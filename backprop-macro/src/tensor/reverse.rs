@@ -5,6 +5,7 @@
 //! tensor's, so that a product adds to a row of a gradient in place. The adjoint of a map that is only summed is never
 //! made: the sum's own is read instead ([`Upstream`]).
 
+use crate::tensor::calls::Arg;
 use crate::tensor::fuse::{leaves, uses};
 use crate::tensor::graph::*;
 use crate::tensor::idioms::Normal;
@@ -346,9 +347,12 @@ impl Reverse<'_> {
                     });
                 }
             }
-            op @ Op::Call { .. } => {
+            Op::Call { args, .. } => {
                 let mut adds = Vec::new();
-                for o in op.operands() {
+                for arg in args {
+                    let Arg::Value(o, _, true) = arg else {
+                        continue;
+                    };
                     if !g.active(o) {
                         continue;
                     }

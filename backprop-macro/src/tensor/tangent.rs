@@ -254,18 +254,18 @@ impl Forward<'_> {
                 jvp,
                 ..
             } => {
-                let Some(takes) = jvp else {
+                if !jvp {
                     let name = errors::plain(&function);
                     self.errors.reject_at(value.span, &errors::JVP_CALL, &name);
                     return None;
-                };
+                }
                 let mut tangents = Vec::new();
-                for (arg, takes) in args.iter().zip(takes) {
-                    tangents.extend(match (arg, takes) {
-                        (_, false) => None,
-                        (Arg::Value(o, _), true) => Some(self.or_zero(*o)),
-                        (Arg::Constant(_), true) => Some(self.zero(Ty::Scalar)),
-                    });
+                for arg in args {
+                    match arg {
+                        Arg::Value(o, _, true) => tangents.push(self.or_zero(o)),
+                        Arg::Constant(_, true) => tangents.push(self.zero(Ty::Scalar)),
+                        _ => {}
+                    }
                 }
                 Op::CallTangent { of: v, tangents }
             }
