@@ -301,6 +301,19 @@ impl Made {
         }
     }
 
+    /// Its text; a struct need not be `Debug`.
+    pub fn shown(&self, place: &TokenStream) -> Option<TokenStream> {
+        match self {
+            Made::Struct { .. } => None,
+            Made::Array { .. } => Some(quote!(#place)),
+            Made::List(_) => Some(quote! {{
+                let each = ::core::iter::Iterator::map(#place.iter(), |each| std::format!("{each}"));
+                ::core::iter::Iterator::collect::<std::vec::Vec<_>>(each).join(", ")
+            }}),
+            Made::Plain(_) | Made::Vector(..) => Some(quote!(std::format!("{:?}", #place))),
+        }
+    }
+
     /// The type that owns it.
     pub fn ty(&self) -> TokenStream {
         match self {

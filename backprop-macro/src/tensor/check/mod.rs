@@ -177,15 +177,10 @@ impl<'a> Check<'a> {
         });
         let given = (self.points.iter().enumerate()).map(|(k, (values, _))| quote!(#k => #values,));
         let args = local("args");
-        let describe = self.params.iter().enumerate().map(|(k, p)| {
+        let describe = self.params.iter().enumerate().filter_map(|(k, p)| {
             let (name, k) = (p.ident.unraw().to_string(), syn::Index::from(k));
-            match p.made {
-                // A struct need not be `Debug`.
-                Made::Struct { .. } => TokenStream::new(),
-                _ => {
-                    quote!(text.push(std::format!("{} = {:?}", #name, #args.#k).replace('\n', ""));)
-                }
-            }
+            let shown = p.made.shown(&quote!(#args.#k));
+            shown.map(|shown| quote!(text.push(std::format!("{} = {}", #name, #shown).replace('\n', ""));))
         });
         let ident = &self.sig.ident;
         let text = ident.unraw().to_string();
