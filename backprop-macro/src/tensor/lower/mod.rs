@@ -76,8 +76,8 @@ pub enum Form {
     Indexed,
 }
 
-/// The shape of an iterator's item: `((a, b), c)`.
-#[derive(Clone)]
+/// The shape of an iterator's item, or of what it is folded into: `((a, b), c)`.
+#[derive(Clone, PartialEq)]
 pub enum Nest {
     Part(usize),
     Tuple(Vec<Nest>),
