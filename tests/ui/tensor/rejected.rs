@@ -76,7 +76,7 @@ fn bits(a: &Array1<f64>) -> f64 {
 #[backprop]
 fn looped(a: &Array2<f64>) -> f64 {
     let mut total = 0.0;
-    for k in (0..a.nrows()).map(|k| k / 2) {
+    for k in (0..).map(|k| k / 2) {
         total += a[[k, 0]];
     }
     total
