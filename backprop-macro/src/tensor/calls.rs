@@ -114,7 +114,12 @@ impl Lower<'_> {
             };
             args.push(match (val, tensor) {
                 (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass, wrt),
-                (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass, wrt),
+                // One that has grown here is made of views.
+                (Val::List(v), None)
+                    if pass == Pass::Slice && matches!(self.g.value(v).op, Op::Param(_)) =>
+                {
+                    Arg::Value(v, pass, wrt)
+                }
                 (Val::Scalar(v), None) => Arg::Value(v, pass, wrt),
                 (Val::Const(e), None) => {
                     // A field of a struct is a name already.

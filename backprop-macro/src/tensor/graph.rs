@@ -93,6 +93,12 @@ pub enum Op {
         of: usize,
         item: V,
     },
+    /// A list of tensors: some from before a loop, and what its iterations have computed, one each.
+    Grown {
+        of: usize,
+        item: V,
+        first: Vec<V>,
+    },
     /// Some subviews along an axis, by their indices.
     Select(V, TokenStream, TokenStream),
     /// Next to one another along an axis.
@@ -335,6 +341,7 @@ impl Op {
             Op::Inside { init, .. } => vec![*init],
             Op::After { init, next, .. } => vec![*init, *next],
             Op::Collected { item, .. } => vec![*item],
+            Op::Grown { item, first, .. } => first.iter().chain([item]).copied().collect(),
             Op::Map { operands, .. } => operands.clone(),
             Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
             Op::View(a, _)

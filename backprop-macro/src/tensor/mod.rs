@@ -9,6 +9,7 @@
 //!   exits       early returns as sides of an `if`      exits.rs
 //!   lower       syn → tensor graph                       lower/, method/, loops.rs, branches.rs
 //!   sequence    what loops run over                     sequence.rs
+//!   lists       lists of tensors that grow                lists.rs
 //!   carried     what loops and branches change            carried.rs, kinds.rs
 //!   idioms      softmax and its kin as one operation      idioms/
 //!   tangent     the tangent, forward, where asked for     tangent.rs
@@ -47,6 +48,7 @@ mod inlined;
 mod inplace;
 mod items;
 mod kinds;
+mod lists;
 mod loops;
 mod lower;
 mod map;

@@ -208,7 +208,9 @@ impl Reverse<'_> {
         self.region = id + 1;
         self.started.extend(carried.iter().map(|c| c.next));
         for of in collected {
-            if let Op::Collected { item, .. } = g.value(of).op {
+            if let Op::Collected { item, .. } | Op::Grown { item, .. } = g.value(of).op
+                && g.active(item)
+            {
                 let add = self.write(item);
                 self.steps.push(Step::Collected { of, item, add });
             }
@@ -327,6 +329,19 @@ impl Reverse<'_> {
             }
             Op::SumAxis(a, axis) if g.active(a) && only_map(self, a) => {
                 self.lazy.insert(a, Upstream::Axis(v, axis));
+            }
+            // What iterations have pushed is theirs.
+            Op::Grown { first, .. } => {
+                for (position, o) in first.into_iter().enumerate() {
+                    if g.active(o) {
+                        let add = self.write(o);
+                        self.steps.push(Step::Linear {
+                            of: v,
+                            position,
+                            add,
+                        });
+                    }
+                }
             }
             Op::Assign(a, b, _) | Op::Put(a, b, _) => {
                 if g.active(b) {

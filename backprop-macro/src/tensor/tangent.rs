@@ -129,6 +129,15 @@ impl Forward<'_> {
         let outside = std::mem::take(&mut self.g.stmts);
         let region = std::mem::replace(&mut self.g.region, id + 1);
         self.stmts(&body)?;
+        // What is pushed to a list that holds other things from before.
+        for list in self.g.loops[id].collected.clone() {
+            if let Op::Grown { item, .. } = self.g.value(list).op
+                && self.g.active(list)
+            {
+                let zero = self.or_zero(item);
+                self.of.insert(item, zero);
+            }
+        }
         for (c, start) in active.iter().zip(&starts) {
             let next = self.or_zero(c.next);
             self.nexts.insert(c.after, (*start, next));
@@ -227,6 +236,16 @@ impl Forward<'_> {
                 let op = Op::Collected {
                     of,
                     item: active(self, item)?,
+                };
+                let all = self.g.push(op, value.ty, value.span);
+                self.g.loops[of].collected.push(all);
+                return Some(all);
+            }
+            Op::Grown { of, item, first } => {
+                let op = Op::Grown {
+                    of,
+                    item: active(self, item)?,
+                    first: first.into_iter().map(|o| self.or_zero(o)).collect(),
                 };
                 let all = self.g.push(op, value.ty, value.span);
                 self.g.loops[of].collected.push(all);

@@ -158,6 +158,7 @@ pub fn transposed(
             quote!(#d[#index])
         }
         Op::Assign(..) | Op::Put(..) => quote!(::backprop::tensor::copy(#d, #to, #add);),
+        Op::Grown { .. } => quote!(::backprop::tensor::copy(#d[#position].view(), #to, #add);),
         _ => TokenStream::new(),
     }
 }

@@ -138,6 +138,7 @@ impl Emit<'_> {
                 vec![self.map_tangent(v, *of, body, operands)]
             }
             (Op::CallTangent { of, tangents }, _) => vec![self.call_tangent(v, *of, tangents)],
+            (Op::Grown { of, item, first }, _) => vec![self.list(v, *of, *item, first)],
             (Op::LanesTangent { .. }, _) => vec![self.lanes_tangent(v)],
             (Op::Param(k), Ty::Tensor(..)) => {
                 let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);

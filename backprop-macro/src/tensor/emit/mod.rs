@@ -88,6 +88,8 @@ pub struct Emit<'a> {
     pub tapes: RefCell<Vec<Tape>>,
     pub homes: RefCell<BTreeMap<String, usize>>,
     pub vectors: RefCell<BTreeSet<usize>>,
+    /// The adjoints of lists that have grown.
+    pub lists: RefCell<BTreeMap<String, Rank>>,
     pub live: BTreeSet<V>,
     /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
     pub moved: RefCell<Option<BTreeSet<V>>>,
@@ -133,6 +135,7 @@ impl<'a> Emit<'a> {
             tapes: RefCell::new(vec![Tape::default(); g.loops.len()]),
             homes: RefCell::default(),
             vectors: RefCell::default(),
+            lists: RefCell::default(),
             live: uses.keys().copied().collect(),
             moved: RefCell::default(),
         };

@@ -50,6 +50,8 @@ pub struct Bodies {
     pub slots: BTreeMap<String, crate::tensor::graph::Rank>,
     /// The loops whose structs are in the workspace.
     pub vectors: BTreeSet<usize>,
+    /// The adjoints of lists that have grown.
+    pub lists: BTreeMap<String, crate::tensor::graph::Rank>,
     pub tapes: TokenStream,
 }
 
@@ -247,7 +249,16 @@ impl Items<'_> {
             bounds,
             args: args.clone(),
         };
-        let memory = memory.item(gradient, &slots.chain(vectors).collect::<Vec<_>>());
+        let lists = bodies.iter().flat_map(|b| &b.lists).map(|(name, rank)| {
+            let ty = sig.owned(&Kind::List(*rank));
+            (
+                format_ident!("{}", name),
+                ty,
+                quote!(::std::vec::Vec::new()),
+            )
+        });
+        let buffers: Vec<_> = slots.chain(vectors).chain(lists).collect();
+        let memory = memory.item(gradient, &buffers);
         let tapes = bodies.map(|b| &b.tapes);
         let t = sig.elem.tokens();
         let life = match sig.float() {

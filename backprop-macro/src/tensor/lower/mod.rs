@@ -38,6 +38,8 @@ pub enum Val {
     Scalar(V),
     /// Tensors in a slice or a `Vec`.
     List(V),
+    /// A `Vec` of tensors to which more can be pushed.
+    Growing(crate::tensor::lists::Growing),
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
@@ -363,6 +365,7 @@ impl Lower<'_> {
     pub fn find(&mut self, ident: &Ident) -> Result<Option<Val>> {
         match self.found(ident)? {
             Some(Val::Place(place)) => self.read(&place).map(Some),
+            Some(Val::Growing(list)) => Ok(Some(self.as_read(list))),
             Some(Val::Lost) => Err(Rejected),
             found => Ok(found),
         }
