@@ -12,6 +12,7 @@ mod differences;
 // Copied into generated tests; compiled here so that it is known to compile.
 mod driver;
 mod expected;
+pub mod frame;
 mod passes;
 pub mod points;
 #[cfg(test)]

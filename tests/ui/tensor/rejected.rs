@@ -175,6 +175,36 @@ fn collected(a: &Array1<f64>) -> f64 {
 }
 
 #[backprop]
+fn pushed_at_times(a: &Array2<f64>) -> f64 {
+    let mut rows = Vec::new();
+    for row in a.rows() {
+        if row[0] > 0.0 {
+            rows.push(row.to_owned());
+        }
+    }
+    rows[0].sum()
+}
+
+#[backprop]
+fn pushed_twice(a: &Array2<f64>) -> f64 {
+    let mut rows = vec![a.row(0).to_owned()];
+    for row in a.rows() {
+        rows.push(row.to_owned());
+        rows.push(&row * 2.0);
+    }
+    rows[0].sum()
+}
+
+#[backprop]
+fn read_while_it_grows(a: &Array2<f64>) -> f64 {
+    let mut rows = vec![a.row(0).to_owned()];
+    for i in 1..a.nrows() {
+        rows.push(&rows[i - 1] * &a.row(i));
+    }
+    rows[0].sum()
+}
+
+#[backprop]
 fn in_a_cell(a: &Array1<f64>) -> f64 {
     let total = std::cell::Cell::new(0.0);
     ndarray::Zip::from(a).for_each(|&x| total.set(total.get() + x));

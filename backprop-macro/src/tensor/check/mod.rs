@@ -8,7 +8,7 @@ mod axes;
 mod made;
 mod passes;
 
-use crate::check::test::{Test, expectation, items_of, label};
+use crate::check::frame::{Test, expectation, items_of, label, named};
 use crate::check::{CheckOptions, Point};
 use crate::errors::{self, Errors};
 use crate::signature::local;
@@ -218,7 +218,7 @@ impl<'a> Check<'a> {
         };
         let sizes_module = items_of(include_str!("../../check/sizes.rs"));
         let test = Test {
-            name: crate::check::test::named(self.namespace),
+            name: named(self.namespace),
             doc: format!("Compares the gradients of [`fn@{text}`] with differences."),
             function: text,
             single: self.params.iter().any(|p| p.made.single()),
