@@ -32,6 +32,7 @@
 //! compiler, and what is linear is its own table of transposes.
 
 mod affine;
+mod at_once;
 mod azip;
 mod branches;
 mod calls;

@@ -9,6 +9,8 @@ mod forward;
 mod map;
 mod tangent;
 
+pub use backward::Back;
+
 use crate::errors::Errors;
 use crate::source::Source;
 use crate::tensor::fuse::uses;
