@@ -190,4 +190,3 @@ fn numbers(e: &syn::Expr, errors: &Errors) -> Option<Vec<f64>> {
     }
     Some(out)
 }
-
