@@ -67,6 +67,16 @@ impl Custom {
     }
 }
 
+impl Custom {
+    /// Rejects the options that a rule cannot serve: they must not be left out without a word.
+    pub fn reject_others(&self, options: &Options, served: &[&str], errors: &Errors) {
+        let rest = (options.given.iter()).filter(|o| !served.contains(&o.to_string().as_str()));
+        for option in rest {
+            errors.reject(option, &errors::CUSTOM_OPTION);
+        }
+    }
+}
+
 /// Programs without statements, and the test of the rule; `None` after an error.
 pub fn programs(
     custom: &Custom,
@@ -78,12 +88,8 @@ pub fn programs(
         errors.reject_named(&custom.key, &errors::CUSTOM_FUNCTION, "custom");
         return None;
     }
-    // What the rule cannot serve must not be left out without a word.
     let served = ["custom", "wrt", "as", "check", "allow", "jacobian"];
-    let rest = (options.given.iter()).filter(|o| !served.contains(&o.to_string().as_str()));
-    for option in rest {
-        errors.reject(option, &errors::CUSTOM_OPTION);
-    }
+    custom.reject_others(options, &served, errors);
     let jacobian = options.jacobian.as_ref();
     let jacobian = jacobian.is_some_and(|at| items::jacobian::possible(sig, at, errors));
     if !errors.is_empty() {

@@ -124,7 +124,9 @@ messages! {
     SELF_CALL: "methods of `{}` are not differentiated through", "the macro cannot see their type", "call an annotated function: `f(x)`";
     // tensors
     TENSOR_OPTION: "`{}` is not supported for functions of tensors", "their values are arrays", "remove it";
-    TENSOR_CHECK: "`{}` is not supported for functions of tensors", "what they are made of is known while running only", "compare the gradient with differences in a test: `backprop::assert_gradient!(f(&x))`";
+    TENSOR_CHECK: "`{}` on a method with tensors", "the test that it generates would stand in the `impl`, which has no room for tests", "make it a function that takes the struct, or compare with differences in a test of your own";
+    TENSOR_JVP: "`{}` is not supported for methods with tensors, nor for functions that change them in place", "its tangents would stand in the `impl` or behind `&mut`", "make it a function that takes arrays or structs by `&` and returns its result";
+    TENSOR_CUSTOM: "`{}` on a function of tensors that takes structs or slices of floats", "its rule would have to give a gradient for each field", "take arrays and floats, and call it with the fields";
     TENSOR_GENERIC: "generic parameter `{}` in a function of tensors", "the macro must know that it is the type of the elements", "use `f64`, `f32` or one `T: Float`";
     TENSOR_METHOD_GENERIC: "generic methods with tensors are not supported", "what is generated for a method stands inside of a function, which does not see these parameters", "make it a function that takes the struct: `fn loss<T: Float>(net: &Net<T>, …)`";
     TENSOR_PARAM: "`{}` beside tensors is not supported", "it may hold floats whose gradient would be lost", "use ndarray's arrays, views and floats, or name the differentiated parameters with `wrt(…)`";
@@ -136,6 +138,7 @@ messages! {
     TENSOR_EXPRESSION: "this expression is not supported in a function of tensors", "the macro does not know its gradient", "use operators and methods of ndarray's arrays, `for` and `if`; compute what is constant outside";
     TENSOR_LOOP: "this loop is not supported in a function of tensors", "a loop runs over constants (`0..n`), over subviews (`x.rows()`, `axis_iter`, windows), the elements of an array, a list of tensors, or `zip`, `enumerate`, `rev`, `skip`, `take` and `map` of these", "write it as one of these, or as products, sums, `map_axis` or `fold`";
     TENSOR_CARRIED: "`{}` is changed in this loop or branch, and is not of one kind that can be handed on", "what a loop hands to its next iteration, or a branch to what follows, is an array with one number of axes, a float, an integer or a flag", "give it its type before the loop, compute it from the loop's position, or keep it outside";
+    TENSOR_PUSH: "`{}` is not supported for this list of arrays", "a list that a loop makes longer gets one array in each iteration, in the loop's own block, and there its last one can be read (`all.last().unwrap()`)", "push once in each iteration, outside of branches, keep what the next iteration reads in a variable, or write to rows of one array";
     TENSOR_SIDES: "the sides of this `if` give values of different kinds", "both must give tensors of one number of axes, floats, integers or flags, or nothing", "give both sides the same kind of value, or assign to variables";
     TENSOR_RANK: "the number of axes of this is not known", "the macro needs it to name its type", "write the type: `let x: Array2<f64> = …`";
     TENSOR_BORROW: "this mutable borrow cannot be followed", "what is stored to it would be lost", "bind it with `let`, or call the method on it at once: `a.row_mut(i).assign(&v)`";
@@ -172,8 +175,9 @@ messages! {
     CUSTOM_FUNCTION: "`{}` on a method or a function with `&mut` parameters", "the functions of a rule stand beside a plain function", "write a plain function with a rule, and call it from the method";
     CUSTOM_OPTION: "`{}` beside `custom`", "the macro does not look into a function with a rule of its own", "remove one of the two";
     // check
-    BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
+    BAD_CHECK: "malformed `check`", "`{}` is not of the expected form", "write `check(domain(x > 0.0, w in -3.0..3.0), len(v = 5), shape(m = [3, 4]), points = 16, seed = 7)` or `check(at(x = 1.0), value = 2.0, gradient(x = 3.0), tolerance = 1e-6)`";
     CHECK_NUMBER: "`{}` is not a number that `check` can use", "it is evaluated while compiling, and must fit its place", "write a literal, or constants of the standard library";
+    CHECK_AXES: "`shape` does not fit `{}`", "it gives one of ndarray's arrays, or a vector beside one, the lengths of its axes, and each array of a list", "write `check(shape(x = [3, 4], net.b = 4, layers = [[3, 4], [4, 2]]))`, and `len(v = 5)` for slices in functions without arrays";
     CHECK_EXPECTED: "`{}` without a point", "it says what is expected at the point given before it", "write `at(…)` first";
     CHECK_PARAMETER: "`{}` is not a parameter", "`check` says something of the parameters, const generic ones included", "use the name of a parameter";
     CHECK_MISSING: "no value for `{}`", "a point names all parameters", "add `{} = …`";

@@ -4,6 +4,37 @@ use backprop::backprop;
 use ndarray::{Array1, Array2, Axis, Order, Slice, Zip, arr1, array};
 
 functions! {
+    fn folded_to_tuples(z, v, k) {
+        let (s, p) = v.iter().fold((0.0, k), |(s, p), &x| (s + x * x, p * x));
+        let (a, (b, n)) = z.rows().into_iter().fold((v.clone(), (1.0, 0usize)), |(a, (b, n)), r| {
+            (a * k + &r, (b * r[0], n + 1))
+        });
+        let (m, q) = (0..3).fold((s, p), |(m, q), i| (m * v[i], q + m));
+        s * p + a.sum() * b * n as f64 + m * q
+    }
+
+    fn constants_with_closures(z, v, k) {
+        let picked = [true, false, true, true];
+        let mut s = k;
+        for i in (0..v.len()).filter(|&i| picked[i]) {
+            s += v[i] * z[[i, 0]];
+        }
+        for (n, i) in (0..4).map(|i| (i * 3) % 4).enumerate() {
+            s = s * v[i] + n as f64;
+        }
+        if picked.iter().any(|&p| p) && (0..2).all(|i| picked[i] || i == 1) {
+            s *= k;
+        }
+        s + (0..v.len()).filter(|i| i % 2 == 0).map(|i| v[i].sin()).sum::<f64>()
+    }
+
+    fn arrays_of_floats(z, v, k) {
+        let a = arr1(&[v[0], k, 2.0]);
+        let b = ndarray::arr2(&[[v[0], k, 2.0], [k * k, z[[0, 1]], v[2]]]);
+        let c = array![[k, v[0]], [1.0, z[[1, 1]]]];
+        b.dot(&a).dot(&c.row(0))
+    }
+
     fn rows_mut(z, v, k) {
         let mut a = z * k;
         for mut r in a.rows_mut() {

@@ -49,9 +49,14 @@ pub struct Problem<'a, A> {
     pub visit: &'a dyn Fn(&mut A, &mut dyn FnMut(usize, &mut f64)),
     /// Visits the floats of the result.
     pub value: &'a dyn Fn(&A, &mut dyn FnMut(f64)),
-    /// Visits the floats of the gradient, given those of the upstream gradient.
-    pub gradient: &'a dyn Fn(&A, &[f64], &mut dyn FnMut(usize, f64)),
+    /// The backward passes by the names of the functions that they are: each is compared with the same differences.
+    pub passes: &'a [(&'a str, Pass<'a, A>)],
+    /// Derivatives of which each is compared at every point; of more, a sample of that size.
+    pub elements: usize,
 }
+
+/// Visits the floats of the value and of the gradient, given those of the upstream gradient.
+pub type Pass<'a, A> = &'a dyn Fn(&A, &[f64], &mut dyn FnMut(f64), &mut dyn FnMut(usize, f64));
 
 impl<A> Problem<'_, A> {
     /// Panics where the gradient is wrong.
@@ -87,9 +92,26 @@ impl<A> Problem<'_, A> {
         out
     }
 
-    fn slopes(&self, args: &A, upstream: &[f64]) -> Vec<(usize, f64)> {
-        let mut out = Vec::new();
-        (self.gradient)(args, upstream, &mut |k, d| out.push((k, d)));
+    /// The derivatives that a pass gives, whose value must be the function's.
+    fn slopes(&self, pass: usize, args: &A, upstream: &[f64], values: &[f64]) -> Vec<(usize, f64)> {
+        let (name, run) = self.passes[pass];
+        let (mut found, mut out) = (Vec::new(), Vec::new());
+        run(args, upstream, &mut |v| found.push(v), &mut |k, d| {
+            out.push((k, d));
+        });
+        let size = values.iter().fold(0.0, |size: f64, v| size.max(v.abs()));
+        let near = |(a, b): (&f64, &f64)| {
+            a == b || (a - b).abs() <= self.tolerance * size || a.is_nan() && b.is_nan()
+        };
+        std::assert!(
+            found.len() == values.len() && found.iter().zip(values).all(near),
+            "the value of `{}` that `{}` gives is {:?}, not {:?}, at {}",
+            self.name,
+            name,
+            found,
+            values,
+            (self.describe)(args)
+        );
         out
     }
 
@@ -104,7 +126,7 @@ impl<A> Problem<'_, A> {
                 }
             }
         }
-        let slopes = self.slopes(args, &std::vec![1.0; values.len()]);
+        let slopes = self.slopes(0, args, &std::vec![1.0; values.len()], values);
         for (k, wanted) in expected.gradient {
             let found = slopes.iter().filter(|s| s.0 == *k);
             for (i, ((_, got), want)) in found.zip(*wanted).enumerate() {
@@ -132,13 +154,27 @@ impl<A> Problem<'_, A> {
             .zip(&weights)
             .map(|(v, w)| (v * w).abs())
             .sum();
-        let slopes = self.slopes(args, &weights);
+        let all: Vec<Vec<(usize, f64)>> = (0..self.passes.len())
+            .map(|pass| self.slopes(pass, args, &weights, values))
+            .collect();
+        let slopes = &all[0];
+        for (pass, other) in self.passes.iter().zip(&all) {
+            std::assert!(
+                other.len() == slopes.len() && other.iter().zip(slopes).all(|(a, b)| a.0 == b.0),
+                "the gradient of `{}` has {} numbers, by `{}` {}",
+                self.name,
+                slopes.len(),
+                pass.0,
+                other.len()
+            );
+        }
         let mut counts = std::vec![0usize; self.parameters.len()];
-        for (at, (k, got)) in slopes.iter().enumerate() {
+        for (at, (k, _)) in slopes.iter().enumerate() {
             let element = counts[*k];
             counts[*k] += 1;
             // A few hundred evaluations each: of many, a sample.
-            if slopes.len() > 64 && random.between(0.0, slopes.len() as f64) > 64.0 {
+            let (of, most) = (slopes.len() as f64, self.elements as f64);
+            if of > most && random.between(0.0, of) > most {
                 continue;
             }
             let mut x = 0.0;
@@ -179,27 +215,39 @@ impl<A> Problem<'_, A> {
                 total.is_finite().then_some(total)
             };
             // A kink nearby spoils the larger steps: what the smallest say counts, unless the larger agree already.
-            let mut wrong = None;
+            let mut wrong: Vec<_> = self.passes.iter().map(|_| None).collect();
+            let mut right = std::vec![false; self.passes.len()];
             let grain = 8.0 * f64::EPSILON * x.abs().max(1e-3);
             for shrink in [1.0, 0.1, 0.01] {
                 let Some(found) = ridders(&mut f, reach * shrink, grain) else {
                     continue;
                 };
-                let verdict = judge(*got, &found, size, self.tolerance);
-                wrong = (verdict == Verdict::Wrong).then_some(found);
-                if verdict == Verdict::Right {
+                for (pass, slopes) in all.iter().enumerate() {
+                    if right[pass] {
+                        continue;
+                    }
+                    let verdict = judge(slopes[at].1, &found, size, self.tolerance);
+                    wrong[pass] = (verdict == Verdict::Wrong).then_some(found);
+                    right[pass] = verdict == Verdict::Right;
+                }
+                if right.iter().all(|&right| right) {
                     break;
                 }
             }
             put(args, x);
-            if let Some(found) = wrong {
+            for (k, found) in wrong.into_iter().enumerate() {
+                let Some(found) = found else { continue };
+                let by = match k {
+                    0 => String::new(),
+                    _ => std::format!(", by `{}`,", self.passes[k].0),
+                };
                 std::panic!(
-                    "the gradient of `{}` with respect to number {} of `{}` is wrong: at {} it is {}, differences give {} (± {:.0e})",
+                    "the gradient of `{}`{by} with respect to number {} of `{}` is wrong: at {} it is {}, differences give {} (± {:.0e})",
                     self.name,
                     element,
                     name,
                     (self.describe)(args),
-                    got,
+                    all[k][at].1,
                     found.slope,
                     found.error
                 );

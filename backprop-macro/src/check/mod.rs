@@ -12,15 +12,20 @@ mod differences;
 // Copied into generated tests; compiled here so that it is known to compile.
 mod driver;
 mod expected;
+pub mod frame;
 mod passes;
 pub mod points;
+#[cfg(test)]
+#[allow(dead_code)]
+// As `driver`.
+mod sizes;
 mod slopes;
 mod syntax;
-mod test;
+pub mod test;
 #[cfg(test)]
 pub mod tests;
 
-pub use syntax::{CheckOptions, number};
+pub use syntax::{CheckOptions, Domain, Given, Point, Shaped, number};
 
 use crate::activity::Activity;
 use crate::errors::{self, Errors};
@@ -34,7 +39,6 @@ use points::Random;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syntax::{Domain, Point};
 
 /// The relative error allowed between the backward passes and the forward tangent.
 const EXACT: f64 = 1e-12;
@@ -149,6 +153,9 @@ fn constants(
     };
     for name in options.names().filter(|n| !known(n)) {
         errors.reject(name, &errors::CHECK_PARAMETER);
+    }
+    for shaped in &options.shapes {
+        errors.reject(&shaped.of, &errors::CHECK_AXES);
     }
     if !errors.is_empty() {
         return None;

@@ -68,27 +68,12 @@ pub fn integers(domain: Option<Domain>) -> (i128, i128) {
 }
 
 impl Check<'_> {
-    pub(super) fn domain(&self, name: &syn::Ident) -> Option<Domain> {
-        let found = self
-            .options
-            .domains
-            .iter()
-            .find(|d| d.0.unraw() == name.unraw());
-        found.map(|d| d.1)
-    }
-
-    pub(super) fn lengths(&self, name: &syn::Ident) -> &[usize] {
-        let found = self
-            .options
-            .lengths
-            .iter()
-            .find(|d| d.0.unraw() == name.unraw());
-        found.map_or(&[], |d| &d.1)
-    }
-
     pub(super) fn sampled(&self, random: &mut Random) -> Result<Vec<Value>, Failure> {
         let sample = |p: &crate::signature::Param| {
-            let (domain, lengths) = (self.domain(&p.ident), self.lengths(&p.ident));
+            let (domain, lengths) = (
+                self.options.domain(&p.ident),
+                self.options.lengths(&p.ident),
+            );
             sample(&p.shape, domain, lengths, self.constants, random).map_err(stopped)
         };
         self.sig.params.iter().map(sample).collect()

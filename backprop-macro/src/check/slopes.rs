@@ -136,7 +136,7 @@ impl Check<'_> {
     /// How far differences may step from a value: not out of its domain.
     pub(super) fn reach(&self, k: usize, x: f64) -> f64 {
         let mut reach = 0.1 * x.abs().max(0.5);
-        if let Some(d) = self.domain(&self.sig.params[k].ident) {
+        if let Some(d) = self.options.domain(&self.sig.params[k].ident) {
             for edge in [d.low, d.high].into_iter().flatten() {
                 let room = (x - edge).abs();
                 if room > 0.0 {

@@ -39,11 +39,27 @@ pub struct CheckOptions {
     pub domains: Vec<(Ident, Domain)>,
     /// For slices and `Vec`s the lengths from the outside in; for const parameters their value.
     pub lengths: Vec<(Ident, Vec<usize>)>,
+    /// For ndarray's arrays the lengths of their axes.
+    pub shapes: Vec<Shaped>,
     pub points: usize,
     pub seed: u64,
     pub at: Vec<Point>,
     /// What `self` is at every point, and where that is said.
     pub receiver: Option<(Ident, syn::Expr)>,
+}
+
+/// `net.w = [3, 4]`.
+pub struct Shaped {
+    pub of: Ident,
+    /// The field of a struct.
+    pub fields: Vec<syn::Member>,
+    pub given: Given,
+}
+
+/// What is said of an array, or of each array of a list.
+pub enum Given {
+    Axes(Vec<usize>),
+    Each(Vec<Given>),
 }
 
 enum Constraint {
@@ -59,6 +75,7 @@ impl CheckOptions {
             key,
             domains: Vec::new(),
             lengths: Vec::new(),
+            shapes: Vec::new(),
             points: 16,
             seed: 7,
             at: Vec::new(),
@@ -100,6 +117,7 @@ impl CheckOptions {
                         }
                     }
                 }
+                ("shape", Setting::Group(tokens)) => shapes(tokens, &mut options.shapes, errors),
                 ("points", Setting::Value(e)) => match integer(&e) {
                     Some(n @ 0..=10_000) => options.points = n as usize,
                     _ => {
@@ -152,6 +170,18 @@ impl CheckOptions {
         options
     }
 
+    /// The interval from which a parameter is sampled, where it is said.
+    pub fn domain(&self, name: &Ident) -> Option<Domain> {
+        let found = self.domains.iter().find(|d| d.0.unraw() == name.unraw());
+        found.map(|d| d.1)
+    }
+
+    /// The lengths that are said of a parameter.
+    pub fn lengths(&self, name: &Ident) -> &[usize] {
+        let found = self.lengths.iter().find(|d| d.0.unraw() == name.unraw());
+        found.map_or(&[], |d| &d.1)
+    }
+
     /// The names that are used, to be compared with those of the parameters.
     pub fn names(&self) -> impl Iterator<Item = &Ident> {
         let given = self
@@ -162,6 +192,7 @@ impl CheckOptions {
             .iter()
             .map(|d| &d.0)
             .chain(self.lengths.iter().map(|l| &l.0))
+            .chain(self.shapes.iter().map(|s| &s.of))
             .chain(given)
     }
 }
@@ -313,6 +344,49 @@ fn integer(e: &syn::Expr) -> Option<i128> {
     match Constants::default().expr(e, 0) {
         Ok(Scalar::Int(n)) => Some(n),
         _ => None,
+    }
+}
+
+/// `x = [3, 4], net.b = 4, layers = [[3, 4], [4, 2]]`.
+fn shapes(tokens: TokenStream, out: &mut Vec<Shaped>, errors: &Errors) {
+    let one = |input: ParseStream| -> syn::Result<(Ident, Vec<syn::Member>, syn::Expr)> {
+        let of = input.parse()?;
+        let mut fields = Vec::new();
+        while input.peek(Token![.]) {
+            input.parse::<Token![.]>()?;
+            fields.push(input.parse()?);
+        }
+        input.parse::<Token![=]>()?;
+        Ok((of, fields, input.parse()?))
+    };
+    let list = |input: ParseStream| input.parse_terminated(one, Token![,]);
+    let Ok(list) = list.parse2(tokens.clone()) else {
+        errors.reject(&tokens, &errors::BAD_CHECK);
+        return;
+    };
+    for (of, fields, e) in list {
+        let same = |s: &Shaped| s.of.unraw() == of.unraw() && s.fields == fields;
+        if out.iter().any(same) {
+            errors.reject_named(&of, &errors::REPEATED_OPTION, &of.to_string());
+        }
+        match shape(&e) {
+            Some(given) => out.push(Shaped { of, fields, given }),
+            None => {
+                errors.reject(&e, &errors::CHECK_NUMBER);
+            }
+        }
+    }
+}
+
+fn shape(e: &syn::Expr) -> Option<Given> {
+    match e {
+        syn::Expr::Array(a) if a.elems.iter().any(|e| matches!(e, syn::Expr::Array(_))) => a
+            .elems
+            .iter()
+            .map(shape)
+            .collect::<Option<_>>()
+            .map(Given::Each),
+        _ => lengths(e).map(Given::Axes),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The test that checks at run time what cannot be evaluated while compiling.
 //!
-//! In: the options and the signature. Out: one `#[test]` beside the function, which holds `differences.rs` and `driver.rs`
-//! as they stand here, and closures that build arguments and walk over their floats.
+//! In: the options and the signature. Out: one `#[test]` beside the function, with closures that build arguments and walk over their
+//! floats.
 
+use super::frame::{Test, expectation, label, named};
+use super::syntax::Domain;
 use super::{Check, points};
 use crate::errors;
 use crate::evaluate::{Scalar, Value};
@@ -15,11 +17,7 @@ use syn::ext::IdentExt;
 
 /// The name of a function's test.
 pub fn name(sig: &Signature) -> Ident {
-    format_ident!(
-        "{}_check",
-        sig.namespace.unraw(),
-        span = sig.namespace.span()
-    )
+    named(&sig.namespace)
 }
 
 /// What a test could not make.
@@ -42,7 +40,7 @@ pub fn missing(sig: &Signature) -> Option<String> {
 }
 
 /// The test; `None` where no arguments can be made, after an error.
-pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
+pub(super) fn test(check: &Check, what: &str) -> Option<TokenStream> {
     let sig = check.sig;
     if let Some(what) = missing(sig) {
         check
@@ -68,6 +66,7 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
     // Arguments: the points that the user gives first, samples then.
     let mut given = Vec::new();
     let mut expected = Vec::new();
+    let active: Vec<&Ident> = sig.active().map(|(_, p)| &p.ident).collect();
     for (k, p) in check.options.at.iter().enumerate() {
         let values = check.given(p).ok()?;
         let values: Vec<TokenStream> = values
@@ -76,46 +75,12 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
             .map(|(v, p)| literal(v, &p.shape))
             .collect();
         given.push(quote!(#k => (#(#values,)*),));
-        let value = match &p.value {
-            Some(e) => {
-                let all = numbers(check, e)?;
-                quote!(::core::option::Option::Some(&[#(#all),*]))
-            }
-            None => quote!(::core::option::Option::None),
-        };
-        let mut gradient = Vec::new();
-        for (name, e) in &p.gradient {
-            let found = sig
-                .active()
-                .enumerate()
-                .find(|(_, (_, p))| p.ident.unraw() == name.unraw());
-            let Some((n, _)) = found else {
-                check.errors.reject(name, &errors::CHECK_NO_GRADIENT);
-                return None;
-            };
-            let all = numbers(check, e)?;
-            gradient.push(quote!((#n, &[#(#all),*])));
-        }
-        let tolerance = p.tolerance;
-        expected.push(quote!(check::driver::Expected {
-            value: #value, gradient: &[#(#gradient),*], tolerance: #tolerance
-        }));
+        expected.push(expectation(p, &active, check.errors)?);
     }
     let samples = sig.params.iter().map(|p| sampled(check, p, &random));
-    let labels = sig.active().map(|(_, p)| {
-        let name = p.ident.unraw().to_string();
-        let domain = check.domain(&p.ident);
-        let edge = |e: Option<f64>, none: TokenStream| e.map_or(none, |x| quote!(#x));
-        let low = edge(
-            domain.and_then(|d| d.low),
-            quote!(::core::primitive::f64::NEG_INFINITY),
-        );
-        let high = edge(
-            domain.and_then(|d| d.high),
-            quote!(::core::primitive::f64::INFINITY),
-        );
-        quote!((#name, #low, #high))
-    });
+    let labels = sig
+        .active()
+        .map(|(_, p)| label(&p.ident, check.options.domain(&p.ident)));
     let passed: Vec<TokenStream> = sig
         .params
         .iter()
@@ -190,24 +155,8 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
             false,
         )
     });
-    let (function, space, test) = (&sig.ident, &sig.namespace, name(sig));
+    let (function, space) = (&sig.ident, &sig.namespace);
     let text = sig.ident.unraw().to_string();
-    let (points, seed) = (check.options.points, check.options.seed);
-    let single = sig
-        .params
-        .iter()
-        .map(|p| &p.shape)
-        .chain([&sig.output])
-        .any(has_f32);
-    // In single precision differences are coarse.
-    let (tolerance, reach) = if single {
-        (1e-2, 0.3)
-    } else {
-        (super::CLOSE, 0.1)
-    };
-    let doc = format!(
-        "Compares the gradient of [`fn@{text}`] with differences; it is no check while compiling, which would need {what}."
-    );
     let parts = sig.params.iter().enumerate().map(|(k, p)| {
         let (name, k) = (p.ident.unraw().to_string(), syn::Index::from(k));
         // A struct need not be `Debug`.
@@ -216,75 +165,59 @@ pub fn test(check: &Check, what: &str) -> Option<TokenStream> {
         }
         quote!(text.push(std::format!("{} = {:?}", #name, #args.#k));)
     });
-    let differences = items_of(include_str!("differences.rs"));
-    let driver = items_of(include_str!("driver.rs"));
-    Some(quote! {
-        #[cfg(test)]
-        #[doc = #doc]
-        #[::core::prelude::v1::test]
-        #[allow(unnameable_test_items, unused, non_snake_case, deprecated, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-        fn #test() {
-            extern crate std;
-            #[allow(missing_docs, unreachable_pub)]
-            mod check {
-                extern crate std;
-                mod differences {
-                    extern crate std;
-                    use self::std::prelude::rust_2021::*;
-                    #differences
-                }
-                pub mod driver {
-                    extern crate std;
-                    use self::std::prelude::rust_2021::*;
-                    #driver
-                }
-            }
-            #(#constants)*
-            #(#items)*
-            check::driver::Problem::<(#(#types,)*)> {
-                name: #text,
-                parameters: &[#(#labels),*],
-                expected: &[#(#expected),*],
-                points: #points,
-                seed: #seed,
-                tolerance: #tolerance,
-                reach: #reach,
-                build: &|#random: &mut check::driver::Random, #point: ::core::primitive::usize| match #point {
-                    #(#given)*
-                    _ => (#(#samples,)*),
-                },
-                describe: &|#args: &(#(#types,)*)| {
-                    let mut text: std::vec::Vec<std::string::String> = std::vec::Vec::new();
-                    #(#parts)*
-                    text.join(", ")
-                },
-                visit: &|#args: &mut (#(#types,)*), #visit: &mut dyn ::core::ops::FnMut(::core::primitive::usize, &mut ::core::primitive::f64)| { #(#visits)* },
-                value: &|#args: &(#(#types,)*), #visit: &mut dyn ::core::ops::FnMut(::core::primitive::f64)| {
-                    #copied
-                    let #y = #function #turbofish (#(#passed),*);
-                    #after
-                    #results
-                },
-                gradient: &|#args: &(#(#types,)*), #up: &[::core::primitive::f64], #visit: &mut dyn ::core::ops::FnMut(::core::primitive::usize, ::core::primitive::f64)| {
-                    #copied
-                    let (mut #y, #saved) = #space::forward #turbofish (#(#passed),*);
-                    #after
-                    let mut #next = 0usize;
-                    #fill
-                    let #g = #space::backward(&#saved, #y);
-                    #(#gradients)*
-                },
-            }
-            .check();
-        }
-    })
-}
-
-fn items_of(text: &str) -> TokenStream {
-    match syn::parse_file(text) {
-        Ok(file) => file.items.iter().map(ToTokens::to_token_stream).collect(),
-        Err(_) => TokenStream::new(),
-    }
+    let single = sig
+        .params
+        .iter()
+        .map(|p| &p.shape)
+        .chain([&sig.output])
+        .any(has_f32);
+    let seen = local("seen");
+    let values = each(
+        &sig.output,
+        quote!(#y),
+        &|x, _| {
+            let x = wide(x);
+            quote!(#seen(#x);)
+        },
+        false,
+    );
+    let test = Test {
+        name: name(sig),
+        doc: format!(
+            "Compares the gradient of [`fn@{text}`] with differences; it is no check while compiling, which would need {what}."
+        ),
+        function: text,
+        single,
+        types,
+        before: quote!(#(#constants)* #(#items)*),
+        labels: labels.collect(),
+        expected,
+        build: quote!(match #point { #(#given)* _ => (#(#samples,)*), }),
+        describe: parts.collect(),
+        visit: visits.collect(),
+        value: quote! {
+            #copied
+            let #y = #function #turbofish (#(#passed),*);
+            #after
+            #results
+        },
+        passes: vec![(
+            "backward",
+            quote! {
+                #copied
+                let (mut #y, #saved) = #space::forward #turbofish (#(#passed),*);
+                #after
+                #values
+                let mut #next = 0usize;
+                #fill
+                let #g = #space::backward(&#saved, #y);
+                #(#gradients)*
+            },
+        )],
+        modules: TokenStream::new(),
+        elements: 64,
+    };
+    Some(test.item(check.options))
 }
 
 fn turbofish(sig: &Signature) -> TokenStream {
@@ -311,23 +244,7 @@ fn turbofish(sig: &Signature) -> TokenStream {
     }
 }
 
-fn numbers(check: &Check, e: &syn::Expr) -> Option<Vec<f64>> {
-    let mut all = Vec::new();
-    points::leaves(e, &mut all);
-    let mut out = Vec::new();
-    for e in all {
-        match super::syntax::number(&e) {
-            Some(x) => out.push(x),
-            None => {
-                check.errors.reject(&e, &errors::CHECK_NUMBER);
-                return None;
-            }
-        }
-    }
-    Some(out)
-}
-
-fn buildable(shape: &Shape) -> bool {
+pub fn buildable(shape: &Shape) -> bool {
     match shape {
         Shape::Float(_) | Shape::Scalar(_) => true,
         Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => buildable(s),
@@ -359,7 +276,7 @@ fn nested_reference(ty: &syn::Type) -> bool {
     text.contains('&') && !matches!(peel(inner), syn::Type::Reference(_))
 }
 
-fn has_f32(shape: &Shape) -> bool {
+pub fn has_f32(shape: &Shape) -> bool {
     match shape {
         Shape::Float(FloatTy::F32) => true,
         Shape::Array(s, _) | Shape::Slice(s) | Shape::Vec(s) => has_f32(s),
@@ -372,7 +289,7 @@ fn has_f32(shape: &Shape) -> bool {
     }
 }
 
-fn owned_type(shape: &Shape) -> TokenStream {
+pub fn owned_type(shape: &Shape) -> TokenStream {
     match shape {
         Shape::Float(FloatTy::F32) => quote!(::core::primitive::f32),
         Shape::Float(_) | Shape::Scalar(_) => quote!(::core::primitive::f64),
@@ -424,14 +341,14 @@ fn argument(p: &Param, k: usize, args: &Ident) -> TokenStream {
 }
 
 fn sampled(check: &Check, p: &Param, random: &Ident) -> TokenStream {
-    let domain = check.domain(&p.ident);
-    let lengths = check.lengths(&p.ident);
+    let domain = check.options.domain(&p.ident);
+    let lengths = check.options.lengths(&p.ident);
     sampled_shape(&p.shape, domain, lengths, random)
 }
 
-fn sampled_shape(
+pub fn sampled_shape(
     shape: &Shape,
-    domain: Option<super::Domain>,
+    domain: Option<Domain>,
     lengths: &[usize],
     random: &Ident,
 ) -> TokenStream {
@@ -487,7 +404,7 @@ fn sampled_shape(
 }
 
 /// A value as an expression of the owned type.
-fn literal(value: &Value, shape: &Shape) -> TokenStream {
+pub fn literal(value: &Value, shape: &Shape) -> TokenStream {
     match (value, shape) {
         (Value::Scalar(Scalar::Float(x)), Shape::Float(FloatTy::F32)) => {
             quote!((#x as ::core::primitive::f32))
@@ -527,7 +444,7 @@ fn literal(value: &Value, shape: &Shape) -> TokenStream {
 }
 
 /// Statements that walk over the floats of a place; by mutable reference where they are to be changed.
-fn each(
+pub fn each(
     shape: &Shape,
     place: TokenStream,
     visit: &dyn Fn(TokenStream, &FloatTy) -> TokenStream,

@@ -6,19 +6,21 @@
 
 use crate::definitions::Definitions;
 use crate::errors::{self, Result};
+use crate::options::Options;
 use crate::tensor::emit::*;
-use crate::tensor::fields::{Part, fields_of, flatten};
+use crate::tensor::fields::{Flat, Part, fields_of, flatten};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Lower, Val, simple};
-use crate::tensor::signature::{element, read_tensor};
+use crate::tensor::lower::{Lower, SpanOf, Val, simple};
+use crate::tensor::signature::{TensorSig, element, read_tensor};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
 /// An argument.
 #[derive(Clone, Debug)]
 pub enum Arg {
-    Value(V, Pass),
-    Constant(TokenStream),
+    /// A value, and whether the function is differentiated with respect to it.
+    Value(V, Pass, bool),
+    Constant(TokenStream, bool),
 }
 
 /// How the function takes it.
@@ -40,14 +42,19 @@ impl Lower<'_> {
     /// A call of an annotated function with tensors.
     pub fn annotated(&mut self, c: &syn::ExprCall, path: &syn::ExprPath) -> Result<Val> {
         let callee = self.source.callee(self.function, &path.path);
+        let options = callee.as_ref().map(|(f, _)| annotation(f));
         let by_fields = callee.as_ref().and_then(|(f, home)| {
             let errors = errors::Errors::default();
             let floats = crate::signature::float_generics(&f.sig.generics);
             let here = Definitions::new(Vec::new(), self.source, self.function);
             let there = here.beside(floats, home.clone());
-            let flat = flatten(f, Some(&[]), None, &errors, &there);
+            let wrt = options.as_ref().and_then(|o| o.wrt.as_deref());
+            let flat = flatten(f, wrt, None, &errors, &there);
             flat.filter(|_| errors.is_empty())
         });
+        let differentiated = (callee.as_ref().zip(options.as_ref()))
+            .and_then(|((f, _), options)| differentiated(&f.sig, by_fields.as_ref(), options));
+        let jvp = options.is_some_and(|o| o.jvp.is_some());
         let signature = callee.map(|f| f.0.sig);
         let Some(signature) = signature.filter(|s| s.inputs.len() == c.args.len()) else {
             return self.reject(c, &errors::TENSOR_CALL);
@@ -79,7 +86,8 @@ impl Lower<'_> {
             Some(flat) => &flat.function.sig.inputs,
             None => &signature.inputs,
         };
-        for ((a, val, field), p) in handed.into_iter().zip(inputs) {
+        for (k, ((a, val, field), p)) in handed.into_iter().zip(inputs).enumerate() {
+            let wrt = (differentiated.as_ref()).is_none_or(|all| all.get(k) == Some(&true));
             let syn::FnArg::Typed(p) = p else {
                 return self.reject(c, &errors::TENSOR_CALL);
             };
@@ -105,16 +113,33 @@ impl Lower<'_> {
                 _ => return self.reject(a, &errors::TENSOR_CALL),
             };
             args.push(match (val, tensor) {
-                (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass),
-                (Val::List(v), None) if pass == Pass::Slice => Arg::Value(v, pass),
-                (Val::Scalar(v), None) => Arg::Value(v, pass),
+                (Val::Tensor(v), Some(t)) if self.g.rank(v) == t.rank => Arg::Value(v, pass, wrt),
+                // One that has grown here is made of views.
+                (Val::List(v), None)
+                    if pass == Pass::Slice && matches!(self.g.value(v).op, Op::Param(_)) =>
+                {
+                    Arg::Value(v, pass, wrt)
+                }
+                (Val::Scalar(v), None) => Arg::Value(v, pass, wrt),
                 (Val::Const(e), None) => {
                     // A field of a struct is a name already.
                     let e = if field { e } else { self.constant(a)? };
-                    Arg::Constant(match simple(&e) {
+                    let tokens = match simple(&e) {
                         true => e.to_token_stream(),
                         false => self.constant_name(e.to_token_stream()).to_token_stream(),
-                    })
+                    };
+                    Arg::Constant(tokens, wrt)
+                }
+                // Floats in a slice, as the function by fields takes them.
+                (Val::Const(_), Some(_)) if text.contains("ArrayView1") && by_fields.is_some() => {
+                    let e = self.constant(a)?;
+                    let view = quote!(::backprop::tensor::ndarray::ArrayView1::from(&(#e)[..]));
+                    let at = (a as &dyn ToTokens).span_of();
+                    Arg::Value(
+                        self.constant_tensor(quote!(#view.to_owned()), Some(1), at),
+                        pass,
+                        wrt,
+                    )
                 }
                 _ => return self.reject(a, &errors::TENSOR_CALL),
             });
@@ -135,6 +160,7 @@ impl Lower<'_> {
             function: function.to_token_stream(),
             args,
             by_fields: by_fields.is_some(),
+            jvp,
         };
         let span = (c as &dyn ToTokens).to_token_stream();
         let span = span
@@ -151,6 +177,36 @@ impl Lower<'_> {
             }
         })
     }
+}
+
+/// What the attribute of an annotated function asks for.
+fn annotation(f: &syn::ItemFn) -> Options {
+    let is_ours = |a: &&syn::Attribute| {
+        let last = a.path().segments.last();
+        last.is_some_and(|s| s.ident == "backprop")
+    };
+    let tokens = match f.attrs.iter().find(is_ours).map(|a| &a.meta) {
+        Some(syn::Meta::List(list)) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    Options::parse(tokens, &errors::Errors::default())
+}
+
+/// For each parameter of an annotated function, whether it is differentiated.
+fn differentiated(
+    sig: &syn::Signature,
+    flat: Option<&Flat>,
+    options: &Options,
+) -> Option<Vec<bool>> {
+    let errors = errors::Errors::default();
+    let read = match flat {
+        Some(flat) => {
+            let options = flat.options(options);
+            TensorSig::read(&flat.function.sig, &options, &flat.constant, &errors)
+        }
+        None => TensorSig::read(sig, options, &[], &errors),
+    };
+    Some(read?.params.iter().map(|p| p.active).collect())
 }
 
 /// The values of a struct's fields, in the order of the parameters that stand for them.
@@ -180,8 +236,8 @@ impl Emit<'_> {
     /// What is passed, and lets that it needs; `again` where parameters are not in scope.
     fn argument(&self, v: V, arg: &Arg, again: bool, lets: &mut TokenStream) -> TokenStream {
         let (of, pass) = match arg {
-            Arg::Constant(tokens) => return tokens.clone(),
-            Arg::Value(of, pass) => (*of, *pass),
+            Arg::Constant(tokens, _) => return tokens.clone(),
+            Arg::Value(of, pass, _) => (*of, *pass),
         };
         let (t, s) = (tensor_name(of), scalar_name(of));
         match (self.g.value(of).ty, pass) {
@@ -245,29 +301,62 @@ impl Emit<'_> {
         } else {
             quote!(#lets let __value = #function(#(#spelt),*);)
         };
-        let (tokens, name) = match value.ty {
+        let (name, bound) = self.bound(v, quote!(__value));
+        names.push(name.to_string());
+        Line {
+            names,
+            tokens: quote!(#call #bound),
+            again: Again::Keep,
+        }
+    }
+
+    /// What a call returns, in its place: the name, and the statements.
+    fn bound(&self, v: V, value: TokenStream) -> (proc_macro2::Ident, TokenStream) {
+        match self.g.value(v).ty {
             Ty::Tensor(rank, _) => {
                 let t = tensor_name(v);
                 let slot = self.slot(&t, rank);
                 self.hold(&t, Held::Slot(rank));
-                (
-                    {
-                        let show = self.show(&t);
-                        quote!(#call let #t = ::backprop::tensor::hold(#slot, __value); #show)
-                    },
-                    t,
-                )
+                let show = self.show(&t);
+                let tokens = quote!(let #t = ::backprop::tensor::hold(#slot, #value); #show);
+                (t, tokens)
             }
             _ => {
                 let (s, t) = (scalar_name(v), self.sig.elem.tokens());
                 self.hold(&s, Held::Scalar);
-                (quote!(#call let #s: #t = __value;), s)
+                let tokens = quote!(let #s: #t = #value;);
+                (s, tokens)
             }
+        }
+    }
+
+    /// The call of a `jvp`: the value and its tangent.
+    pub fn call_tangent(&self, v: V, of: V, tangents: &[V]) -> Line {
+        let Op::Call { function, args, .. } = &self.g.value(of).op else {
+            return Line::none();
         };
-        names.push(name.to_string());
+        let mut lets = TokenStream::new();
+        let spelt: Vec<TokenStream> = (args.iter())
+            .map(|a| self.argument(of, a, false, &mut lets))
+            .collect();
+        let tangents = tangents.iter().map(|&t| match self.g.value(t).ty {
+            Ty::Tensor(..) => {
+                let t = tensor_name(t);
+                quote!(&#t)
+            }
+            Ty::List(_) => tensor_name(t).to_token_stream(),
+            Ty::Scalar => scalar_name(t).to_token_stream(),
+        });
+        let (value, value_bound) = self.bound(of, quote!(__value));
+        let (tangent, tangent_bound) = self.bound(v, quote!(__tangent));
         Line {
-            names,
-            tokens,
+            names: vec![value.to_string(), tangent.to_string()],
+            tokens: quote! {
+                #lets
+                let (__value, __tangent) = #function::jvp(#(#spelt,)* #(#tangents),*);
+                #value_bound
+                #tangent_bound
+            },
             again: Again::Keep,
         }
     }
@@ -295,7 +384,7 @@ impl Emit<'_> {
         let mut adds = adds.iter();
         for (k, arg) in args.iter().enumerate() {
             let o = match arg {
-                Arg::Value(o, _) if self.g.active(*o) => *o,
+                Arg::Value(o, _, true) if self.g.active(*o) => *o,
                 _ => {
                     names.push(quote!(_));
                     continue;

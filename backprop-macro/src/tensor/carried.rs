@@ -26,6 +26,7 @@ pub struct Changed {
 pub enum Start {
     Value(V),
     Const(C),
+    List(Vec<V>),
 }
 
 /// What the variable is inside of the loop.
@@ -33,6 +34,8 @@ pub enum Start {
 pub enum Inside {
     Value(V),
     Const(C),
+    /// A list that grows, with what was pushed last where there is something.
+    List(Option<V>),
 }
 
 impl Lower<'_> {
@@ -85,6 +88,10 @@ impl Lower<'_> {
                 }
                 Start::Const(c)
             }
+            Val::Growing(list) if list.before.is_none() => Start::List(list.items),
+            Val::Growing(_) => {
+                return Err(self.errors.reject_named(at, &errors::TENSOR_PUSH, name));
+            }
             _ => return Err(self.reject_changed(at, name)),
         })
     }
@@ -92,22 +99,24 @@ impl Lower<'_> {
     /// What the variable is inside.
     pub fn inside(&mut self, id: usize, start: &Start, active: bool, span: Span) -> Inside {
         match start {
-            Start::Value(init) => {
-                let ty = self.shape_of_next(*init);
-                let of = Op::Inside {
-                    init: *init,
-                    of: id,
-                };
-                let v = self.g.push(of, ty, span);
-                self.g.values[v.0 as usize].active |= active;
-                self.own_shape(v);
-                Inside::Value(v)
+            Start::Value(init) => Inside::Value(self.value_inside(id, *init, active, span)),
+            Start::List(items) => {
+                let last = items.last().copied();
+                Inside::List(last.map(|init| self.value_inside(id, init, active, span)))
             }
             Start::Const(c) => {
                 let ty = self.g.types.get(c).and_then(|t| t.parse().ok());
                 Inside::Const(self.loop_const(ty))
             }
         }
+    }
+
+    fn value_inside(&mut self, id: usize, init: V, active: bool, span: Span) -> V {
+        let ty = self.shape_of_next(init);
+        let v = self.g.push(Op::Inside { init, of: id }, ty, span);
+        self.g.values[v.0 as usize].active |= active;
+        self.own_shape(v);
+        v
     }
 
     /// What the next iteration finds; `None` where it is of another kind.
@@ -120,6 +129,12 @@ impl Lower<'_> {
         span: Span,
     ) -> Option<Inside> {
         let v = match (now, inside) {
+            (Val::Growing(list), Inside::List(_)) => {
+                let [item] = list.items[..] else { return None };
+                let next = self.own(item, id, taken);
+                taken.push(next);
+                return Some(Inside::List(Some(next)));
+            }
             (Val::Const(e), Inside::Const(_)) => {
                 return Some(Inside::Const(self.g.new_const(e.to_token_stream())));
             }
@@ -150,17 +165,17 @@ impl Lower<'_> {
         span: Span,
     ) -> Result<Val> {
         match (start, inside, next) {
+            (Start::List(items), Inside::List(last), Inside::List(Some(next))) => {
+                let read = |v: V| self.g.values.iter().any(|x| x.op.operands().contains(&v));
+                if let (Some(inside), Some(&init)) = (last, items.last())
+                    && (read(inside) || self.reads_as_constant(inside))
+                {
+                    self.value_after(id, init, inside, next, span);
+                }
+                Ok(self.grown(id, items.clone(), next, &syn::Ident::new("list", span)))
+            }
             (Start::Value(init), Inside::Value(inside), Inside::Value(next)) => {
-                let init = *init;
-                let ty = self.shape_of_next(init);
-                let after = self.g.push(Op::After { init, next, of: id }, ty, span);
-                self.own_shape(after);
-                self.g.loops[id].carried.push(Carried {
-                    init,
-                    inside,
-                    next,
-                    after,
-                });
+                let after = self.value_after(id, *init, inside, next, span);
                 let name = name.trim_start_matches("r#");
                 for v in [inside, next, after] {
                     let known = &mut self.g.values[v.0 as usize].name;
@@ -181,6 +196,26 @@ impl Lower<'_> {
             }
             _ => Err(Rejected),
         }
+    }
+
+    fn value_after(&mut self, id: usize, init: V, inside: V, next: V, span: Span) -> V {
+        let ty = self.shape_of_next(init);
+        let after = self.g.push(Op::After { init, next, of: id }, ty, span);
+        self.own_shape(after);
+        self.g.loops[id].carried.push(Carried {
+            init,
+            inside,
+            next,
+            after,
+        });
+        after
+    }
+
+    /// Whether constant Rust mentions a tensor.
+    fn reads_as_constant(&self, v: V) -> bool {
+        let name = crate::tensor::emit::tensor_name(v).to_string();
+        let mut texts = self.g.consts.iter();
+        texts.any(|tokens| crate::tensor::emit::mentioned(tokens).contains(&name))
     }
 
     /// A value like another, for a side that is not taken.
@@ -283,6 +318,7 @@ fn unchanged(a: &Val, b: &Val) -> bool {
         (Val::Tensor(a), Val::Tensor(b))
         | (Val::Scalar(a), Val::Scalar(b))
         | (Val::List(a), Val::List(b)) => a == b,
+        (Val::Growing(a), Val::Growing(b)) => a == b,
         (Val::Const(a), Val::Const(b)) => {
             a.to_token_stream().to_string() == b.to_token_stream().to_string()
         }

@@ -4,10 +4,10 @@
 
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
-use crate::tensor::lower::{Closure, Lower, Val};
+use crate::tensor::lower::{Closure, Lower, Nest, Val};
 use crate::tensor::sequence::Sequence;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use std::rc::Rc;
 
 impl Lower<'_> {
@@ -77,8 +77,8 @@ impl Lower<'_> {
         }
     }
 
-    /// One value after another into one.
-    fn folded(
+    /// One value after another into one, or into several side by side.
+    pub fn folded(
         &mut self,
         s: &Sequence,
         start: Val,
@@ -87,19 +87,39 @@ impl Lower<'_> {
     ) -> Result<Val> {
         let count = self.length(s);
         let count = self.g.new_const(count.to_token_stream());
-        let name = Ident::new("__folded", Span::mixed_site());
         self.scoped(|l| {
-            l.declare(&name, start);
+            // Each part is a variable of its own, as a loop hands them on.
+            let mut parts = Vec::new();
+            let nest = side_by_side(start, &mut parts);
+            let names: Vec<Ident> = (0..parts.len())
+                .map(|k| format_ident!("__folded{}", k, span = Span::mixed_site()))
+                .collect();
+            for (name, part) in names.iter().zip(parts) {
+                l.declare(name, part);
+            }
             l.repeated(count, at, &|l, k| {
                 let item = l.item(s, k.clone(), at)?;
-                let Some(total) = l.find(&name)? else {
-                    return Err(Rejected);
-                };
-                let next = step(l, total, item, k)?;
-                l.assign(&name, next)
+                let total = l.together(&nest, &names)?;
+                let (mut next, total) = (Vec::new(), step(l, total, item, k)?);
+                if side_by_side(total, &mut next) != nest {
+                    return l.reject(at, &errors::TENSOR_EXPRESSION);
+                }
+                (names.iter().zip(next)).try_for_each(|(name, part)| l.assign(name, part))
             })?;
-            l.find(&name)?.ok_or(Rejected)
+            l.together(&nest, &names)
         })
+    }
+
+    /// What variables hold, as one value.
+    fn together(&mut self, nest: &Nest, names: &[Ident]) -> Result<Val> {
+        match nest {
+            Nest::Part(k) => self.find(&names[*k])?.ok_or(Rejected),
+            Nest::Tuple(all) => {
+                let all: Result<Vec<Val>> =
+                    all.iter().map(|nest| self.together(nest, names)).collect();
+                all.map(Val::Tuple)
+            }
+        }
     }
 
     /// The floats of a sequence as a vector.
@@ -125,4 +145,21 @@ impl Lower<'_> {
             l.expr(&f.body)
         })
     }
+}
+
+/// The parts of nested tuples.
+fn side_by_side(val: Val, parts: &mut Vec<Val>) -> Nest {
+    let all: Vec<Val> = match val {
+        Val::Tuple(all) => all,
+        Val::Const(syn::Expr::Tuple(t)) => t.elems.into_iter().map(Val::Const).collect(),
+        one => {
+            parts.push(one);
+            return Nest::Part(parts.len() - 1);
+        }
+    };
+    Nest::Tuple(
+        all.into_iter()
+            .map(|val| side_by_side(val, parts))
+            .collect(),
+    )
 }

@@ -80,7 +80,7 @@ pub fn holds_tensors(function: &syn::ItemFn, options: &Options, source: &Source)
 fn within(ty: &syn::Type, floats: &[Ident], definitions: &Definitions) -> bool {
     match peel(ty) {
         syn::Type::Reference(r) => within(&r.elem, floats, definitions),
-        syn::Type::Path(p) => definitions.structure(&p.path).is_some_and(|s| {
+        syn::Type::Path(p) if !primitive(ty) => definitions.structure(&p.path).is_some_and(|s| {
             let mut fields = s.fields.iter();
             fields.any(|f| mentions_tensor(&f.ty, floats) || within(&f.ty, floats, definitions))
         }),
@@ -176,7 +176,7 @@ impl Flatten<'_> {
     fn structure(&self, ty: &syn::Type) -> Option<std::rc::Rc<crate::definitions::Struct>> {
         match peel(ty) {
             syn::Type::Reference(r) if r.mutability.is_none() => self.structure(&r.elem),
-            syn::Type::Path(p) if read_tensor(ty, self.floats).is_none() => {
+            syn::Type::Path(p) if read_tensor(ty, self.floats).is_none() && !primitive(ty) => {
                 self.definitions.structure(&p.path)
             }
             _ => None,
@@ -314,6 +314,7 @@ impl Flat {
             given: options.given.clone(),
             wrt,
             namespace: Some(fields_of(namespace)),
+            jvp: options.jvp.clone(),
             ..Options::default()
         }
     }

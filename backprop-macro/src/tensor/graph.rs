@@ -96,6 +96,12 @@ pub enum Op {
         of: usize,
         item: V,
     },
+    /// A list of tensors: some from before a loop, and what its iterations have computed, one each.
+    Grown {
+        of: usize,
+        item: V,
+        first: Vec<V>,
+    },
     /// Some subviews along an axis, by their indices.
     Select(V, TokenStream, TokenStream),
     /// Next to one another along an axis.
@@ -119,6 +125,8 @@ pub enum Op {
         args: Vec<crate::tensor::calls::Arg>,
         /// It takes structs: the function is that of their fields.
         by_fields: bool,
+        /// It has a `jvp`.
+        jvp: bool,
     },
     /// Several operations of lanes along an axis, or of all elements, with a gradient of their own.
     Idiom {
@@ -132,6 +140,25 @@ pub enum Op {
     },
     /// Lanes of mean 0 and variance 1.
     Normal(Normal),
+    /// The tangent of a map, whose value is computed beside it: scalar Rust that gives both.
+    MapTangent {
+        of: V,
+        body: Box<syn::Expr>,
+        operands: Vec<V>,
+    },
+    /// That of a function of lanes, from the tangents of the tensor and of the scalars.
+    LanesTangent {
+        of: V,
+        axis: Option<TokenStream>,
+        function: Ident,
+        scalars: Vec<V>,
+        tangents: Vec<V>,
+    },
+    /// That of a call, whose value is computed beside it.
+    CallTangent {
+        of: V,
+        tangents: Vec<V>,
+    },
 }
 
 /// How a shape is found.
@@ -327,6 +354,7 @@ impl Op {
             Op::Inside { init, .. } => vec![*init],
             Op::After { init, next, .. } => vec![*init, *next],
             Op::Collected { item, .. } => vec![*item],
+            Op::Grown { item, first, .. } => first.iter().chain([item]).copied().collect(),
             Op::Map { operands, .. } => operands.clone(),
             Op::Product(a, b) | Op::Assign(a, b, _) | Op::Put(a, b, _) => vec![*a, *b],
             Op::View(a, _)
@@ -347,13 +375,25 @@ impl Op {
             Op::Call { args, .. } => args
                 .iter()
                 .filter_map(|a| match a {
-                    crate::tensor::calls::Arg::Value(v, _) => Some(*v),
-                    crate::tensor::calls::Arg::Constant(_) => None,
+                    crate::tensor::calls::Arg::Value(v, ..) => Some(*v),
+                    crate::tensor::calls::Arg::Constant(..) => None,
                 })
                 .collect(),
             Op::Idiom {
                 of, shift, weights, ..
             } => std::iter::once(*of).chain(*shift).chain(*weights).collect(),
+            Op::MapTangent { operands, .. } => operands.clone(),
+            Op::LanesTangent {
+                of,
+                scalars,
+                tangents,
+                ..
+            } => (std::iter::once(of).chain(scalars).chain(tangents))
+                .copied()
+                .collect(),
+            Op::CallTangent { of, tangents } => {
+                std::iter::once(of).chain(tangents).copied().collect()
+            }
             Op::Normal(n) => {
                 let uniform = n.counts.iter().chain([&n.shift]);
                 let scalars = uniform.filter_map(|u| match u {

@@ -14,6 +14,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Finds them.
 pub fn inplace(g: &mut Graph, gives: &Val) {
     let live = uses(g, gives);
+    let pushed = (g.values.iter())
+        .filter_map(|value| match value.op {
+            Op::Grown { item, .. } => Some(item),
+            _ => None,
+        })
+        .collect();
     let mut places = BTreeMap::new();
     let mut open: Vec<&[Stmt]> = vec![&g.stmts];
     while let Some(stmts) = open.pop() {
@@ -28,6 +34,7 @@ pub fn inplace(g: &mut Graph, gives: &Val) {
                 }
                 let mut chain = Chain {
                     g,
+                    pushed: &pushed,
                     live: &live,
                     members: BTreeSet::new(),
                 };
@@ -46,6 +53,8 @@ struct Chain<'a> {
     g: &'a Graph,
     /// What anything reads.
     live: &'a HashMap<V, usize>,
+    /// What lists keep as it is.
+    pushed: &'a BTreeSet<V>,
     members: BTreeSet<V>,
 }
 
@@ -104,6 +113,7 @@ impl Chain<'_> {
     fn value(&mut self, v: V, now: V) -> Option<V> {
         let g = self.g;
         match &g.value(v).op {
+            _ if self.pushed.contains(&v) => {}
             Op::Put(a, b, _) | Op::Assign(a, b, _) if *a == now => {
                 let from = base(g, *b).0;
                 if from == now || self.members.contains(&from) {

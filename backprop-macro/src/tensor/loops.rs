@@ -4,9 +4,10 @@
 //! these are, and which of them depend on a parameter, shows when it has been lowered: then it is lowered again, until nothing is new.
 //! What must hold: what the loop hands to its next iteration is computed in its body, and is handed on once.
 
-use crate::errors::{Rejected, Result};
+use crate::errors::{self, Rejected, Result};
 use crate::tensor::carried::{Changed, Inside, named_const};
 use crate::tensor::graph::*;
+use crate::tensor::lists::Growing;
 use crate::tensor::lower::{Lower, SpanOf, Val, const_name};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -118,6 +119,10 @@ impl Lower<'_> {
             let val = match inside {
                 Inside::Value(v) => self.value_of(v),
                 Inside::Const(c) => named_const(c),
+                Inside::List(last) => Val::Growing(Growing {
+                    before: Some(last),
+                    items: Vec::new(),
+                }),
             };
             if let Some(entry) = self.entry(c) {
                 *entry = val;
@@ -157,11 +162,15 @@ impl Lower<'_> {
                 }
                 (Some(now), inside) => match self.next(now, inside, id, &mut taken, span) {
                     Some(next) => next,
+                    None if matches!(inside, Inside::List(_)) => {
+                        return Err(self.errors.reject_named(at, &errors::TENSOR_PUSH, &c.name));
+                    }
                     None => return Err(self.reject_changed(at, &c.name)),
                 },
                 (None, _) => return Err(Rejected),
             };
-            if let (Inside::Value(next), Inside::Value(inside)) = (next, insides[k])
+            if let (Inside::Value(next), Inside::Value(inside))
+            | (Inside::List(Some(next)), Inside::List(Some(inside))) = (next, insides[k])
                 && self.g.active(next)
                 && !self.g.active(inside)
             {

@@ -52,6 +52,98 @@ pub struct Slopes {
     pub inherits: bool,
 }
 
+/// A map as a function of its operands, compiled.
+struct Compiled {
+    scalar: Signature,
+    programs: Programs,
+}
+
+/// The body of a map, with those that were fused into it.
+fn body(lets: &[(V, syn::Expr)], body: &syn::Expr, t: &TokenStream) -> TokenStream {
+    let lets = lets.iter().map(|(v, e)| {
+        let name = operand(*v);
+        quote!(let #name: #t = #e;)
+    });
+    quote!(#(#lets)* #body)
+}
+
+fn compiled(
+    g: &Graph,
+    v: V,
+    jvp: bool,
+    unbounded: &dyn Fn(V) -> bool,
+    sig: &TensorSig,
+    errors: &Errors,
+    source: &Source,
+) -> Option<Compiled> {
+    let Op::Map {
+        lets,
+        body,
+        operands,
+    } = &g.value(v).op
+    else {
+        return None;
+    };
+    let t = sig.elem.tokens();
+    let body = self::body(lets, body, &t);
+    let names: Vec<Ident> = operands.iter().map(|o| operand(*o)).collect();
+    let params = names.iter().map(|n| quote!(#n: #t));
+    let types = sig.generics.type_params();
+    let clause = &sig.generics.where_clause;
+    let generics = if sig.float().is_some() {
+        quote!(<#(#types),*>)
+    } else {
+        quote!()
+    };
+    let name = Ident::new("__map", g.value(v).span);
+    let wrt = operands
+        .iter()
+        .filter(|o| g.active(**o))
+        .map(|o| operand(*o));
+    let options = Options {
+        wrt: Some(wrt.collect()),
+        jvp: jvp.then(|| name.clone()),
+        ..Options::default()
+    };
+    let function: syn::ItemFn =
+        syn::parse2(quote!(fn #name #generics (#(#params),*) -> #t #clause { #body })).ok()?;
+    let mut scalar = Signature::read(&function, &options, source, errors)?;
+    for (param, &o) in scalar.params.iter_mut().zip(operands) {
+        param.unbounded = unbounded(o);
+    }
+    let programs = programs(&function, &scalar, &options, errors, source)?;
+    Some(Compiled { scalar, programs })
+}
+
+/// The value of a map and its tangent, as scalar Rust; `tangents` are those of its active operands.
+pub fn tangent(
+    g: &Graph,
+    v: V,
+    tangents: &[(V, V)],
+    sig: &TensorSig,
+    errors: &Errors,
+    source: &Source,
+) -> Option<syn::Expr> {
+    let Op::Map { operands, .. } = &g.value(v).op else {
+        return None;
+    };
+    let Compiled { scalar, programs } = compiled(g, v, true, &|_| false, sig, errors, source)?;
+    let jvp = programs.jvp?;
+    let Output::Tuple(both) = &jvp.result else {
+        return None;
+    };
+    let mut e = Emit::new(&jvp, &scalar, errors, programs.primal.reads.len() as u32);
+    e.kernels = g.is_tensor(v);
+    let given = tangents.iter().map(|(o, t)| {
+        let at = operands.iter().position(|other| other == o).unwrap_or(0);
+        let (name, value) = (crate::forward::tangent_name(&scalar, at), operand(*t));
+        quote!(let #name = #value;)
+    });
+    let (items, statements) = (&programs.primal.items, e.region(jvp.body));
+    let both = both.iter().map(|one| e.output(one, &scalar.output));
+    syn::parse2(quote!({ #(#given)* #(#items)* #statements (#(#both),*) })).ok()
+}
+
 /// The code of a map; `vector` where it is run over many elements. `unbounded` says which operands can be infinite or NaN.
 pub fn code(
     g: &Graph,
@@ -71,14 +163,10 @@ pub fn code(
         return None;
     };
     let t = sig.elem.tokens();
-    let lets = lets.iter().map(|(v, e)| {
-        let name = operand(*v);
-        quote!(let #name: #t = #e;)
-    });
-    let body = quote!(#(#lets)* #body);
     if !g.active(v) {
         let mut singular = Singular(false);
         lets_of(g, v).for_each(|e| singular.visit_expr(e));
+        let body = self::body(lets, body, &t);
         return Some(MapCode {
             forward: TokenStream::new(),
             result: quote!({ #body }),
@@ -94,31 +182,10 @@ pub fn code(
             },
         });
     }
-    let names: Vec<Ident> = operands.iter().map(|o| operand(*o)).collect();
-    let params = names.iter().map(|n| quote!(#n: #t));
-    let types = sig.generics.type_params();
-    let clause = &sig.generics.where_clause;
-    let generics = if sig.float().is_some() {
-        quote!(<#(#types),*>)
-    } else {
-        quote!()
-    };
-    let name = Ident::new("__map", g.value(v).span);
-    let function: syn::ItemFn =
-        syn::parse2(quote!(fn #name #generics (#(#params),*) -> #t #clause { #body })).ok()?;
-    let wrt = operands
-        .iter()
-        .filter(|o| g.active(**o))
-        .map(|o| operand(*o));
-    let options = Options {
-        wrt: Some(wrt.collect()),
-        ..Options::default()
-    };
-    let mut scalar = Signature::read(&function, &options, source, errors)?;
-    for (param, &o) in scalar.params.iter_mut().zip(operands) {
-        param.unbounded = unbounded(o);
-    }
-    let p = programs(&function, &scalar, &options, errors, source)?;
+    let Compiled {
+        scalar,
+        programs: p,
+    } = compiled(g, v, false, unbounded, sig, errors, source)?;
     let params = p.primal.reads.len() as u32;
     let mut e = Emit::new(&p.split, &scalar, errors, params);
     e.kernels = vector;

@@ -5,6 +5,7 @@
 //! tensor's, so that a product adds to a row of a gradient in place. The adjoint of a map that is only summed is never
 //! made: the sum's own is read instead ([`Upstream`]).
 
+use crate::tensor::calls::Arg;
 use crate::tensor::fuse::{leaves, uses};
 use crate::tensor::graph::*;
 use crate::tensor::idioms::Normal;
@@ -215,7 +216,9 @@ impl Reverse<'_> {
         self.region = id + 1;
         self.started.extend(carried.iter().map(|c| c.next));
         for of in collected {
-            if let Op::Collected { item, .. } = g.value(of).op {
+            if let Op::Collected { item, .. } | Op::Grown { item, .. } = g.value(of).op
+                && g.active(item)
+            {
                 let add = self.write(item);
                 self.steps.push(Step::Collected { of, item, add });
             }
@@ -335,6 +338,19 @@ impl Reverse<'_> {
             Op::SumAxis(a, axis) if g.active(a) && only_map(self, a) => {
                 self.lazy.insert(a, Upstream::Axis(v, axis));
             }
+            // What iterations have pushed is theirs.
+            Op::Grown { first, .. } => {
+                for (position, o) in first.into_iter().enumerate() {
+                    if g.active(o) {
+                        let add = self.write(o);
+                        self.steps.push(Step::Linear {
+                            of: v,
+                            position,
+                            add,
+                        });
+                    }
+                }
+            }
             Op::Assign(a, b, _) | Op::Put(a, b, _) => {
                 if g.active(b) {
                     let add = self.write(b);
@@ -354,9 +370,12 @@ impl Reverse<'_> {
                     });
                 }
             }
-            op @ Op::Call { .. } => {
+            Op::Call { args, .. } => {
                 let mut adds = Vec::new();
-                for o in op.operands() {
+                for arg in args {
+                    let Arg::Value(o, _, true) = arg else {
+                        continue;
+                    };
                     if !g.active(o) {
                         continue;
                     }

@@ -165,14 +165,21 @@ impl Lower<'_> {
             }
             Val::Zip(z) => self.side_by_side(&z.pattern, &z, e),
             Val::Const(c) => {
-                // It is run more than once: a closure could have a state.
-                let mut closures = Closures(false);
-                syn::visit::Visit::visit_expr(&mut closures, e);
-                if closures.0 {
+                let items = quote!(::core::iter::IntoIterator::into_iter(#c));
+                let mut calls = Adapters::default();
+                syn::visit::Visit::visit_expr(&mut calls, e);
+                if !calls.closures {
+                    return Ok(Sequence::Const(self.constant_name(items)));
+                }
+                if calls.endless {
                     return self.reject(e, &errors::TENSOR_LOOP);
                 }
-                let name = self.constant_name(quote!(::core::iter::IntoIterator::into_iter(#c)));
-                Ok(Sequence::Const(name))
+                // A closure is run once for each item, not whenever one is asked for.
+                let all = self.constant_name(
+                    quote!(::core::iter::Iterator::collect::<::std::vec::Vec<_>>(#items)),
+                );
+                let items = quote!(::core::iter::Iterator::cloned(#all.iter()));
+                Ok(Sequence::Const(self.constant_name(items)))
             }
             _ => self.reject(e, &errors::TENSOR_LOOP),
         }
@@ -538,9 +545,26 @@ impl Lower<'_> {
     }
 }
 
-struct Closures(bool);
-impl<'ast> syn::visit::Visit<'ast> for Closures {
+/// What an iterator is made of.
+#[derive(Default)]
+struct Adapters {
+    closures: bool,
+    /// It may have no end.
+    endless: bool,
+}
+
+impl<'ast> syn::visit::Visit<'ast> for Adapters {
     fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {
-        self.0 = true;
+        self.closures = true;
+    }
+
+    fn visit_expr_range(&mut self, r: &'ast syn::ExprRange) {
+        self.endless |= r.end.is_none();
+        syn::visit::visit_expr_range(self, r);
+    }
+
+    fn visit_ident(&mut self, name: &'ast proc_macro2::Ident) {
+        let endless = ["cycle", "repeat", "repeat_with", "from_fn", "successors"];
+        self.endless |= endless.iter().any(|n| name == n);
     }
 }

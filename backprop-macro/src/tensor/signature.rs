@@ -36,6 +36,7 @@ pub enum Kind {
 }
 
 /// A parameter.
+#[derive(Clone)]
 pub struct Param {
     pub ident: Ident,
     pub ty: syn::Type,
@@ -56,6 +57,7 @@ pub enum Out {
 }
 
 /// What the rest of the tensor compiler knows of the function.
+#[derive(Clone)]
 pub struct TensorSig {
     pub ident: Ident,
     pub namespace: Ident,
@@ -72,6 +74,8 @@ pub struct TensorSig {
     pub generics: syn::Generics,
     /// The function is a method's, and has no name of its own.
     pub method: bool,
+    /// Where `jvp` is asked for.
+    pub jvp: Option<Ident>,
 }
 
 /// Whether a signature mentions one of ndarray's types.
@@ -138,12 +142,27 @@ pub fn element(ty: &syn::Type) -> Option<&syn::Type> {
     }
 }
 
-fn names(floats: &[Ident]) -> Definitions {
+/// The names of types that a signature's generic floats are.
+pub fn names(floats: &[Ident]) -> Definitions {
     Definitions::of_generics(floats.to_vec())
 }
 
 /// One of ndarray's types of floats; `None` for every other type.
 pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
+    let (elem, rank, prefix) = read_array(ty, floats)?;
+    let Shape::Float(elem) = elem else {
+        return None;
+    };
+    Some(TensorTy {
+        elem,
+        rank,
+        owned: prefix == "Array",
+        changed: prefix == "ArrayViewMut",
+    })
+}
+
+/// One of ndarray's types: what its elements are, how many axes it has, and its name without their number.
+pub fn read_array(ty: &syn::Type, floats: &[Ident]) -> Option<(Shape, Rank, &'static str)> {
     let syn::Type::Path(p) = peel(ty) else {
         return None;
     };
@@ -162,25 +181,22 @@ pub fn read_tensor(ty: &syn::Type, floats: &[Ident]) -> Option<TensorTy> {
         syn::GenericArgument::Type(t) => Some(t),
         _ => None,
     });
-    let elem = match Shape::parse(types.next()?, &names(floats)) {
-        Shape::Float(f) => f,
-        _ => return None,
-    };
+    let elem = Shape::parse(types.next()?, &names(floats));
     let rank = match base {
         "D" => None,
         "" => axes(types.next()?)?,
         digit => Some(digit.parse().ok()?),
     };
-    Some(TensorTy {
-        elem,
-        rank,
-        owned: prefix == "Array",
-        changed: prefix == "ArrayViewMut",
-    })
+    Some((elem, rank, prefix))
+}
+
+/// One of ndarray's arrays of what carries no gradient: integers, flags.
+fn is_constant_array(ty: &syn::Type, floats: &[Ident]) -> bool {
+    read_array(ty, floats).is_some_and(|(elem, ..)| elem.is_known() && !elem.has_floats())
 }
 
 /// `ArrayBase<OwnedRepr<f64>, Ix2>`, and that of a view.
-fn written_out(last: &syn::PathSegment, floats: &[Ident]) -> Option<TensorTy> {
+fn written_out(last: &syn::PathSegment, floats: &[Ident]) -> Option<(Shape, Rank, &'static str)> {
     let types = arguments(last);
     let [storage, rank] = types.as_slice() else {
         return None;
@@ -191,20 +207,15 @@ fn written_out(last: &syn::PathSegment, floats: &[Ident]) -> Option<TensorTy> {
     let storage = p.path.segments.last()?;
     let inner = arguments(storage);
     let elem = inner.first()?;
-    let (owned, changed, elem) = match (storage.ident.to_string().as_str(), peel(elem)) {
-        ("OwnedRepr", elem) => (true, false, elem),
-        ("ViewRepr", syn::Type::Reference(r)) => (false, r.mutability.is_some(), &*r.elem),
+    let (prefix, elem) = match (storage.ident.to_string().as_str(), peel(elem)) {
+        ("OwnedRepr", elem) => ("Array", elem),
+        ("ViewRepr", syn::Type::Reference(r)) if r.mutability.is_some() => {
+            ("ArrayViewMut", &*r.elem)
+        }
+        ("ViewRepr", syn::Type::Reference(r)) => ("ArrayView", &*r.elem),
         _ => return None,
     };
-    let Shape::Float(elem) = Shape::parse(elem, &names(floats)) else {
-        return None;
-    };
-    Some(TensorTy {
-        elem,
-        rank: axes(rank)?,
-        owned,
-        changed,
-    })
+    Some((Shape::parse(elem, &names(floats)), axes(rank)?, prefix))
 }
 
 /// The types between angle brackets.
@@ -264,12 +275,11 @@ impl TensorSig {
         }
         // What does not reach tensors must not be left out without a word.
         for option in &options.given {
-            if option != "wrt" && option != "allow" && option != "as" {
-                let message = match option == "check" {
-                    true => &errors::TENSOR_CHECK,
-                    false => &errors::TENSOR_OPTION,
-                };
-                errors.reject(option, message);
+            if !["wrt", "allow", "as", "check", "jvp", "custom"]
+                .iter()
+                .any(|o| option == o)
+            {
+                errors.reject(option, &errors::TENSOR_OPTION);
             }
         }
         for p in &sig.generics.params {
@@ -310,6 +320,7 @@ impl TensorSig {
                 (_, Some(t)) => Some((Kind::List(t.rank), t.elem)),
                 _ => match Shape::parse(ty, &names(&floats)) {
                     Shape::Float(f) => Some((Kind::Scalar, f)),
+                    _ if named != Some(true) && is_constant_array(ty, &floats) => None,
                     shape
                         if named == Some(true)
                             || named.is_none() && (shape.has_floats() || !shape.is_known()) =>
@@ -393,6 +404,7 @@ impl TensorSig {
             elem: elem.unwrap_or(FloatTy::F64),
             generics: sig.generics.clone(),
             method: false,
+            jvp: options.jvp.clone(),
         })
     }
 

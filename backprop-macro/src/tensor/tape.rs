@@ -97,6 +97,12 @@ impl Emit<'_> {
             }
         }
         for (id, l) in self.g.loops.iter().enumerate() {
+            for &list in l.collected.iter().filter(|v| self.live.contains(v)) {
+                if let Op::Grown { item, .. } = self.g.value(list).op {
+                    let name = tensor_name(item).to_string();
+                    self.keep(id, &name, Held::Slot(self.g.rank(item)));
+                }
+            }
             for c in &l.carried {
                 let Ty::Tensor(rank, _) = self.g.value(c.next).ty else {
                     continue;
@@ -113,6 +119,25 @@ impl Emit<'_> {
         }
         self.slots.borrow_mut().clear();
         self.vectors.borrow_mut().clear();
+        self.lists.borrow_mut().clear();
+    }
+
+    /// What the iterations of a loop have pushed to a list, after what was in it before.
+    pub fn list(&self, v: V, id: usize, item: V, first: &[V]) -> Line {
+        let (t, f, tape) = (tensor_name(v), field(&tensor_name(item)), tape_name(id));
+        let first = first.iter().map(|v| tensor_name(*v));
+        let count = const_name(self.g.loops[id].count);
+        Line {
+            names: vec![t.to_string()],
+            tokens: quote! {
+                let #t = ::backprop::tensor::listed(
+                    &[#(#first.view()),*],
+                    #tape[..#count].iter().map(|each| each.#f.view()),
+                );
+                let #t = &#t[..];
+            },
+            again: Again::Pure,
+        }
     }
 
     /// Where a field is: in the workspace or in an iteration's struct.

@@ -162,6 +162,7 @@ pub fn transposed(
             quote!(#d[#index])
         }
         Op::Assign(..) | Op::Put(..) => quote!(::backprop::tensor::copy(#d, #to, #add);),
+        Op::Grown { .. } => quote!(::backprop::tensor::copy(#d[#position].view(), #to, #add);),
         _ => TokenStream::new(),
     }
 }

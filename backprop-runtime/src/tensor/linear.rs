@@ -594,6 +594,31 @@ pub fn all<T: Real, D: Dimension>(a: ArrayView<'_, T, D>, f: impl Fn(&[T]) -> T)
     f(slice(&a, &mut held))
 }
 
+/// The tangent of [`lanes`]: `f` gets a lane and its tangent.
+pub fn lanes_tangent<T: Real, D: RemoveAxis>(
+    a: ArrayView<'_, T, D>,
+    d: ArrayView<'_, T, D>,
+    axis: Axis,
+    mut to: ArrayViewMut<'_, T, D::Smaller>,
+    f: impl Fn(&[T], &[T]) -> T,
+) {
+    let (mut held, mut held_d) = (Vec::new(), Vec::new());
+    Zip::from(&mut to)
+        .and(a.lanes(axis))
+        .and(d.lanes(axis))
+        .for_each(|to, lane, d| *to = f(slice(&lane, &mut held), slice(&d, &mut held_d)));
+}
+
+/// The tangent of [`all`].
+pub fn all_tangent<T: Real, D: Dimension>(
+    a: ArrayView<'_, T, D>,
+    d: ArrayView<'_, T, D>,
+    f: impl Fn(&[T], &[T]) -> T,
+) -> T {
+    let (mut held, mut held_d) = (Vec::new(), Vec::new());
+    f(slice(&a, &mut held), slice(&d, &mut held_d))
+}
+
 /// The backward pass of [`lanes`]: `f` gets a lane, its upstream gradient, and where to add the lane's own.
 pub fn lanes_back<T: Real, D: RemoveAxis>(
     a: ArrayView<'_, T, D>,

@@ -5,6 +5,7 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
+use super::shape::{empty, fit};
 use crate::kernel::Real;
 
 /// The buffers of iteration `k`, and of the one before.
@@ -32,6 +33,26 @@ pub fn turn<L: Default>(tape: &mut Vec<L>, k: usize, ring: bool) -> (&mut L, Opt
 pub fn last<L>(tape: &[L], count: usize, ring: bool) -> Option<&L> {
     let k = count.checked_sub(1)?;
     tape.get(if ring { k % 2 } else { k })
+}
+
+/// The arrays of a list: those before a loop, and one of each iteration.
+pub fn listed<'a, T, D: Dimension>(
+    first: &[ArrayView<'a, T, D>],
+    more: impl Iterator<Item = ArrayView<'a, T, D>>,
+) -> Vec<ArrayView<'a, T, D>> {
+    first.iter().cloned().chain(more).collect()
+}
+
+/// The adjoints of a list's arrays, all zero.
+pub fn fit_list<'a, T: Real, D: Dimension>(
+    buffers: &'a mut Vec<Array<T, D>>,
+    list: &[ArrayView<'_, T, D>],
+) -> &'a mut [Array<T, D>] {
+    buffers.resize_with(list.len(), empty);
+    for (buffer, array) in buffers.iter_mut().zip(list) {
+        fit(buffer, &array.raw_dim()).fill(T::zero());
+    }
+    buffers
 }
 
 /// The elements of a buffer, in order.

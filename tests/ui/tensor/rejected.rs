@@ -76,7 +76,7 @@ fn bits(a: &Array1<f64>) -> f64 {
 #[backprop]
 fn looped(a: &Array2<f64>) -> f64 {
     let mut total = 0.0;
-    for k in (0..a.nrows()).map(|k| k / 2) {
+    for k in (0..).map(|k| k / 2) {
         total += a[[k, 0]];
     }
     total
@@ -172,6 +172,36 @@ fn collected(a: &Array1<f64>) -> f64 {
         sums.push(a[i]);
     }
     a.sum() + sums.iter().sum::<f64>()
+}
+
+#[backprop]
+fn pushed_at_times(a: &Array2<f64>) -> f64 {
+    let mut rows = Vec::new();
+    for row in a.rows() {
+        if row[0] > 0.0 {
+            rows.push(row.to_owned());
+        }
+    }
+    rows[0].sum()
+}
+
+#[backprop]
+fn pushed_twice(a: &Array2<f64>) -> f64 {
+    let mut rows = vec![a.row(0).to_owned()];
+    for row in a.rows() {
+        rows.push(row.to_owned());
+        rows.push(&row * 2.0);
+    }
+    rows[0].sum()
+}
+
+#[backprop]
+fn read_while_it_grows(a: &Array2<f64>) -> f64 {
+    let mut rows = vec![a.row(0).to_owned()];
+    for i in 1..a.nrows() {
+        rows.push(&rows[i - 1] * &a.row(i));
+    }
+    rows[0].sum()
 }
 
 #[backprop]

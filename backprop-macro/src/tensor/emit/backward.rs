@@ -33,7 +33,8 @@ impl Emit<'_> {
         }
         let (d, n) = (adjoint(at), self.dim_of(at));
         match (&self.g.value(at).op, &*self.moved.borrow()) {
-            (Op::Param(_), None) => return TokenStream::new(),
+            // Of a list there is one from where it is zero.
+            (Op::Param(_), None) | (Op::Grown { .. }, _) => return TokenStream::new(),
             (Op::Param(k), Some(these)) if these.contains(&at) => {
                 let parameter = scalar_buffer(*k);
                 return quote!(let #d = &mut *#parameter;);
@@ -181,6 +182,14 @@ impl Emit<'_> {
         match step {
             Step::Zero(v) => {
                 let zero = self.zero();
+                if let (Op::Grown { .. }, Ty::List(rank)) =
+                    (&self.g.value(*v).op, self.g.value(*v).ty)
+                {
+                    let (d, t) = (adjoint(*v), tensor_name(*v));
+                    let f = field(&d);
+                    self.lists.borrow_mut().insert(f.to_string(), rank);
+                    return quote!(let #d = ::backprop::tensor::fit_list(&mut __ws.#f, #t););
+                }
                 if let Ty::List(_) = self.g.value(*v).ty {
                     let d = adjoint(*v);
                     return quote! {
@@ -237,10 +246,16 @@ impl Emit<'_> {
                 quote!(#start #call)
             }
             Step::Collected { of, item, add } => {
-                let Op::Collected { of: id, .. } = self.g.value(*of).op else {
-                    return TokenStream::new();
+                let (d, id) = match &self.g.value(*of).op {
+                    Op::Collected { of: id, .. } => (adjoint(*of), *id),
+                    Op::Grown { of: id, first, .. } => {
+                        let (d, k, before) = (adjoint(*of), iteration(*id), first.len());
+                        let (start, place) = (self.start(*item, started), self.place(*item));
+                        return quote!(#start ::backprop::tensor::copy(#d[#before + #k].view(), #place, #add););
+                    }
+                    _ => return TokenStream::new(),
                 };
-                let (d, k) = (adjoint(*of), iteration(id));
+                let k = iteration(id);
                 let value = quote!(::backprop::tensor::nth(&#d.view(), #k));
                 self.scalar_add(*item, value, *add)
             }

@@ -176,7 +176,16 @@ impl Emit<'_> {
         if self.g.places.contains_key(&v) {
             return self.filled(v).into_iter().collect();
         }
+        if self.paired.contains(&v) {
+            return Vec::new();
+        }
         match (&value.op, value.ty) {
+            (Op::MapTangent { of, body, operands }, _) => {
+                vec![self.map_tangent(v, *of, body, operands)]
+            }
+            (Op::CallTangent { of, tangents }, _) => vec![self.call_tangent(v, *of, tangents)],
+            (Op::Grown { of, item, first }, _) => vec![self.list(v, *of, *item, first)],
+            (Op::LanesTangent { .. }, _) => vec![self.lanes_tangent(v)],
             (Op::Param(k), Ty::Tensor(..)) => {
                 let (t, ident) = (tensor_name(v), &self.sig.params[*k].ident);
                 self.hold(&t, Held::Param(*k));
@@ -222,6 +231,7 @@ impl Emit<'_> {
                     function,
                     args,
                     by_fields,
+                    ..
                 },
                 _,
             ) => {

@@ -93,7 +93,7 @@ impl Emit<'_> {
     }
 
     /// Lets that give a body the floats among a map's operands.
-    fn scalar_operands(&self, operands: &[V], used: &BTreeSet<String>) -> TokenStream {
+    pub(super) fn scalar_operands(&self, operands: &[V], used: &BTreeSet<String>) -> TokenStream {
         operands
             .iter()
             .filter(|o| !self.g.is_tensor(**o) && used.contains(&operand(**o).to_string()))
@@ -105,7 +105,7 @@ impl Emit<'_> {
     }
 
     /// The tensors among a map's operands, broadcast, and what its body calls their elements.
-    fn inputs(
+    pub(super) fn inputs(
         &self,
         operands: &[V],
         used: &BTreeSet<String>,

@@ -7,6 +7,7 @@
 mod backward;
 mod forward;
 mod map;
+mod tangent;
 
 pub use backward::Back;
 
@@ -81,6 +82,8 @@ pub struct Emit<'a> {
     codes: BTreeMap<V, MapCode>,
     /// Maps that are only summed, and the sum.
     summed: BTreeMap<V, V>,
+    /// What is computed beside its tangent.
+    paired: BTreeSet<V>,
     /// The buffers used, with their ranks.
     pub slots: RefCell<BTreeMap<String, Rank>>,
     pub held: RefCell<BTreeMap<String, Held>>,
@@ -88,6 +91,8 @@ pub struct Emit<'a> {
     pub tapes: RefCell<Vec<Tape>>,
     pub homes: RefCell<BTreeMap<String, usize>>,
     pub vectors: RefCell<BTreeSet<usize>>,
+    /// The adjoints of lists that have grown.
+    pub lists: RefCell<BTreeMap<String, Rank>>,
     pub live: BTreeSet<V>,
     pub masks: Masks,
     /// In a step of gradient descent, the parameters that are their own adjoints; elsewhere the caller's buffers are.
@@ -128,18 +133,31 @@ impl<'a> Emit<'a> {
             sig,
             codes: BTreeMap::new(),
             summed: BTreeMap::new(),
+            paired: BTreeSet::new(),
             slots: RefCell::default(),
             held: RefCell::default(),
             tapes: RefCell::new(vec![Tape::default(); g.loops.len()]),
             homes: RefCell::default(),
             vectors: RefCell::default(),
+            lists: RefCell::default(),
             live: uses.keys().copied().collect(),
             masks: Masks::default(),
             moved: RefCell::default(),
         };
+        let tangents = g.values.iter().enumerate().filter_map(|(k, value)| {
+            let live = e.live.contains(&V(k as u32));
+            match value.op {
+                Op::MapTangent { of, .. } | Op::CallTangent { of, .. } if live => Some(of),
+                _ => None,
+            }
+        });
+        e.paired = tangents.collect();
         for (k, value) in g.values.iter().enumerate() {
             let v = V(k as u32);
-            if !e.live.contains(&v) || matches!(&value.op, Op::Map { .. }) && e.fused_away(v) {
+            if !e.live.contains(&v)
+                || e.paired.contains(&v)
+                || matches!(&value.op, Op::Map { .. }) && e.fused_away(v)
+            {
                 continue;
             }
             match &value.op {
@@ -150,6 +168,7 @@ impl<'a> Emit<'a> {
                 }
                 Op::Sum(a)
                     if uses.get(a) == Some(&1)
+                        && !e.paired.contains(a)
                         && g.value(*a).region == value.region
                         && e.codes.get(a).is_some_and(|code| e.reads_tensors(*a, code)) =>
                 {

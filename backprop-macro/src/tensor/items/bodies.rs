@@ -329,6 +329,7 @@ impl Items<'_> {
             residuals,
             slots: e.slots.borrow().clone(),
             vectors: e.vectors.borrow().clone(),
+            lists: e.lists.borrow().clone(),
             tapes: {
                 let (args, bounds) = self.generics();
                 e.tape_structs(&sig.workspace, &self.item.vis, &args, &bounds)

@@ -3,6 +3,7 @@
 //! In: the function, its signature and, unless something was rejected, its bodies. Out: items with the promised
 //! signatures; after an error their bodies are stubs, so that one mistake is one error.
 
+use crate::custom::Custom;
 use crate::shape::peel;
 use crate::tensor::emit::{Emit, field};
 use crate::tensor::graph::{Op, Ty, V};
@@ -15,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::ext::IdentExt;
 
 mod bodies;
+mod custom;
 mod functions;
+mod jvp;
 mod methods;
 mod parameters;
 mod structs;
@@ -47,18 +50,38 @@ pub struct Bodies {
     pub slots: BTreeMap<String, crate::tensor::graph::Rank>,
     /// The loops whose structs are in the workspace.
     pub vectors: BTreeSet<usize>,
+    /// The adjoints of lists that have grown.
+    pub lists: BTreeMap<String, crate::tensor::graph::Rank>,
     pub tapes: TokenStream,
 }
 
-/// All generated items; stubs where there is no program.
-pub fn items(
-    item: &syn::ItemFn,
-    sig: &TensorSig,
-    program: Option<(&Program, &Emit)>,
-) -> TokenStream {
+/// What the functions are made of.
+#[derive(Clone, Copy)]
+pub enum Made<'a> {
+    /// The function's program, and that of value and tangent where it is asked for.
+    Derived(
+        (&'a Program, &'a Emit<'a>),
+        Option<(&'a Program, &'a Emit<'a>)>,
+    ),
+    Custom(&'a Custom),
+    /// After an error there are stubs.
+    Nothing,
+}
+
+/// All generated items.
+pub fn items(item: &syn::ItemFn, sig: &TensorSig, made: Made) -> TokenStream {
     let i = Items { item, sig };
-    let bodies = program.map(|(p, e)| i.bodies(p, e));
+    let (program, tangent) = match made {
+        Made::Derived(program, tangent) => (Some(program), tangent),
+        Made::Custom(_) | Made::Nothing => (None, None),
+    };
+    let bodies = match made {
+        Made::Derived((p, e), _) => Some(i.bodies(p, e)),
+        Made::Custom(custom) => Some(i.custom(custom)),
+        Made::Nothing => None,
+    };
     let functions = i.functions(bodies.as_ref());
+    let (jvp, buffers) = i.jvp(tangent);
     let structs = i.structs(bodies.as_ref());
     let lanes = program
         .map(|(p, _)| p.graph.items.clone())
@@ -79,8 +102,9 @@ pub fn items(
         const _: () = {
             use ::backprop::tensor::ndarray::Dimension as _;
             #(#lanes)*
+            #buffers
             #allow
-            impl #namespace { #functions }
+            impl #namespace { #functions #jvp }
         };
     }
 }
@@ -214,12 +238,8 @@ impl Items<'_> {
             )
         });
         let vectors = bodies.iter().flat_map(|b| &b.vectors).map(|&id| {
-            let tape = tape_type(workspace, id);
-            (
-                field(&tape_name(id)),
-                quote!(::std::vec::Vec<#tape #args>),
-                quote!(::std::vec::Vec::new()),
-            )
+            let (name, ty) = self.vector(workspace, id);
+            (name, ty, quote!(::std::vec::Vec::new()))
         });
         let memory = Memory {
             vis,
@@ -229,7 +249,16 @@ impl Items<'_> {
             bounds,
             args: args.clone(),
         };
-        let memory = memory.item(gradient, &slots.chain(vectors).collect::<Vec<_>>());
+        let lists = bodies.iter().flat_map(|b| &b.lists).map(|(name, rank)| {
+            let ty = sig.owned(&Kind::List(*rank));
+            (
+                format_ident!("{}", name),
+                ty,
+                quote!(::std::vec::Vec::new()),
+            )
+        });
+        let buffers: Vec<_> = slots.chain(vectors).chain(lists).collect();
+        let memory = memory.item(gradient, &buffers);
         let tapes = bodies.map(|b| &b.tapes);
         let t = sig.elem.tokens();
         let life = match sig.float() {
@@ -249,6 +278,13 @@ impl Items<'_> {
 
             #memory
         }
+    }
+
+    /// The field for the structs of a loop's iterations.
+    pub fn vector(&self, workspace: &Ident, id: usize) -> (Ident, TokenStream) {
+        let (tape, (args, _)) = (tape_type(workspace, id), self.generics());
+        let ty = quote!(::std::vec::Vec<#tape #args>);
+        (field(&tape_name(id)), ty)
     }
 
     pub fn zero(&self) -> TokenStream {

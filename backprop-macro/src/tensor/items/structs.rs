@@ -8,10 +8,12 @@ use crate::shape::peel;
 use crate::signature::local;
 use crate::tensor::fields::{Flat, Length, Part, Pass, leaves};
 use crate::tensor::items::functions::{Inside, Surface, fitted, zeros};
+use crate::tensor::items::jvp::declared;
 use crate::tensor::items::{Active, Items, Memory, allowed, of_gradient};
-use crate::tensor::signature::TensorSig;
+use crate::tensor::signature::{Kind, TensorSig};
+use crate::tensor::tangent::tangent_type;
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
 /// The functions that the user calls.
@@ -340,6 +342,7 @@ impl<'a> Outside<'a> {
         let memory = memory.item(&gradient, &[flat_workspace]);
         let doc_namespace = format!("The derivatives of [`fn@{}`].", item.sig.ident);
         let (allow, aliases, checks) = (allowed(), &self.aliases, &flat.checks);
+        let jvp = self.jvp(item, &namespace);
         let items = quote! {
             #[doc = #doc_namespace]
             #[allow(non_camel_case_types, clippy::all, clippy::pedantic)]
@@ -357,9 +360,70 @@ impl<'a> Outside<'a> {
                 #(#aliases)*
                 fn __checks #generics () #clause { #checks }
                 #allow
-                impl #namespace { #functions }
+                impl #namespace { #functions #jvp }
             };
         };
         (items, active)
+    }
+
+    /// Value and tangent, where it is asked for; the tangent of a struct is shaped as its gradient.
+    fn jvp(&self, item: &syn::ItemFn, namespace: &Ident) -> TokenStream {
+        if self.sig.jvp.is_none() {
+            return TokenStream::new();
+        }
+        let (mut params, mut tangents) = (Vec::new(), Vec::new());
+        let (mut inputs, mut slopes) = (Vec::new(), Vec::new());
+        for p in &self.flat.params {
+            let (ident, ty) = (&p.ident, &p.ty);
+            params.push(quote!(#ident: #ty));
+            self.arguments(&p.part, ident, false, &mut inputs);
+            if !self.active(&p.part) {
+                continue;
+            }
+            let d = format_ident!("__tangent_{}", ident.unraw(), span = local("d").span());
+            let of = match self.kind(ident) {
+                Some(leaf)
+                    if !matches!(
+                        p.part,
+                        Part::Leaf {
+                            pass: Pass::Floats(_),
+                            ..
+                        }
+                    ) =>
+                {
+                    tangent_type(leaf, self.sig).to_token_stream()
+                }
+                _ => match &p.part {
+                    Part::Leaf {
+                        pass: Pass::Floats(None),
+                        ..
+                    } => {
+                        let elem = self.sig.elem.tokens();
+                        quote!(&[#elem])
+                    }
+                    part => {
+                        let of = self.gradient(part);
+                        quote!(&#of)
+                    }
+                },
+            };
+            tangents.push(quote!(#d: #of));
+            Self::places(&p.part, &quote!(#d), &mut |ident, pass, at| {
+                let Some(leaf) = self.kind(ident).filter(|leaf| leaf.active) else {
+                    return;
+                };
+                slopes.push(match (pass, &leaf.kind) {
+                    (Pass::Whole, _) | (_, Kind::Scalar) => quote!(#at),
+                    (Pass::Floats(_), _) => {
+                        quote!(&::backprop::tensor::ndarray::ArrayView1::from(&#at[..]))
+                    }
+                    _ => quote!(&#at),
+                });
+            });
+        }
+        let inner = &self.sig.namespace;
+        let body = quote!(#inner::jvp(#(#inputs,)* #(#slopes),*));
+        let params = quote!(#(#params,)* #(#tangents),*);
+        declared(item, self.sig, namespace, params, body)
     }
 }

@@ -224,14 +224,19 @@ impl Lower<'_> {
             }
             return self.reject(c, &errors::TENSOR_EXPRESSION);
         }
-        if ["arr1", "aview1"].contains(&last.as_str())
+        let axes = ["arr1", "aview1", "arr2", "aview2", "arr3"];
+        if axes.contains(&last.as_str())
             && let [list] = c.args.iter().collect::<Vec<_>>().as_slice()
             && let syn::Expr::Reference(r) = bare(list)
-            && let syn::Expr::Array(a) = bare(&r.expr)
+            && let syn::Expr::Array(_) = bare(&r.expr)
             && self.reads_values(list)?
         {
-            let all: Vec<syn::Expr> = a.elems.iter().cloned().collect();
-            return self.listed(&all, &[all.len()], c);
+            let (mut all, mut lengths) = (Vec::new(), Vec::new());
+            let even = rows(bare(&r.expr), 0, &mut lengths, &mut all);
+            if !even || !last.ends_with(&lengths.len().to_string()) {
+                return self.reject(c, &errors::TENSOR_EXPRESSION);
+            }
+            return self.listed(&all, &lengths, c);
         }
         let mut vals = Vec::new();
         for a in &c.args {

@@ -192,7 +192,10 @@ impl Lower<'_> {
         match listed(e) {
             syn::Expr::Path(p) => {
                 let val = p.path.get_ident().and_then(|i| self.peek(i));
-                matches!(val, Some(Val::Tuple(_)))
+                match val {
+                    Some(Val::Growing(list)) => list.before.is_none(),
+                    val => matches!(val, Some(Val::Tuple(_))),
+                }
             }
             _ => false,
         }

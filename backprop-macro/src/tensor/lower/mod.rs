@@ -38,6 +38,8 @@ pub enum Val {
     Scalar(V),
     /// Tensors in a slice or a `Vec`.
     List(V),
+    /// A `Vec` of tensors to which more can be pushed.
+    Growing(crate::tensor::lists::Growing),
     /// Constant Rust, in terms of the generated names.
     Const(syn::Expr),
     Tuple(Vec<Val>),
@@ -64,6 +66,8 @@ pub enum Absent {
     Unless(TokenStream),
     /// The same; the value is an element of a tensor, which is read when there is one.
     Element(V, TokenStream, TokenStream),
+    /// The same, of a tensor of a list.
+    Item(V, TokenStream, TokenStream),
 }
 
 /// The elements of some tensors side by side, mapped so far.
@@ -88,8 +92,8 @@ pub enum Form {
     Indexed,
 }
 
-/// The shape of an iterator's item: `((a, b), c)`.
-#[derive(Clone)]
+/// The shape of an iterator's item, or of what it is folded into: `((a, b), c)`.
+#[derive(Clone, PartialEq)]
 pub enum Nest {
     Part(usize),
     Tuple(Vec<Nest>),
@@ -103,6 +107,7 @@ pub struct Closure {
 }
 
 /// The lowered function.
+#[derive(Clone)]
 pub struct Program {
     pub graph: Graph,
     pub result: Val,
@@ -374,6 +379,7 @@ impl Lower<'_> {
     pub fn find(&mut self, ident: &Ident) -> Result<Option<Val>> {
         match self.found(ident)? {
             Some(Val::Place(place)) => self.read(&place).map(Some),
+            Some(Val::Growing(list)) => Ok(Some(self.as_read(list))),
             Some(Val::Lost) => Err(Rejected),
             found => Ok(found),
         }

@@ -50,6 +50,10 @@ impl Lower<'_> {
                     _ => Ok(None),
                 };
                 let val = match val {
+                    Ok(None) if changes(&local.pat) => self.growing(&init.expr, ty),
+                    val => val,
+                };
+                let val = match val {
                     Ok(Some(made)) => Ok(made),
                     Ok(None) => self.bindable(&init.expr, ty),
                     Err(rejected) => Err(rejected),

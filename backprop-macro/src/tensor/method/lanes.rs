@@ -216,8 +216,9 @@ impl Lower<'_> {
         if let Some(start) = largest {
             self.g.largest.insert(function.to_string(), start);
         }
+        let options = self.sig.jvp.as_ref().map(|_| quote!((jvp)));
         self.g.items.push(quote! {
-            #[::backprop::backprop]
+            #[::backprop::backprop #options]
             fn #function #generics (__row: &[#t], #(#params),*) -> #t #clause #body
         });
         let rank = self.g.rank(v);

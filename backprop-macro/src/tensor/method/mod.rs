@@ -76,6 +76,9 @@ impl Lower<'_> {
         if let Some(val) = self.mean_or(m)? {
             return Ok(val);
         }
+        if let Some(val) = self.pushed(m)? {
+            return Ok(val);
+        }
         let receiver = match self.borrow(&m.receiver)? {
             Some(place) => self.read(&place)?,
             None => self.expr(&m.receiver)?,
@@ -94,11 +97,14 @@ impl Lower<'_> {
                     let t = crate::tensor::emit::tensor_name(v);
                     Ok(Val::Const(syn::parse_quote!(#t.len())))
                 }
+                ("first" | "last", 0) => Ok(self.end_of(v, name == "last")),
                 _ => {
                     let s = crate::tensor::sequence::Sequence::List(v);
                     self.sequence_method(m, &name, std::rc::Rc::new(s))
                 }
             },
+            Val::Growing(list) => self.of_growing(m, &list),
+            Val::Tuple(all) => self.of_side_by_side(m, &all),
             Val::Struct(fields, path) => {
                 let this = Val::Struct(fields, path.clone());
                 self.method_of_struct(m, this, &path)

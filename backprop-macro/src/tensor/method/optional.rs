@@ -8,7 +8,7 @@ use crate::tensor::emit::dim_name;
 use crate::tensor::graph::*;
 use crate::tensor::lower::{Absent, Lower, Val};
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 
 impl Lower<'_> {
@@ -90,6 +90,11 @@ impl Lower<'_> {
             Absent::Element(v, index, some) => {
                 self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
                 Val::Scalar(self.element(v, index, span))
+            }
+            Absent::Item(list, index, some) => {
+                self.g.stmts.push(Stmt::Effect(quote!(#some #how;)));
+                let index = self.constant_name(index).to_token_stream();
+                Val::Tensor(self.list_item(list, index, span))
             }
         }
     }

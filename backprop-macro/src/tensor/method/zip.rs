@@ -150,7 +150,11 @@ impl Lower<'_> {
                 let v = self.single(&z, m)?;
                 Ok(Val::Scalar(self.g.push(Op::Sum(v), Ty::Scalar, span)))
             }
-            ("fold", [init, f]) if z.parts.len() == 1 && matches!(z.pattern, Nest::Part(0)) => {
+            ("fold", [init, f])
+                if z.parts.len() == 1
+                    && matches!(z.pattern, Nest::Part(0))
+                    && !matches!(init, syn::Expr::Tuple(_)) =>
+            {
                 let v = self.single(&z, m)?;
                 if z.by_ref {
                     return self.fold(v, None, init, f, m);
