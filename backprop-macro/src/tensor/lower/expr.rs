@@ -120,6 +120,10 @@ impl Lower<'_> {
 
     /// The items of a loop that is written out: a short literal range, or expressions side by side.
     pub fn few(&self, e: &syn::Expr) -> Option<Vec<syn::Expr>> {
+        if let syn::Expr::Reference(r) = e {
+            let items = self.few(&r.expr).filter(|_| r.mutability.is_none())?;
+            return Some(items.iter().map(|e| syn::parse_quote!(&#e)).collect());
+        }
         match strip_expr(e) {
             syn::Expr::Array(a) if a.elems.len() <= MAX_UNROLLED => {
                 Some(a.elems.iter().cloned().collect())
@@ -205,8 +209,18 @@ impl Lower<'_> {
     pub fn unrolled(&mut self, f: &syn::ExprForLoop, items: Vec<syn::Expr>) -> Result<Val> {
         for item in &items {
             let val = self.bindable(item, None)?;
+            // What is constant stays behind its reference, if nothing takes that away.
+            let (pat, val) = match (&*f.pat, item, val) {
+                (syn::Pat::Reference(p), syn::Expr::Reference(_), Val::Const(e)) => {
+                    (&*p.pat, Val::Const(e))
+                }
+                (pat, syn::Expr::Reference(_), Val::Const(e)) => {
+                    (pat, Val::Const(self.constant_name(quote!(&#e))))
+                }
+                (pat, _, val) => (pat, val),
+            };
             self.scoped(|l| {
-                l.bind(&f.pat, val, None)?;
+                l.bind(pat, val, None)?;
                 l.block(&f.body)
             })?;
         }
