@@ -18,6 +18,8 @@ mod both_ways;
 mod closures;
 #[path = "tensors/constants.rs"]
 mod constants;
+#[path = "tensors/elements.rs"]
+mod elements;
 #[path = "tensors/filled.rs"]
 mod filled;
 #[path = "tensors/ranks.rs"]
