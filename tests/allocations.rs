@@ -243,7 +243,7 @@ fn a_carried_array_that_the_gradient_does_not_need_is_not_kept() {
 #[cfg(feature = "runtime")]
 mod tensors {
     use super::*;
-    use ndarray::{Array1, Array2, Axis};
+    use ndarray::{Array1, Array2, Axis, s};
 
     #[backprop(wrt(w1, b, w2))]
     fn loss(
@@ -324,5 +324,45 @@ mod tensors {
         let (again, heap) =
             heap_of(|| classifier::value_and_gradient_with(&mut workspace, &w, &g, &x, &t).0);
         assert_eq!((again, heap), (first, NOTHING));
+    }
+
+    #[backprop]
+    fn pairs(x: &Array2<f64>) -> f64 {
+        let mut s = 0.0;
+        for i in 0..x.nrows() {
+            for j in 0..i {
+                let (dx, dy) = (x[[i, 0]] - x[[j, 0]], x[[i, 1]] - x[[j, 1]]);
+                s += 1.0 / (dx * dx + dy * dy + 0.1).sqrt();
+            }
+        }
+        s / x.nrows() as f64
+    }
+
+    #[test]
+    fn a_loop_that_adds_up_keeps_nothing() {
+        let x = Array2::from_shape_fn((30, 2), |(i, j)| ((3 * i + 7 * j) % 11) as f64);
+        let (_, heap) = heap_of(|| pairs::value_and_gradient(&x));
+        let gradient = Heap {
+            allocations: 1,
+            bytes: 60 * size_of::<f64>(),
+        };
+        assert_eq!(heap, gradient);
+    }
+
+    #[backprop(wrt(u))]
+    fn diffuse(u: &Array2<f64>, steps: usize) -> f64 {
+        let mut u = u.clone();
+        for _ in 0..steps {
+            let middle = &u.slice(s![..-2, ..]) + &u.slice(s![2.., ..]);
+            u.slice_mut(s![1..-1, ..]).scaled_add(0.1, &middle);
+        }
+        u.sum()
+    }
+
+    #[test]
+    fn a_linear_state_is_kept_in_two_buffers() {
+        let u = Array2::ones((8, 8));
+        let bytes = |steps| heap_of(|| diffuse::value_and_gradient(&u, steps)).1.bytes;
+        assert_eq!(bytes(5), bytes(50));
     }
 }

@@ -12,6 +12,8 @@ mod agree;
 mod compared;
 #[path = "tensors/algorithms.rs"]
 mod algorithms;
+#[path = "tensors/both_ways.rs"]
+mod both_ways;
 #[path = "tensors/closures.rs"]
 mod closures;
 #[path = "tensors/constants.rs"]

@@ -267,6 +267,33 @@ fn maps_of_all_sizes_and_layouts() {
     });
 }
 
+/// Parts of larger arrays, each of another one, some of them upside down: their lanes lie apart, the elements of a lane do not.
+#[test]
+fn maps_of_parts() {
+    for shape in [
+        &[1, 1][..],
+        &[4, 1],
+        &[1, 9],
+        &[3, 20],
+        &[2, 3, 5],
+        &[3, 1, 2, 19],
+    ] {
+        check_map(IxDyn(shape), |seed, array| {
+            let around = shape.iter().map(|n| n + seed + 1).collect::<Vec<_>>();
+            let mut part = Array::zeros(IxDyn(&around));
+            part.slice_each_axis_inplace(|axis| {
+                let start = (axis.axis.index() + seed) % (seed + 1);
+                Slice::from(start..start + shape[axis.axis.index()])
+            });
+            if seed % 2 == 1 {
+                part.invert_axis(Axis(0));
+            }
+            part.assign(array);
+            *array = part;
+        });
+    }
+}
+
 #[test]
 fn maps_of_broadcast_inputs_and_without_inputs_or_outputs() {
     let bias = array![1.0, 2.0, 3.0];

@@ -11,7 +11,7 @@
 //! They take turns in short batches, so that a change of clock speed or a busy neighbour hits all of them; the table has
 //! medians, the fastest batches, and the ratios of these. All compute the same losses; the run fails where they do not. `case.rs` has the sizes.
 //!
-//! A virtual environment in `BENCH_NET_VENV` is used as it is; otherwise one is made below `target`, of some 6 GB.
+//! A virtual environment in `BENCH_NET_VENV` is used as it is; where there is none, it is made there, otherwise below `target`, of some 6 GB.
 
 mod case;
 mod ours;
@@ -318,7 +318,7 @@ fn virtual_environment(folder: &Path) -> PathBuf {
     let venv = given.clone().unwrap_or_else(|| folder.join("net-venv"));
     let python = venv.join("bin/python");
     let complete = venv.join("complete");
-    if given.is_some() || complete.exists() {
+    if complete.exists() || (given.is_some() && python.exists()) {
         return python;
     }
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/net/requirements.txt");

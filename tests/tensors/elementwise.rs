@@ -129,7 +129,7 @@ fn scalars_beside_tensors() {
         &mut scale,
         &mut shift,
     );
-    assert_eq!(value, scalars(&a, 0.7, &0.2));
+    close(value, scalars(&a, 0.7, &0.2), 1e-15, "value");
     close(scale, 0.7 - 0.5 * g.scale, 1e-13, "moved");
     close(shift, 0.2 - 0.5 * g.shift, 1e-13, "moved");
     for k in 0..7 {

@@ -33,6 +33,7 @@
 
 mod affine;
 mod aliases;
+mod at_once;
 mod azip;
 mod branches;
 mod calls;

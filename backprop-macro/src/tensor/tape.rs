@@ -30,7 +30,40 @@ impl Tape {
     }
 }
 
-fn numbered(prefix: &str, id: usize) -> Ident {
+/// What a loop hands on by value: before it, at the start and at the end of an iteration, and after it.
+#[derive(Default)]
+pub struct Numbers {
+    pub starts: TokenStream,
+    pub prologue: TokenStream,
+    pub ends: TokenStream,
+    pub afters: TokenStream,
+    /// The names that are known after the loop.
+    pub names: Vec<String>,
+    /// The names that an iteration has to compute.
+    pub wanted: BTreeSet<String>,
+}
+
+impl Numbers {
+    fn hand_on(&mut self, carry: &Ident, [init, inside, next, after]: [&Ident; 4]) {
+        self.starts.extend(quote!(let mut #carry = #init;));
+        self.prologue.extend(quote!(let #inside = #carry;));
+        self.ends.extend(quote!(#carry = #next;));
+        self.afters.extend(quote!(let #after = #carry;));
+        self.names.push(after.to_string());
+        self.wanted.insert(next.to_string());
+    }
+}
+
+/// How floats that are summed go through a loop: before it, at the start and at the end of an iteration, and after it.
+#[derive(Default)]
+pub struct Sums {
+    pub before: TokenStream,
+    pub start: TokenStream,
+    pub end: TokenStream,
+    pub after: TokenStream,
+}
+
+pub fn numbered(prefix: &str, id: usize) -> Ident {
     format_ident!("__{}{}", prefix, id, span = Span::mixed_site())
 }
 
@@ -90,7 +123,7 @@ impl Emit<'_> {
     }
 
     /// The vector of a loop's structs.
-    fn vector(&self, id: usize) -> TokenStream {
+    pub fn vector(&self, id: usize) -> TokenStream {
         let f = field(&tape_name(id));
         self.home(&f).unwrap_or_else(|| {
             self.vectors.borrow_mut().insert(id);
@@ -208,16 +241,44 @@ impl Emit<'_> {
         self.hold(&const_name(c), Held::Const(ty));
     }
 
+    /// How the floats and constants that a loop hands on go from one iteration to the next.
+    pub fn numbers(&self, l: &Loop) -> Numbers {
+        let mut out = Numbers::default();
+        for c in &l.carried {
+            if self.g.is_tensor(c.next) || self.g.places.contains_key(&c.after) {
+                continue;
+            }
+            let [init, inside, next, after] = [c.init, c.inside, c.next, c.after].map(scalar_name);
+            self.hold(&inside, Held::Scalar);
+            self.hold(&after, Held::Scalar);
+            let carry = format_ident!("__carry{}", c.inside.0, span = Span::mixed_site());
+            out.hand_on(&carry, [&init, &inside, &next, &after]);
+        }
+        for c in &l.consts {
+            let [init, inside, next, after] = [c.init, c.inside, c.next, c.after].map(const_name);
+            self.hold_const(c.inside);
+            self.hold_const(c.after);
+            let carry = format_ident!("__carryc{}", c.inside.0, span = Span::mixed_site());
+            out.hand_on(&carry, [&init, &inside, &next, &after]);
+        }
+        out
+    }
+
     /// A loop, forward.
     pub fn run(&self, id: usize) -> Line {
         let l = &self.g.loops[id];
         let tape = self.tapes.borrow()[id].clone();
         let lines = self.lines(&l.stmts);
-        let mut wanted = tape.kept.clone();
-        let (mut starts, mut ends, mut afters) =
-            (TokenStream::new(), TokenStream::new(), TokenStream::new());
-        let mut prologue = TokenStream::new();
-        let mut names = vec![tape_name(id).to_string()];
+        let Numbers {
+            mut starts,
+            prologue,
+            mut ends,
+            mut afters,
+            mut names,
+            mut wanted,
+        } = self.numbers(l);
+        wanted.extend(tape.kept.iter().cloned());
+        names.push(tape_name(id).to_string());
         for c in &l.carried {
             if self.g.places.contains_key(&c.after) {
                 if self.g.place(c.after) == c.after {
@@ -236,23 +297,7 @@ impl Emit<'_> {
             }
             if self.g.is_tensor(c.next) {
                 wanted.insert(tensor_name(c.next).to_string());
-                continue;
             }
-            let carry = format_ident!("__carry{}", c.inside.0, span = Span::mixed_site());
-            let (init, inside, next, after) = (
-                scalar_name(c.init),
-                scalar_name(c.inside),
-                scalar_name(c.next),
-                scalar_name(c.after),
-            );
-            wanted.insert(next.to_string());
-            self.hold(&inside, Held::Scalar);
-            self.hold(&after, Held::Scalar);
-            starts.extend(quote!(let mut #carry = #init;));
-            prologue.extend(quote!(let #inside = #carry;));
-            ends.extend(quote!(#carry = #next;));
-            afters.extend(quote!(let #after = #carry;));
-            names.push(after.to_string());
         }
         for &v in l.collected.iter().filter(|v| self.live.contains(v)) {
             let Op::Collected { item, .. } = self.g.value(v).op else {
@@ -273,19 +318,6 @@ impl Emit<'_> {
             ends.extend(quote!(#elements[#k] = #s;));
             afters.extend(show);
             names.push(t.to_string());
-        }
-        for c in &l.consts {
-            let carry = format_ident!("__carryc{}", c.inside.0, span = Span::mixed_site());
-            let (init, inside) = (const_name(c.init), const_name(c.inside));
-            let (next, after) = (const_name(c.next), const_name(c.after));
-            wanted.insert(next.to_string());
-            self.hold_const(c.inside);
-            self.hold_const(c.after);
-            starts.extend(quote!(let mut #carry = #init;));
-            prologue.extend(quote!(let #inside = #carry;));
-            ends.extend(quote!(#carry = #next;));
-            afters.extend(quote!(let #after = #carry;));
-            names.push(after.to_string());
         }
         for (name, held) in tape
             .kept
@@ -342,6 +374,32 @@ impl Emit<'_> {
         }
     }
 
+    /// The adjoints of floats outside of a loop, that its iterations add to.
+    pub fn sums(&self, id: usize, floats: &[V]) -> Sums {
+        let mut out = Sums::default();
+        for &v in floats {
+            let (d, sum) = (
+                adjoint(v),
+                format_ident!("__sum{}_{}", id, v.0, span = Span::mixed_site()),
+            );
+            out.before.extend(quote!(let mut #sum = #d;));
+            out.start.extend(quote!(let #d = #sum;));
+            out.end.extend(quote!(#sum = #d;));
+            out.after.extend(quote!(let #d = #sum;));
+        }
+        out
+    }
+
+    /// The buffers of an iteration of which none outlives the next one, where its statements have any.
+    pub fn turn_in_two(&self, id: usize, statements: &TokenStream) -> TokenStream {
+        let [at, before, k] = ["at", "before", "k"].map(|prefix| numbered(prefix, id));
+        if !mentioned(statements).contains(&at.to_string()) {
+            return TokenStream::new();
+        }
+        let vector = self.vector(id);
+        quote!(let (#at, #before) = ::backprop::tensor::turn(&mut #vector, #k, true);)
+    }
+
     /// A loop, backward: its steps, and what they mention.
     pub fn run_back(
         &self,
@@ -351,22 +409,12 @@ impl Emit<'_> {
         started: &mut BTreeSet<V>,
     ) -> TokenStream {
         let l = &self.g.loops[id];
-        let (mut starts, mut before, mut after, mut ends) = (
-            TokenStream::new(),
-            TokenStream::new(),
-            TokenStream::new(),
-            TokenStream::new(),
-        );
-        for &v in floats {
-            let (d, sum) = (
-                adjoint(v),
-                format_ident!("__sum{}_{}", id, v.0, span = Span::mixed_site()),
-            );
-            starts.extend(quote!(let mut #sum = #d;));
-            before.extend(quote!(let #d = #sum;));
-            after.extend(quote!(#sum = #d;));
-            ends.extend(quote!(let #d = #sum;));
-        }
+        let Sums {
+            before: mut starts,
+            start: mut before,
+            end: mut after,
+            after: mut ends,
+        } = self.sums(id, floats);
         let handed_on =
             |c: &&Carried| self.g.active(c.inside) && !self.g.places.contains_key(&c.after);
         for c in l.carried.iter().filter(handed_on) {

@@ -2,7 +2,8 @@
 //!
 //! In go views of one shape and a closure, out come the elements of the outputs and the sums. A pass runs over slices, block by
 //! block: the results of a block wait in a buffer of their own, so that the compiler sees that nothing overlaps, and vectorises
-//! the loop under [`dispatch`]. Views that are not contiguous are copied to slices and back, some elements at a time. A sum has
+//! the loop under [`dispatch`]; what is left at the end goes by fours. Of views with contiguous lanes each lane is a slice; others are copied to
+//! slices and back, some elements at a time. A sum has
 //! one accumulator for each position of a block and adds those up in pairs at the end: its rounding depends on the order of
 //! the elements in memory, never on the processor.
 
@@ -16,6 +17,8 @@ use super::real::Real;
 
 /// The elements of a block.
 const BLOCK: usize = 16;
+/// The elements of a small block, of those that fill no other.
+const FOUR: usize = 4;
 /// The most elements that are copied at a time from or to a lane that is not contiguous; a multiple of [`BLOCK`].
 const CHUNK: usize = 128;
 
@@ -116,10 +119,16 @@ fn strided<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
             return;
         }
     }
-    if rows_are_short(&outputs) {
+    let axis = best_axis(&inputs, &outputs);
+    let along = |strides: &[isize]| strides[axis.index()] == 1;
+    if inputs.iter().all(|input| along(input.strides()))
+        && outputs.iter().all(|output| along(output.strides()))
+    {
+        in_place(&inputs, &mut outputs, axis, run);
+    } else if rows_are_short(&outputs) {
         in_rows(inputs, outputs, run);
     } else {
-        in_chunks(inputs, outputs, run);
+        in_chunks(inputs, outputs, axis, run);
     }
 }
 
@@ -141,6 +150,41 @@ pub fn map_slices<T: Real, const IN: usize, const OUT: usize, const SUMS: usize>
     )
 }
 
+/// Runs a function over so many elements of slices, from `start` on, and adds what it says to as many accumulators.
+macro_rules! step {
+    ($inputs:ident, $outputs:ident, $f:ident, $start:ident, $width:ident, $results:ident, $sums:ident) => {
+        let here: [&[T; $width]; IN] = from_fn(
+            #[inline(always)]
+            |i| block($inputs[i], $start),
+        );
+        let present: [&[T; $width]; OUT] = from_fn(
+            #[inline(always)]
+            |o| block($outputs[o], $start),
+        );
+        for position in 0..$width {
+            let (new, terms) = $f(
+                from_fn(
+                    #[inline(always)]
+                    |i| here[i][position],
+                ),
+                from_fn(
+                    #[inline(always)]
+                    |o| present[o][position],
+                ),
+            );
+            for o in 0..OUT {
+                $results[o][position] = new[o];
+            }
+            for s in 0..SUMS {
+                $sums[s][position] += terms[s];
+            }
+        }
+        for o in 0..OUT {
+            $outputs[o][$start..$start + $width].copy_from_slice(&$results[o]);
+        }
+    };
+}
+
 /// Runs a function over slices of one length, block by block: the accumulators, with what it adds to them. No function: what it is
 /// given would go through memory.
 macro_rules! blocks {
@@ -154,37 +198,15 @@ macro_rules! blocks {
         let mut results = [[T::zero(); BLOCK]; OUT];
         let whole = length - length % BLOCK;
         for start in (0..whole).step_by(BLOCK) {
-            let here: [&[T; BLOCK]; IN] = from_fn(
-                #[inline(always)]
-                |i| block($inputs[i], start),
-            );
-            let present: [&[T; BLOCK]; OUT] = from_fn(
-                #[inline(always)]
-                |o| block($outputs[o], start),
-            );
-            for position in 0..BLOCK {
-                let (new, terms) = $f(
-                    from_fn(
-                        #[inline(always)]
-                        |i| here[i][position],
-                    ),
-                    from_fn(
-                        #[inline(always)]
-                        |o| present[o][position],
-                    ),
-                );
-                for o in 0..OUT {
-                    results[o][position] = new[o];
-                }
-                for s in 0..SUMS {
-                    accumulators[s][position] += terms[s];
-                }
-            }
-            for o in 0..OUT {
-                $outputs[o][start..start + BLOCK].copy_from_slice(&results[o]);
-            }
+            step!($inputs, $outputs, $f, start, BLOCK, results, accumulators);
         }
-        for position in whole..length {
+        // What is left of a block: by fours, and one by one.
+        let mut results = [[T::zero(); FOUR]; OUT];
+        let fours = length - length % FOUR;
+        for start in (whole..fours).step_by(FOUR) {
+            step!($inputs, $outputs, $f, start, FOUR, results, accumulators);
+        }
+        for position in fours..length {
             let (new, terms) = $f(
                 from_fn(
                     #[inline(always)]
@@ -199,7 +221,7 @@ macro_rules! blocks {
                 $outputs[o][position] = new[o];
             }
             for s in 0..SUMS {
-                accumulators[s][position - whole] += terms[s];
+                accumulators[s][0] += terms[s];
             }
         }
         accumulators
@@ -231,6 +253,57 @@ pub(crate) fn map_here<T: Real, const IN: usize, const OUT: usize, const SUMS: u
     f: impl Fn([T; IN], [T; OUT]) -> ([T; OUT], [T; SUMS]),
 ) -> [T; SUMS] {
     blocks!(inputs, outputs, [[T::ZERO; BLOCK]; SUMS], f).map(total)
+}
+
+/// Hands the elements of views, each with its elements side by side along `axis`, to `run`, as slices: lane by lane.
+#[allow(unsafe_code)]
+fn in_place<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
+    inputs: &[ArrayView<'_, T, D>; IN],
+    outputs: &mut [ArrayViewMut<'_, T, D>; OUT],
+    axis: Axis,
+    mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
+) {
+    let shape = match (outputs.first(), inputs.first()) {
+        (Some(output), _) => output.raw_dim(),
+        (None, Some(input)) => input.raw_dim(),
+        (None, None) => return,
+    };
+    let (length, size) = (shape[axis.index()], shape.size());
+    if size == 0 {
+        return;
+    }
+    // Where the lane starts, relative to the view's first element.
+    let (mut from, mut to) = ([0_isize; IN], [0_isize; OUT]);
+    let mut index = D::zeros(shape.ndim());
+    for _ in 0..size / length {
+        // SAFETY: the strides along the axis are 1 and `index` is within the shape, so that the lane's elements are those of the view,
+        // side by side. The views of the outputs are borrowed mutably, and each is handed out in one slice at a time.
+        let slices = from_fn(|i| unsafe {
+            std::slice::from_raw_parts(inputs[i].as_ptr().offset(from[i]), length)
+        });
+        let slices_mut = from_fn(|o| unsafe {
+            std::slice::from_raw_parts_mut(outputs[o].as_mut_ptr().offset(to[o]), length)
+        });
+        run(slices, slices_mut);
+        for k in (0..shape.ndim()).rev().filter(|&k| k != axis.index()) {
+            index[k] += 1;
+            let steps = if index[k] < shape[k] {
+                1
+            } else {
+                index[k] = 0;
+                1 - shape[k] as isize
+            };
+            for i in 0..IN {
+                from[i] += steps * inputs[i].strides()[k];
+            }
+            for o in 0..OUT {
+                to[o] += steps * outputs[o].strides()[k];
+            }
+            if steps == 1 && index[k] > 0 {
+                break;
+            }
+        }
+    }
 }
 
 /// Whether there are outputs, all contiguous in their logical order, in lanes along the last axis of which many fit a chunk.
@@ -293,9 +366,9 @@ fn in_rows<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
 fn in_chunks<T: Real, D: Dimension, const IN: usize, const OUT: usize>(
     inputs: [ArrayView<'_, T, D>; IN],
     mut outputs: [ArrayViewMut<'_, T, D>; OUT],
+    axis: Axis,
     mut run: impl FnMut([&[T]; IN], [&mut [T]; OUT]),
 ) {
-    let axis = best_axis(&inputs, &outputs);
     let mut input_lanes = inputs.each_ref().map(|input| input.lanes(axis).into_iter());
     let mut output_lanes = outputs
         .each_mut()
@@ -385,7 +458,7 @@ fn best_axis<T, D: Dimension, const IN: usize, const OUT: usize>(
 
 /// All of them, if there is each of them.
 #[inline(always)]
-fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
+pub(crate) fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
     if values.iter().all(Option::is_some) {
         Some(values.map(|value| value.expect("it was just seen")))
     } else {
@@ -395,7 +468,7 @@ fn all<V, const N: usize>(values: [Option<V>; N]) -> Option<[V; N]> {
 
 /// The block of a slice at `start`.
 #[inline(always)]
-fn block<T>(slice: &[T], start: usize) -> &[T; BLOCK] {
+fn block<T, const WIDTH: usize>(slice: &[T], start: usize) -> &[T; WIDTH] {
     slice[start..].first_chunk().expect("a whole block is left")
 }
 

@@ -43,3 +43,4 @@ pub use map::{map, map_slices};
 pub use product::{dot, mat_vec, outer, product};
 pub use real::Real;
 pub use sum::sum_middle;
+pub(crate) use vector::multiples;

@@ -200,6 +200,11 @@ pub fn outer<T: Real>(alpha: T, x: &ArrayRef1<T>, y: &ArrayRef1<T>, beta: T, c: 
 ///
 /// If the lengths differ.
 pub fn dot<T: Real>(x: &ArrayRef1<T>, y: &ArrayRef1<T>) -> T {
+    if let (Some(x), Some(y)) = (x.as_slice(), y.as_slice())
+        && x.len() == y.len()
+    {
+        return vector::dot(x, y);
+    }
     let [sum] = map(
         [x.view(), y.view()],
         [],

@@ -12,6 +12,18 @@ use super::real::Real;
 /// What is summed at a time, in registers.
 const BLOCK: usize = 16;
 
+/// The sum of the products of the elements of two slices of one length.
+#[inline(never)]
+pub(super) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
+    dispatch(
+        #[inline(always)]
+        || {
+            let [sum] = dots_with([y], x);
+            sum
+        },
+    )
+}
+
 /// `y = α A x + β y`, with the rows of `A` one after another.
 #[inline(never)]
 pub(super) fn dots<T: Real>(alpha: T, rows: &[T], x: &[T], beta: T, y: &mut [T]) {
@@ -129,7 +141,7 @@ pub(super) fn combination_of<'a, T: Real>(
 
 /// `cᵢ = α xᵢ y + β cᵢ`, with the rows `cᵢ` one after another.
 #[inline(never)]
-pub(super) fn multiples<T: Real>(alpha: T, x: &[T], y: &[T], beta: T, c: &mut [T]) {
+pub(crate) fn multiples<T: Real>(alpha: T, x: &[T], y: &[T], beta: T, c: &mut [T]) {
     if y.is_empty() {
         return;
     }

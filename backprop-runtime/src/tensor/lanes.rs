@@ -5,34 +5,65 @@
 //! lie side by side they are copied. [`along`] and [`pivoted`] run rules that the compiler's table of idioms hands in; no
 //! derivative is written here.
 
+use std::array::from_fn;
 use std::cell::Cell;
 
 use ndarray::{Array1, ArrayView, ArrayView1, ArrayViewMut, ArrayViewMut1, Axis, Dimension};
 
+use crate::kernel::map::all;
 use crate::kernel::{self, Real};
 
 /// Accumulators of a sum, so that it vectorises.
 const BLOCK: usize = 16;
 
+/// What a short lane has of them.
+const FOUR: usize = 4;
+
+/// Accumulators by sixteens as four.
+#[inline(always)]
+fn quarters<T: Real>(of: [T; BLOCK], join: impl Fn(T, T) -> T) -> [T; FOUR] {
+    from_fn(
+        #[inline(always)]
+        |p| {
+            join(
+                join(of[p], of[p + 2 * FOUR]),
+                join(of[p + FOUR], of[p + 3 * FOUR]),
+            )
+        },
+    )
+}
+
+/// Four accumulators as one.
+#[inline(always)]
+fn joined<T: Real>(of: [T; FOUR], join: impl Fn(T, T) -> T) -> T {
+    join(join(of[0], of[2]), join(of[1], of[3]))
+}
+
 /// `Σ f(a, b)` over two slices of one length.
 #[inline(always)]
 fn sum_of<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
-    let mut sums = [T::zero(); BLOCK];
-    let (a_blocks, b_blocks) = (a.chunks_exact(BLOCK), b.chunks_exact(BLOCK));
-    let (a_rest, b_rest) = (a_blocks.remainder(), b_blocks.remainder());
-    let mut total = T::zero();
-    if a.len() >= BLOCK {
-        for (a, b) in a_blocks.zip(b_blocks) {
+    let add = |a: T, b: T| a + b;
+    let ((blocks, rest), (blocks_of_b, rest_of_b)) =
+        (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
+    let mut fours = [T::ZERO; FOUR];
+    if !blocks.is_empty() {
+        let mut sums = [T::ZERO; BLOCK];
+        for (a, b) in blocks.iter().zip(blocks_of_b) {
             for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
                 *sum += f(a, b);
             }
         }
-        total = sums.iter().fold(total, |a, &b| a + b);
+        fours = quarters(sums, add);
     }
-    a_rest
-        .iter()
-        .zip(b_rest)
-        .fold(total, |sum, (&a, &b)| sum + f(a, b))
+    let ((blocks, rest), (blocks_of_b, rest_of_b)) =
+        (rest.as_chunks::<FOUR>(), rest_of_b.as_chunks::<FOUR>());
+    for (a, b) in blocks.iter().zip(blocks_of_b) {
+        for ((sum, &a), &b) in fours.iter_mut().zip(a).zip(b) {
+            *sum += f(a, b);
+        }
+    }
+    let last = rest.iter().zip(rest_of_b);
+    last.fold(joined(fours, add), |sum, (&a, &b)| sum + f(a, b))
 }
 
 /// `Σ a`.
@@ -49,17 +80,26 @@ fn sum<T: Real>(a: &[T]) -> T {
 /// The largest; NaN does not count.
 #[inline(always)]
 fn max<T: Real>(a: &[T]) -> T {
-    let mut largest = [T::neg_infinity(); BLOCK];
-    let blocks = a.chunks_exact(BLOCK);
-    let rest = blocks.remainder();
     let larger = |m: T, a: T| if a > m { a } else { m };
+    let (blocks, rest) = a.as_chunks::<BLOCK>();
+    let mut fours = [T::neg_infinity(); FOUR];
+    if !blocks.is_empty() {
+        let mut largest = [T::neg_infinity(); BLOCK];
+        for block in blocks {
+            for (m, &a) in largest.iter_mut().zip(block) {
+                *m = larger(*m, a);
+            }
+        }
+        fours = quarters(largest, larger);
+    }
+    let (blocks, rest) = rest.as_chunks::<FOUR>();
     for block in blocks {
-        for (m, &a) in largest.iter_mut().zip(block) {
+        for (m, &a) in fours.iter_mut().zip(block) {
             *m = larger(*m, a);
         }
     }
-    let first = largest.iter().fold(T::neg_infinity(), |m, &a| larger(m, a));
-    rest.iter().fold(first, |m, &a| larger(m, a))
+    rest.iter()
+        .fold(joined(fours, larger), |m, &a| larger(m, a))
 }
 
 /// The largest of `start` and the elements, as `fold(start, max)`: NaN does not count.
@@ -91,21 +131,34 @@ fn position_of_max<T: Real>(a: &[T]) -> usize {
 /// Writes `f(a, b)` for each pair, or adds it; the sum of what was written or added.
 #[inline(always)]
 fn write_and_sum<T: Real>(to: &mut [T], a: &[T], b: &[T], add: bool, f: impl Fn(T, T) -> T) -> T {
-    let mut sums = [T::zero(); BLOCK];
-    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
-    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
+    let write = |to: &mut T, a: T, b: T| {
+        let term = f(a, b);
+        *to = if add { *to + term } else { term };
+        term
+    };
+    let plus = |a: T, b: T| a + b;
+    let (blocks, to) = to.as_chunks_mut::<BLOCK>();
+    let ((a_blocks, a), (b_blocks, b)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
+    let mut fours = [T::ZERO; FOUR];
+    if !blocks.is_empty() {
+        let mut sums = [T::ZERO; BLOCK];
+        for ((to, a), b) in blocks.iter_mut().zip(a_blocks).zip(b_blocks) {
+            for (((to, sum), &a), &b) in to.iter_mut().zip(&mut sums).zip(a).zip(b) {
+                *sum += write(to, a, b);
+            }
+        }
+        fours = quarters(sums, plus);
+    }
+    let (blocks, to) = to.as_chunks_mut::<FOUR>();
+    let ((a_blocks, a), (b_blocks, b)) = (a.as_chunks::<FOUR>(), b.as_chunks::<FOUR>());
     for ((to, a), b) in blocks.iter_mut().zip(a_blocks).zip(b_blocks) {
-        for (((to, sum), &a), &b) in to.iter_mut().zip(&mut sums).zip(a).zip(b) {
-            let term = f(a, b);
-            *sum += term;
-            *to = if add { *to + term } else { term };
+        for (((to, sum), &a), &b) in to.iter_mut().zip(&mut fours).zip(a).zip(b) {
+            *sum += write(to, a, b);
         }
     }
-    let mut total = sums.iter().fold(T::zero(), |a, &b| a + b);
-    for ((to, &a), &b) in rest.iter_mut().zip(a_rest).zip(b_rest) {
-        let term = f(a, b);
-        total += term;
-        *to = if add { *to + term } else { term };
+    let mut total = joined(fours, plus);
+    for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+        total += write(to, a, b);
     }
     total
 }
@@ -145,7 +198,7 @@ pub fn along<T: Real, D: Dimension, P, const IN: usize>(
     mut to: ArrayViewMut<'_, T, D>,
     f: impl Fn([&[T]; IN], P, &mut [T]),
 ) {
-    let mut held: [Vec<T>; IN] = std::array::from_fn(|_| Vec::new());
+    let mut held: [Vec<T>; IN] = from_fn(|_| Vec::new());
     let mut held_to = Vec::new();
     let Some(axis) = axis else {
         let slices = inputs.each_ref().map(|a| a.as_slice());
@@ -169,6 +222,19 @@ pub fn along<T: Real, D: Dimension, P, const IN: usize>(
         to.iter_mut().zip(&whole).for_each(|(to, &x)| *to = x);
         return;
     };
+    if axis.index() + 1 == to.ndim()
+        && to.len_of(axis) > 0
+        && let Some(inputs) = all(inputs.each_ref().map(|a| a.as_slice()))
+    {
+        let length = to.len_of(axis);
+        if let Some(to) = to.as_slice_mut() {
+            let lanes = to.chunks_exact_mut(length).zip(per_lane).enumerate();
+            for (number, (to, p)) in lanes {
+                f(inputs.map(|a| &a[number * length..][..length]), p, to);
+            }
+            return;
+        }
+    }
     let mut lanes = inputs.each_ref().map(|a| a.lanes(axis).into_iter());
     for (out, p) in to.lanes_mut(axis).into_iter().zip(per_lane) {
         let views = lanes.each_mut().map(|lanes| lanes.next());

@@ -146,10 +146,15 @@ pub fn dot<T: Real>(x: ArrayView1<'_, T>, y: ArrayView1<'_, T>) -> T {
 pub fn scaled<T: Real, D: Dimension>(
     factor: T,
     a: ArrayView<'_, T, D>,
-    to: ArrayViewMut<'_, T, D>,
+    mut to: ArrayViewMut<'_, T, D>,
     add: bool,
 ) {
     let beta = beta::<T>(add);
+    if let (Some(a), Some(to)) = (a.as_slice(), to.as_slice_mut())
+        && a.len() == to.len()
+    {
+        return kernel::multiples(factor, &[T::ONE], a, beta, to);
+    }
     let [] = kernel::map(
         [a],
         [to],

@@ -5,6 +5,13 @@
 
 use super::*;
 
+/// A backward pass: all of its steps, whether the upstream gradient is 1, and how each result's is reached.
+pub struct Back<'a> {
+    pub all: &'a [Step],
+    pub unit: bool,
+    pub results: &'a [TokenStream],
+}
+
 impl Emit<'_> {
     /// The adjoint of a value, to be written: a mutable view.
     pub fn place(&self, v: V) -> TokenStream {
@@ -48,20 +55,37 @@ impl Emit<'_> {
 
     /// The backward pass; `unit` where the upstream gradient is 1, `results` how each result's is reached.
     pub fn backward(&self, steps: &[Step], unit: bool, results: &[TokenStream]) -> TokenStream {
+        let back = Back {
+            all: steps,
+            unit,
+            results,
+        };
+        let out = self.steps(steps, &back, &mut BTreeSet::new());
+        let floats = self.floats_back();
+        quote!(#out #floats)
+    }
+
+    /// Some steps of a backward pass.
+    pub fn steps(&self, steps: &[Step], back: &Back, started: &mut BTreeSet<V>) -> TokenStream {
         let mut out = TokenStream::new();
-        let mut started = BTreeSet::new();
         for step in steps {
             if let Step::Seed { of, result, .. } = step
-                && self.only_seeded(*of, steps)
+                && self.only_seeded(*of, back.all)
             {
                 // Nothing is added to it: it is read where it is.
-                let (d, n, from) = (adjoint(*of), self.dim_of(*of), &results[*result]);
+                let (d, n, from) = (adjoint(*of), self.dim_of(*of), &back.results[*result]);
                 started.insert(*of);
                 out.extend(quote!(let #d = ::backprop::tensor::seeded(&#from, &#n);));
                 continue;
             }
-            out.extend(self.step(step, unit, results, &mut started));
+            out.extend(self.step(step, back.unit, back.results, started));
         }
+        out
+    }
+
+    /// What the parameters that are floats get.
+    pub fn floats_back(&self) -> TokenStream {
+        let mut out = TokenStream::new();
         for (k, p) in self.sig.active() {
             if matches!(p.kind, Kind::Scalar) {
                 let v = V(k as u32);
@@ -94,7 +118,7 @@ impl Emit<'_> {
     }
 
     /// Whether a step writes to the adjoint of a value, or adds to it.
-    fn writes(&self, step: &Step, v: V) -> bool {
+    pub fn writes(&self, step: &Step, v: V) -> bool {
         let written = |o: V| base(self.g, o).0 == v;
         match step {
             Step::Zero(o) | Step::Clear(o) | Step::Seed { of: o, .. } => written(*o),

@@ -67,9 +67,9 @@ impl Emit<'_> {
         let how = how.unwrap_or_else(|| quote!(.unwrap()));
         let mut again = Again::Effect;
         let tokens = match op {
-            DimOp::Of(v) if self.g.places.contains_key(v) => {
+            DimOp::Of(v) if self.shape_before(*v).is_some() => {
                 again = Again::Pure;
-                let n = self.filled_shape(*v);
+                let n = self.shape_before(*v);
                 quote!(::core::clone::Clone::clone(&#n))
             }
             DimOp::Param(v) | DimOp::Of(v) => {
@@ -149,6 +149,21 @@ impl Emit<'_> {
             tokens: quote!(let #name: #ty = #tokens;),
             again,
         }
+    }
+
+    /// The shape of what a loop carries, where that is the shape of what the loop starts from: in a buffer that the loop fills, or
+    /// as each iteration hands on the shape that it finds.
+    fn shape_before(&self, v: V) -> Option<TokenStream> {
+        if self.g.places.contains_key(&v) {
+            return Some(self.filled_shape(v));
+        }
+        let (Op::Inside { init, of, .. } | Op::After { init, of, .. }) = self.g.value(v).op else {
+            return None;
+        };
+        let mut carried = self.g.loops.get(of)?.carried.iter();
+        let c = carried.find(|c| c.inside == v || c.after == v)?;
+        let start = self.g.dim(init)?;
+        (self.g.dim(c.next) == self.g.dim(c.inside)).then(|| dim_name(start).to_token_stream())
     }
 
     fn value(&self, v: V) -> Vec<Line> {
@@ -284,7 +299,11 @@ impl Emit<'_> {
                     Op::Idiom { idiom, .. } => self.lane(v, |l| idiom.forward(l, &out)),
                     _ => self.spelling(None, |sp| transpose::forward(op, sp, &out)),
                 };
-                vec![line(&[&s], quote!(let #s = #call;), Again::Keep)]
+                let again = match op {
+                    Op::Get(of, _) if self.stays(*of, value.region) => Again::Pure,
+                    _ => Again::Keep,
+                };
+                vec![line(&[&s], quote!(let #s = #call;), again)]
             }
             (op, Ty::Tensor(rank, dim)) => {
                 let (t, n) = (tensor_name(v), dim_name(dim));
@@ -307,6 +326,14 @@ impl Emit<'_> {
                 )]
             }
         }
+    }
+
+    /// Whether a tensor is outside of a loop and stays as it is: on the way back its elements are read where they are, instead of one being
+    /// kept for each iteration.
+    fn stays(&self, v: V, region: usize) -> bool {
+        let (at, _) = base(self.g, v);
+        let value = self.g.value(at);
+        region != 0 && value.region == 0 && !self.g.places.contains_key(&at)
     }
 
     /// An idiom, beside the softmax that its backward pass reads.

@@ -121,6 +121,14 @@ impl Emit<'_> {
             .unzip()
     }
 
+    /// Whether an operand of a map gets the upstream gradient as it is.
+    pub fn hands_on(&self, v: V, to: V) -> bool {
+        let gradients = self.codes.get(&v).into_iter().flat_map(|c| &c.gradients);
+        gradients
+            .filter(|g| g.0 == to)
+            .any(|g| element::upstream() == g.1.to_string())
+    }
+
     pub fn map_back(
         &self,
         v: V,

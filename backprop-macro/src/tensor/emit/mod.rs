@@ -8,6 +8,8 @@ mod backward;
 mod forward;
 mod map;
 
+pub use backward::Back;
+
 use crate::errors::Errors;
 use crate::source::Source;
 use crate::tensor::fuse::uses;

@@ -3,7 +3,7 @@
 use crate::shape::peel;
 use crate::signature::local;
 use crate::tensor::emit::{
-    Again, Emit, Held, Line, adjoint, field, live, mentioned, scalar_buffer,
+    Again, Back, Emit, Held, Line, adjoint, field, live, mentioned, scalar_buffer,
 };
 use crate::tensor::fuse::leaves;
 use crate::tensor::items::{Bodies, Items, list_type, value_of};
@@ -38,7 +38,14 @@ impl Items<'_> {
         // Forward and backward in one.
         let fused = |unit: bool, fresh: bool| {
             let steps = reverse(p, |_| fresh);
-            let back = e.backward(&steps, unit, &reached);
+            let passes = Back {
+                all: &steps,
+                unit,
+                results: &reached,
+            };
+            let (lines, back) = e.at_once(lines.clone(), &steps, &passes, &mut BTreeSet::new());
+            let floats = e.floats_back();
+            let back = quote!(#back #floats);
             let mut wanted = mentioned(&quote!(#back #leave));
             let result = e.result(&p.result, &|_| alone);
             wanted.extend(mentioned(&e.result(&p.result, &|_| false)));

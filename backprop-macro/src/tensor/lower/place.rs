@@ -3,7 +3,7 @@
 use crate::errors::{self, Rejected, Result};
 use crate::tensor::graph::*;
 use crate::tensor::lower::*;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 
@@ -22,8 +22,25 @@ impl Lower<'_> {
             return Ok(Val::Unit);
         }
         let right = self.expr(&a.right)?;
-        self.update(&a.left, right, None, a)?;
+        self.take_apart(&a.left, right, a)?;
         Ok(Val::Unit)
+    }
+
+    /// `place = value`, where the place may be a tuple of places: one after the other, as rustc does it.
+    fn take_apart(&mut self, place: &syn::Expr, value: Val, at: &dyn ToTokens) -> Result<()> {
+        match (place, value) {
+            (syn::Expr::Infer(_), _) => Ok(()),
+            (syn::Expr::Paren(p), value) => self.take_apart(&p.expr, value, at),
+            (syn::Expr::Tuple(places), Val::Tuple(values))
+                if places.elems.len() == values.len() =>
+            {
+                for (place, value) in places.elems.iter().zip(values) {
+                    self.take_apart(place, value, at)?;
+                }
+                Ok(())
+            }
+            (place, value) => self.update(place, value, None, at),
+        }
     }
 
     /// `place = value` and `place op= value`.
@@ -162,7 +179,24 @@ impl Lower<'_> {
         }
     }
 
+    /// One element; one that has just been read at the same index is the same value.
     pub fn element(&mut self, v: V, index: TokenStream, span: Span) -> V {
+        /// How far back is looked.
+        const RECENT: usize = 64;
+        if !calls(index.clone()) {
+            let (g, wanted) = (&self.g, index.to_string());
+            let mut recent = g.stmts.iter().rev().take(RECENT);
+            let read = recent.find_map(|stmt| match stmt {
+                Stmt::Value(w) => match &g.value(*w).op {
+                    Op::Get(of, at) if *of == v && at.to_string() == wanted => Some(*w),
+                    _ => None,
+                },
+                _ => None,
+            });
+            if let Some(read) = read {
+                return read;
+            }
+        }
         self.g.push(Op::Get(v, index), Ty::Scalar, span)
     }
 
@@ -186,4 +220,13 @@ impl Lower<'_> {
             _ => index,
         })
     }
+}
+
+/// Whether an index may be computed by a call, which need not give the same number twice.
+fn calls(index: TokenStream) -> bool {
+    index.into_iter().any(|tree| match tree {
+        TokenTree::Group(g) => g.delimiter() != Delimiter::Bracket || calls(g.stream()),
+        TokenTree::Punct(p) => p.as_char() == '!',
+        _ => false,
+    })
 }
