@@ -57,6 +57,14 @@ impl FloatTy {
             FloatTy::Generic(t) => quote!(#t::zero()),
         }
     }
+
+    pub fn one(&self) -> TokenStream {
+        match self {
+            FloatTy::F32 => quote!(1.0_f32),
+            FloatTy::F64 => quote!(1.0_f64),
+            FloatTy::Generic(t) => quote!(#t::one()),
+        }
+    }
 }
 
 /// The names of the primitive integer types.

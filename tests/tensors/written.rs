@@ -1,7 +1,7 @@
 //! Types of arrays in other words.
 
 use crate::agree::{close, numbers, slopes};
-use backprop::backprop;
+use backprop::{Float, backprop};
 use ndarray::*;
 use ndarray::{OwnedRepr, ViewRepr};
 
@@ -39,6 +39,34 @@ fn in_place(a: &mut Matrix) {
 fn lists(ws: Vec<Matrix>, xs: &[Number; 3]) -> f64 {
     let x = aview1(xs);
     ws.iter().map(|w| w.dot(&x).sum()).sum::<f64>() * arr0(xs[0]).sum()
+}
+
+/// Numbers of the function's own are of its type.
+#[backprop]
+fn generic<T: Float>(x: &Array2<T>, w: &Array1<T>) -> T {
+    let n = x.nrows();
+    let mut z = Array2::<T>::zeros((n, n));
+    z += &x.dot(&x.t());
+    let p = w.product() + x.product_axis(Axis(0)).sum();
+    let mut s = T::zero();
+    for k in 0..n {
+        if x[[k, 0]] > T::zero() {
+            s = s + x[[k, 0]] * p;
+            continue;
+        }
+        s = s - w[k];
+    }
+    let y = if s > T::one() { s * s } else { s };
+    z.dot(&Array1::<T>::ones(n)).sum() * y + x.var(T::one())
+}
+
+#[test]
+fn of_any_float() {
+    let (x, w) = (numbers((3, 3), 1), numbers(3, 2));
+    let g = generic::gradient(&x, &w);
+    slopes(&g.x, &x, |x| generic(x, &w), "x");
+    let single = generic::gradient(&x.mapv(|v| v as f32), &w.mapv(|v| v as f32));
+    close(f64::from(single.w[1]), g.w[1], 1e-5, "w");
 }
 
 #[test]

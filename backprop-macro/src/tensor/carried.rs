@@ -226,7 +226,7 @@ impl Lower<'_> {
                 let empty = quote!(::backprop::tensor::empty());
                 Val::Tensor(self.constant_tensor(empty, rank, span))
             }
-            Val::Scalar(_) => Val::Scalar(self.map(syn::parse_quote!(0.0), Vec::new(), None, span)),
+            Val::Scalar(_) => Val::Scalar(self.map(self.number(false), Vec::new(), None, span)),
             Val::Const(e) => match self.fixed_type(e).map(|t| t.to_string()) {
                 Some(t) if t == "bool" => Val::Const(syn::parse_quote!(false)),
                 Some(t) => {
@@ -234,7 +234,7 @@ impl Lower<'_> {
                     Val::Const(syn::parse_quote!({ let __value: #ty = 0; __value }))
                 }
                 None if self.countable(e) => Val::Const(syn::parse_quote!(0)),
-                None => Val::Scalar(self.map(syn::parse_quote!(0.0), Vec::new(), None, span)),
+                None => Val::Scalar(self.map(self.number(false), Vec::new(), None, span)),
             },
             Val::Tuple(all) => Val::Tuple(all.iter().map(|v| self.placeholder(v, span)).collect()),
             other => other.clone(),

@@ -36,7 +36,7 @@ impl Lower<'_> {
             ("sum" | "product", []) => {
                 let (start, op) = match name {
                     "sum" => (t.zero(), quote!(+)),
-                    _ => (self.one(), quote!(*)),
+                    _ => (t.one(), quote!(*)),
                 };
                 let start = Val::Const(syn::parse_quote!(#start));
                 self.folded(&s, start, m, &|l, total, item, _| {
@@ -67,13 +67,6 @@ impl Lower<'_> {
             }
             ("collect", []) => self.collected(&s, m),
             _ => Err(self.unknown(m)),
-        }
-    }
-
-    fn one(&self) -> TokenStream {
-        match self.sig.float() {
-            Some(t) => quote!(#t::one()),
-            None => quote!(1.0),
         }
     }
 

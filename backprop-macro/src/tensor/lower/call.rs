@@ -45,7 +45,7 @@ impl Lower<'_> {
                     let empty = quote!(::backprop::tensor::empty());
                     Val::Tensor(self.constant_tensor(empty, rank, mac.span()))
                 }
-                _ => Val::Scalar(self.map(syn::parse_quote!(0.0), Vec::new(), None, mac.span())),
+                _ => Val::Scalar(self.map(self.number(false), Vec::new(), None, mac.span())),
             }),
             "concatenate" | "stack" => {
                 let Ok(args) = args() else {
@@ -328,8 +328,8 @@ impl Lower<'_> {
                 };
                 let dim = self.given(shape, rank, None)?;
                 let fill = match name {
-                    "zeros" => Val::Const(syn::parse_quote!(0.0)),
-                    "ones" => Val::Const(syn::parse_quote!(1.0)),
+                    "zeros" => Val::Const(self.number(false)),
+                    "ones" => Val::Const(self.number(true)),
                     _ => self.expr(args[1])?,
                 };
                 let (body, operands): (syn::Expr, Vec<V>) = match fill {

@@ -507,6 +507,15 @@ impl Lower<'_> {
         }
     }
 
+    /// 0 or 1, of the function's floats.
+    pub fn number(&self, one: bool) -> syn::Expr {
+        let number = match one {
+            true => self.sig.elem.one(),
+            false => self.sig.elem.zero(),
+        };
+        syn::parse_quote!(#number)
+    }
+
     /// One scalar expression of values, each named by `operand`.
     pub fn unary(&mut self, v: V, body: syn::Expr, span: Span) -> Val {
         let v = self.map(body, vec![v], None, span);

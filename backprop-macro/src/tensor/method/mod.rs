@@ -315,13 +315,13 @@ impl Lower<'_> {
             ("mean", []) => Ok(self.mean(v, span)),
             ("product", []) => {
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
-                let one: syn::Expr = syn::parse_quote!(1.0);
+                let one = self.number(true);
                 self.fold(v, None, &one, &f, m)
             }
             ("product_axis", [axis]) => {
                 let axis = self.argument(axis)?;
                 let f: syn::Expr = syn::parse_quote!(|&__acc, &__x| __acc * __x);
-                let one: syn::Expr = syn::parse_quote!(1.0);
+                let one = self.number(true);
                 self.fold(v, Some(axis), &one, &f, m)
             }
             ("accumulate_axis_inplace", [axis, f]) => {

@@ -187,7 +187,7 @@ impl Lower<'_> {
             ("product", []) => {
                 let v = self.single(&z, m)?;
                 let f: syn::Expr = syn::parse_quote!(|__acc, &__x| __acc * __x);
-                let one: syn::Expr = syn::parse_quote!(1.0);
+                let one = self.number(true);
                 self.fold(v, None, &one, &f, m)
             }
             ("fold", [_, _]) => {
