@@ -71,6 +71,24 @@ fn nested(ws: &[Array2<f64>], x: &Array1<f64>) -> f64 {
     }
     s
 }
+/// What was in the list before is not read by the loop; a branch pushes or does not.
+#[backprop(jvp)]
+fn from_before(ws: &[Array2<f64>], x: &Array1<f64>) -> f64 {
+    let mut all = vec![x.mapv(f64::sin)];
+    for w in ws {
+        all.push(w.dot(x));
+    }
+    let mut maybe = Vec::new();
+    if x[2] > 0.0 {
+        maybe.push(x * 2.0);
+    }
+    let mut s = 0.0;
+    for a in &maybe {
+        s += a.dot(&all[0]);
+    }
+    s + all[1].dot(&all[2]) + all.first().unwrap().sum()
+}
+
 #[backprop(jvp, wrt(x))]
 fn constant(ws: &[Array2<f64>], x: &Array1<f64>) -> f64 {
     let mut all = Vec::new();
@@ -164,5 +182,6 @@ fn against_differences() {
     lists!(straight, ws, x);
     lists!(changed, ws, x);
     lists!(nested, ws, x);
+    lists!(from_before, ws, x);
     gradient!(constant, ws, x);
 }

@@ -167,10 +167,14 @@ impl Lower<'_> {
         match (start, inside, next) {
             (Start::List(items), Inside::List(last), Inside::List(Some(next))) => {
                 let read = |v: V| self.g.values.iter().any(|x| x.op.operands().contains(&v));
-                if let (Some(inside), Some(&init)) = (last, items.last())
-                    && (read(inside) || self.reads_as_constant(inside))
-                {
-                    self.value_after(id, init, inside, next, span);
+                if let (Some(inside), Some(&init)) = (last, items.last()) {
+                    match read(inside) || self.reads_as_constant(inside) {
+                        true => {
+                            self.value_after(id, init, inside, next, span);
+                        }
+                        // It is not handed on.
+                        false => self.g.values[inside.0 as usize].active = false,
+                    }
                 }
                 Ok(self.grown(id, items.clone(), next, &syn::Ident::new("list", span)))
             }

@@ -305,7 +305,15 @@ impl Unit<'_> {
         let gives = program.gives();
         affine::affine(&mut program.graph, &gives);
         fuse::fuse(&mut program.graph, &gives);
-        let mut both = tangent::tangent(&program, sig, at, self.errors, self.source)?;
+        let both = tangent::tangent(&program, sig, at, self.errors, self.source);
+        let Some(mut both) = both else {
+            // Nothing that was promised is left out without a word.
+            if self.errors.is_empty() {
+                let what = "it has an operation without one";
+                self.errors.reject_named(at, &errors::JVP, what);
+            }
+            return None;
+        };
         let gives = both.gives();
         inplace::inplace(&mut both.graph, &gives);
         Some(both)

@@ -125,7 +125,13 @@ impl<'a> Check<'a> {
                 in_out: sig.params.iter().any(|p| p.in_out && p.ident == *ident),
             });
         }
-        for shaped in unused.into_inner() {
+        // Names that are no parameters have been rejected.
+        let params_named = |of: &Ident| params.iter().any(|p| p.ident.unraw() == of.unraw());
+        for shaped in unused
+            .into_inner()
+            .into_iter()
+            .filter(|s| params_named(&s.of))
+        {
             errors.reject(&shaped.of, &errors::CHECK_AXES);
         }
         let active: Vec<&Ident> = (params.iter().filter(|p| p.active))
