@@ -1,6 +1,5 @@
 //! Functions inside of functions, and closures that return early.
 
-#[allow(unused_imports)]
 use backprop::backprop;
 use ndarray::*;
 
