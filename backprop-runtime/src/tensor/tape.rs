@@ -36,7 +36,7 @@ pub fn last<L>(tape: &[L], count: usize, ring: bool) -> Option<&L> {
 }
 
 /// The arrays of a list: those before a loop, and one of each iteration.
-pub fn listed<'a, T, D: Dimension>(
+pub fn grown<'a, T, D: Dimension>(
     first: &[ArrayView<'a, T, D>],
     more: impl Iterator<Item = ArrayView<'a, T, D>>,
 ) -> Vec<ArrayView<'a, T, D>> {

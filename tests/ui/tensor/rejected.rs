@@ -241,4 +241,11 @@ fn axes_at_run_time(a: &Array1<f64>, shape: &[usize]) -> f64 {
     (a * &b).sum()
 }
 
+#[backprop]
+#[allow(deprecated)]
+fn by_memory(a: &Array2<f64>) -> f64 {
+    let b = a.clone().into_shape((4, 1)).unwrap();
+    b[[1, 0]]
+}
+
 fn main() {}

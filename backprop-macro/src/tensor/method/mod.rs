@@ -438,14 +438,8 @@ impl Lower<'_> {
                 let v = self.map(syn::parse_quote!(#a), vec![v], Some(into), span);
                 Ok(self.optional(Val::Tensor(v)))
             }
-            (
-                "into_shape_with_order"
-                | "to_shape"
-                | "into_shape_clone"
-                | "into_shape"
-                | "reshape",
-                [shape],
-            ) => {
+            ("into_shape", [_]) => self.reject(&m.method, &errors::TENSOR_INTO_SHAPE),
+            ("into_shape_with_order" | "to_shape" | "into_shape_clone" | "reshape", [shape]) => {
                 let (shape, columns) = ordered(shape);
                 let fits = match name {
                     "into_shape_with_order" => self.lies_in_order(v, columns),
