@@ -350,6 +350,7 @@ mod tensors {
     }
 
     #[backprop(wrt(u))]
+    #[allow(clippy::reversed_empty_ranges)] // Ends counted from the end.
     fn diffuse(u: &Array2<f64>, steps: usize) -> f64 {
         let mut u = u.clone();
         for _ in 0..steps {

@@ -1,7 +1,6 @@
 //! Elements read again: the same value where nothing has changed, another where the position or the array has.
 
 use backprop::backprop;
-use ndarray::*;
 
 functions! {
     fn by_changing_names(z, v, k) {

@@ -25,7 +25,7 @@
 //!   emit        graph and steps → Rust                   emit/
 //!   calls       calls of annotated functions              calls.rs
 //!   inlined     calls of annotated methods                inlined.rs
-//!   tape        loops in Rust, and what they keep          tape.rs
+//!   tape        loops in Rust, and what they keep          tape/, at_once.rs
 //!   items       the generated functions                  items/
 //!   check       a test of them all, where asked for         check/
 //! ```
