@@ -5,6 +5,7 @@
 //! them, with its words. No derivative is written here: which operation is the transpose of which is the table of
 //! `backprop-macro/src/tensor/transpose.rs`.
 
+mod each_lane;
 mod lanes;
 mod linear;
 mod normal;
@@ -12,6 +13,7 @@ mod saved;
 mod shape;
 mod tape;
 
+pub use each_lane::*;
 pub use lanes::*;
 pub use linear::*;
 pub use normal::{normalize, normalize_back};
