@@ -58,13 +58,16 @@ struct Compiled {
     programs: Programs,
 }
 
-/// The body of a map, with those that were fused into it.
-fn body(lets: &[(V, syn::Expr)], body: &syn::Expr, t: &TokenStream) -> TokenStream {
+/// The body of a map, with those that were fused into it; `None` where a value is no map.
+fn body(g: &Graph, v: V, t: &TokenStream) -> Option<TokenStream> {
+    let Op::Map { lets, body, .. } = &g.value(v).op else {
+        return None;
+    };
     let lets = lets.iter().map(|(v, e)| {
         let name = operand(*v);
         quote!(let #name: #t = #e;)
     });
-    quote!(#(#lets)* #body)
+    Some(quote!(#(#lets)* #body))
 }
 
 fn compiled(
@@ -76,16 +79,8 @@ fn compiled(
     errors: &Errors,
     source: &Source,
 ) -> Option<Compiled> {
-    let Op::Map {
-        lets,
-        body,
-        operands,
-    } = &g.value(v).op
-    else {
-        return None;
-    };
     let t = sig.elem.tokens();
-    let body = self::body(lets, body, &t);
+    let (body, operands) = (body(g, v, &t)?, g.value(v).op.operands());
     let names: Vec<Ident> = operands.iter().map(|o| operand(*o)).collect();
     let params = names.iter().map(|n| quote!(#n: #t));
     let types = sig.generics.type_params();
@@ -108,7 +103,7 @@ fn compiled(
     let function: syn::ItemFn =
         syn::parse2(quote!(fn #name #generics (#(#params),*) -> #t #clause { #body })).ok()?;
     let mut scalar = Signature::read(&function, &options, source, errors)?;
-    for (param, &o) in scalar.params.iter_mut().zip(operands) {
+    for (param, &o) in scalar.params.iter_mut().zip(&operands) {
         param.unbounded = unbounded(o);
     }
     let programs = programs(&function, &scalar, &options, errors, source)?;
@@ -154,19 +149,11 @@ pub fn code(
     vector: bool,
     unbounded: &dyn Fn(V) -> bool,
 ) -> Option<MapCode> {
-    let Op::Map {
-        lets,
-        body,
-        operands,
-    } = &g.value(v).op
-    else {
-        return None;
-    };
     let t = sig.elem.tokens();
+    let (body, operands) = (body(g, v, &t)?, g.value(v).op.operands());
     if !g.active(v) {
         let mut singular = Singular(false);
         lets_of(g, v).for_each(|e| singular.visit_expr(e));
-        let body = self::body(lets, body, &t);
         return Some(MapCode {
             forward: TokenStream::new(),
             result: quote!({ #body }),
@@ -212,7 +199,7 @@ pub fn code(
         let mut e = Emit::new(&p.upstream, &scalar, errors, params);
         e.kernels = vector;
         let region = e.region(p.upstream.body);
-        let gradients = gradients(&e, &p.upstream.scalars, operands);
+        let gradients = gradients(&e, &p.upstream.scalars, &operands);
         return Some(MapCode {
             forward,
             result,
@@ -237,7 +224,7 @@ pub fn code(
         }
     }
     let back = p.split.back.map(|b| e.region(b));
-    let gradients = gradients(&e, &p.split.scalars, operands);
+    let gradients = gradients(&e, &p.split.scalars, &operands);
     Some(MapCode {
         forward,
         result,
